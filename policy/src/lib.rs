@@ -1,5 +1,4 @@
 //! May this caller run this function? Pure: no socket, clock, file or task.
-#![cfg_attr(
     test,
     allow(
         clippy::unwrap_used,
