@@ -1,1 +1,8 @@
-//! Seams.
+//! The functions that exist, and how each is run. Nothing runs without a permit.
+
+pub mod backend;
+pub mod bind;
+pub mod function;
+pub mod host;
+pub mod invocation;
+pub mod payload;

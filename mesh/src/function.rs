@@ -1,0 +1,65 @@
+//! What a function is to the mesh: a name, limits, an input schema and the targets where it runs.
+
+use crate::{backend::Backend, bind::InputSchema};
+use policy::{permit::TargetIndex, question::FunctionName};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+/// A function that can be called.
+#[derive(Debug)]
+pub struct Function {
+    /// Name.
+    pub name: FunctionName,
+    /// The app that it belongs to.
+    pub app: Arc<str>,
+    /// Tenant, for quota, cache and log keys.
+    pub tenant: Option<Arc<str>>,
+    /// Schema of the input object; `None` when the body is opaque.
+    pub input: Option<Arc<InputSchema>>,
+    /// Longest time from admission to the end of a unary answer, or to the head of a streamed one.
+    pub timeout: Duration,
+    /// Largest request body, in bytes.
+    pub request_bytes_max: u64,
+    /// Largest answer that is buffered, in bytes.
+    pub response_bytes_max: u64,
+    /// Most calls that run at once.
+    pub concurrency_max: usize,
+    /// May be repeated without further effect.
+    pub idempotent: bool,
+    /// Where it runs, in order of preference.
+    pub targets: Vec<Target>,
+}
+
+/// One place where a function runs.
+#[derive(Debug)]
+pub struct Target {
+    /// Place in the list, as policy names it.
+    pub index: TargetIndex,
+    /// Region, if declared.
+    pub region: Option<Arc<str>>,
+    /// How it is run there.
+    pub backend: Backend,
+}
+
+/// All functions of one moment.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    functions: HashMap<FunctionName, Arc<Function>>,
+}
+
+impl Catalog {
+    /// A catalog of these functions; a later one of the same name replaces an earlier.
+    pub fn new(functions: impl IntoIterator<Item = Function>) -> Self {
+        Self { functions: functions.into_iter().map(|f| (f.name.clone(), Arc::new(f))).collect() }
+    }
+
+    /// The function of that name.
+    #[must_use]
+    pub fn get(&self, name: &FunctionName) -> Option<&Arc<Function>> {
+        self.functions.get(name)
+    }
+
+    /// Every function, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Function>> {
+        self.functions.values()
+    }
+}

@@ -1,0 +1,225 @@
+//! A spent permit bound to one function: runs it once, and elsewhere only if nothing was sent.
+
+use crate::{
+    function::{Function, Target},
+    payload::{BodyError, Payload, Reply},
+};
+use http::{HeaderMap, HeaderValue, Method};
+use jiff::Timestamp;
+use policy::permit::{Permit, TargetIndex, Terms};
+use std::{collections::BTreeMap, future::Future, net::IpAddr, pin::Pin, sync::Arc};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// A run under way.
+pub type Going = Pin<Box<dyn Future<Output = Result<Reply, Failed>> + Send>>;
+
+/// One backend's work under way.
+pub type Invoking<'a> = Pin<Box<dyn Future<Output = Result<Reply, InvokeError>> + Send + 'a>>;
+
+/// What is sent to a backend.
+#[derive(Debug)]
+pub struct Outbound {
+    /// Method, path, query and headers, cleaned: no hop-by-hop, identity or credential header is left.
+    pub head: Head,
+    /// The body.
+    pub payload: Payload,
+    /// What the backend is told of the call.
+    pub context: CallContext,
+}
+
+/// The request head as the route understood it.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Method.
+    pub method: Method,
+    /// Canonical path, percent-encoded where it must be.
+    pub path: Arc<str>,
+    /// Raw query without `?`.
+    pub query: Option<Arc<str>>,
+    /// Path parameters, decoded.
+    pub parameters: BTreeMap<Arc<str>, Arc<str>>,
+    /// The route's pattern, such as `/stock/{sku}`.
+    pub pattern: Arc<str>,
+    /// The host that the caller asked for, without port.
+    pub host: Arc<str>,
+    /// Headers.
+    pub headers: HeaderMap,
+}
+
+/// What a backend is told of a call besides its input.
+#[derive(Clone, Debug)]
+pub struct CallContext {
+    /// Call id (UUIDv7).
+    pub call_id: Uuid,
+    /// When the call was accepted.
+    pub accepted: Timestamp,
+    /// When the caller stops waiting.
+    pub deadline: Instant,
+    /// The principal's id.
+    pub principal: Arc<str>,
+    /// The principal's kind.
+    pub principal_kind: &'static str,
+    /// `traceparent` (W3C Trace Context).
+    pub traceparent: HeaderValue,
+    /// `tracestate`, if the caller sent one.
+    pub tracestate: Option<HeaderValue>,
+    /// The caller's address.
+    pub source: IpAddr,
+    /// The largest answer that may be buffered, in bytes.
+    pub response_bytes_max: u64,
+}
+
+/// Why a run failed. Nothing in the words reaches the caller.
+#[derive(Debug, thiserror::Error)]
+pub enum InvokeError {
+    /// The permit waited too long.
+    #[error("the permit has lapsed")]
+    Lapsed,
+    /// The permit is for another function.
+    #[error("the permit is for another function")]
+    WrongFunction,
+    /// The permit allows none of the targets.
+    #[error("the permit allows none of the targets")]
+    NoTarget,
+    /// The backend can't take this shape of payload.
+    #[error("this backend can't take {0}")]
+    Unsupported(&'static str),
+    /// No connection or no process: nothing was sent.
+    #[error("the backend can't be reached")]
+    Unreachable(#[source] BodyError),
+    /// Every instance is busy and no more may be started: nothing was sent.
+    #[error("every instance is busy")]
+    Busy,
+    /// The function did not answer in time.
+    #[error("the function did not answer in time")]
+    TimedOut,
+    /// The connection broke after the request was sent.
+    #[error("the backend broke off")]
+    Broken(#[source] BodyError),
+    /// The function ran and failed, or its process ended.
+    #[error("the function failed: {0}")]
+    FunctionFailed(String),
+    /// What came back is not an answer.
+    #[error("the backend's answer is malformed: {0}")]
+    BadAnswer(String),
+    /// The answer is larger than may be buffered.
+    #[error("the answer is larger than {bytes_max} bytes")]
+    AnswerTooLarge {
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// The request body is larger than this backend takes.
+    #[error("the request is larger than {bytes_max} bytes")]
+    RequestTooLarge {
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// The request's body broke off or was malformed.
+    #[error("the request's body broke off")]
+    RequestBroken(#[source] BodyError),
+}
+
+impl InvokeError {
+    /// Whether it is certain that no backend saw any of the call.
+    #[must_use]
+    pub fn nothing_sent(&self) -> bool {
+        match self {
+            Self::Lapsed
+            | Self::WrongFunction
+            | Self::NoTarget
+            | Self::Unsupported(_)
+            | Self::Unreachable(_)
+            | Self::Busy => true,
+            Self::TimedOut
+            | Self::Broken(_)
+            | Self::FunctionFailed(_)
+            | Self::BadAnswer(_)
+            | Self::AnswerTooLarge { .. }
+            | Self::RequestTooLarge { .. }
+            | Self::RequestBroken(_) => false,
+        }
+    }
+}
+
+/// A run that failed, and what may still be tried.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub error: InvokeError,
+    /// The rest of the invocation, when nothing was sent and another permitted target is left.
+    pub rest: Option<Box<(Invocation, Outbound)>>,
+}
+
+/// The right to run one function once, begun. Not `Clone`; running consumes it.
+#[derive(Debug)]
+pub struct Invocation {
+    function: Arc<Function>,
+    terms: Terms,
+    /// Which of the permitted targets is next.
+    next: usize,
+}
+
+impl Invocation {
+    /// Spends the permit.
+    ///
+    /// # Errors
+    /// [`InvokeError::WrongFunction`], [`InvokeError::Lapsed`] or [`InvokeError::NoTarget`].
+    pub fn begin(function: Arc<Function>, permit: Permit, now: Timestamp) -> Result<Self, InvokeError> {
+        if *permit.terms().function() != function.name {
+            return Err(InvokeError::WrongFunction);
+        }
+        let terms = permit.spend(now).map_err(|_| InvokeError::Lapsed)?;
+        let begun = Self { function, terms, next: 0 };
+        if begun.target().is_none() {
+            return Err(InvokeError::NoTarget);
+        }
+        Ok(begun)
+    }
+
+    /// What was granted.
+    #[must_use]
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Where it runs next.
+    #[must_use]
+    pub fn target(&self) -> Option<&Target> {
+        let index = self.terms.targets().get(self.next)?;
+        self.function.targets.get(usize::from(index.0)).filter(|t| t.index == *index)
+    }
+
+    /// The place of the next target in the catalog's list.
+    #[must_use]
+    pub fn target_index(&self) -> Option<TargetIndex> {
+        self.target().map(|t| t.index)
+    }
+
+    /// Runs the function on the next target.
+    #[must_use]
+    pub fn go(mut self, outbound: Outbound) -> Going {
+        Box::pin(async move {
+            let Some(target) = self.target() else {
+                return Err(Failed { error: InvokeError::NoTarget, rest: None });
+            };
+            let kept = self.terms.targets().get(self.next + 1).and_then(|_| outbound.again());
+            match target.backend.invoke(outbound).await {
+                Ok(reply) => Ok(reply),
+                Err(error) => {
+                    self.next += 1;
+                    let rest = kept.filter(|_| error.nothing_sent() && self.target().is_some());
+                    Err(Failed { error, rest: rest.map(|outbound| Box::new((self, outbound))) })
+                }
+            }
+        })
+    }
+}
+
+impl Outbound {
+    /// The same request again, if its payload can be sent twice.
+    fn again(&self) -> Option<Self> {
+        let payload = self.payload.again()?;
+        Some(Self { head: self.head.clone(), payload, context: self.context.clone() })
+    }
+}
