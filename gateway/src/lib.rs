@@ -1,1 +1,4 @@
-//! Seams.
+//! The front door of Latchwork: authenticates callers, asks policy, runs functions, records every decision.
+
+pub mod config;
+pub mod refusal;

@@ -1,0 +1,305 @@
+//! The checked configuration: every value parsed, every reference resolved. It can't be deserialised; see `config/raw.rs`.
+
+use ipnet::IpNet;
+use mesh::backend::{http::HttpConfig, process::ProcessConfig};
+use policy::{declared, question::PrincipalKind};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+/// Everything that `latchwork.toml`, its includes and the files they name say.
+#[derive(Debug)]
+pub struct Config {
+    /// The file that was read.
+    pub file: PathBuf,
+    /// Its folder; relative paths start here.
+    pub directory: PathBuf,
+    /// This gateway among others.
+    pub node: Node,
+    /// Where it listens, at least one.
+    pub listeners: Vec<Listener>,
+    /// Issuers of tokens.
+    pub issuers: Vec<Issuer>,
+    /// Named zones of the network; the first that holds an address wins.
+    pub zones: Vec<Zone>,
+    /// The administrative interface.
+    pub admin: Admin,
+    /// Where policies are.
+    pub policy: Policy,
+    /// Where and how records are kept.
+    pub audit: Audit,
+    /// What one caller and one network may use.
+    pub limits: Limits,
+    /// Apps.
+    pub apps: Vec<App>,
+    /// Functions.
+    pub functions: Vec<Function>,
+}
+
+/// `[node]`
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Id, part of the audit path: letters, digits, `-`, `_`, `.`.
+    pub id: Arc<str>,
+    /// No development issuer, no clear text off loopback.
+    pub production: bool,
+}
+
+/// `[listener.NAME]`
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Name.
+    pub name: Arc<str>,
+    /// Address; port 0 takes any free one.
+    pub address: SocketAddr,
+    /// Hosts that it answers for, lowercase, without port; empty means any.
+    pub hosts: Vec<Arc<str>>,
+    /// Certificate and key; `None` is clear text (loopback only, unless `clear_text = true`).
+    pub tls: Option<Tls>,
+    /// Which credentials count here.
+    pub identify: Vec<Credential>,
+    /// Which functions it shows.
+    pub functions: Shown,
+    /// Proxies whose forwarding header is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Time-outs.
+    pub timeouts: Timeouts,
+    /// Most connections at once.
+    pub connections_max: usize,
+}
+
+/// `tls = { certificate, key }`
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// PEM chain, leaf first.
+    pub certificate: PathBuf,
+    /// PEM private key.
+    pub key: PathBuf,
+}
+
+/// A credential that a listener takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// No credential at all: the caller is `Anonymous::"anonymous"`.
+    Anonymous,
+    /// A bearer token of this issuer alias.
+    Issuer(Arc<str>),
+}
+
+/// Which functions a listener shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// All.
+    All,
+    /// Those of these apps and those named.
+    Only {
+        /// Apps.
+        apps: BTreeSet<Arc<str>>,
+        /// Function names.
+        names: BTreeSet<Arc<str>>,
+    },
+}
+
+/// Time-outs of a listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// TLS handshake.
+    pub handshake: Duration,
+    /// Request head, from its first byte or from the connection's start.
+    pub header: Duration,
+    /// Between two frames of a request body.
+    pub body: Duration,
+    /// A connection without a request.
+    pub idle: Duration,
+}
+
+/// `[identity.issuer.ALIAS]`
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// Alias: the first part of principal ids and groups.
+    pub alias: Arc<str>,
+    /// Issuer identifier; the `iss` claim must equal it, byte for byte.
+    pub issuer: Arc<str>,
+    /// JWKS address; `None` means discovery (OpenID Connect Discovery 1.0).
+    pub jwks_uri: Option<Arc<str>>,
+    /// Accepted audiences; one must be in `aud`.
+    pub audiences: Vec<Arc<str>>,
+    /// Kind of principal that its tokens name.
+    pub principal: PrincipalKind,
+    /// Signature algorithms that are accepted, such as `RS256`.
+    pub algorithms: Vec<jsonwebtoken::Algorithm>,
+    /// Claim that holds groups, and what they may be.
+    pub groups: Groups,
+    /// Claims that become attributes of the principal: attribute, claim.
+    pub attributes: Vec<(Arc<str>, Arc<str>)>,
+    /// PEM file of the authorities that may vouch for the issuer's server, instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// Clock skew that is forgiven.
+    pub leeway: Duration,
+    /// How often keys are fetched again.
+    pub refresh: Duration,
+    /// How long the last good keys serve when the issuer can't be reached.
+    pub grace: Duration,
+    /// The issuer is the development issuer of this folder.
+    pub development: bool,
+}
+
+/// Groups of an issuer.
+#[derive(Clone, Debug)]
+pub struct Groups {
+    /// Claim; `None` means that its tokens have no groups.
+    pub claim: Option<Arc<str>>,
+    /// Declared groups, each `<alias>/<group>`.
+    pub declared: BTreeSet<Arc<str>>,
+    /// Groups are managed elsewhere: any may come.
+    pub external: bool,
+}
+
+/// A named part of the network.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    /// Name.
+    pub name: Arc<str>,
+    /// Addresses.
+    pub networks: Vec<IpNet>,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Address, loopback; port 0 takes any free one.
+    pub address: SocketAddr,
+}
+
+/// `[policy]`
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Folder of `*.cedar` and `*.cases.toml` files, read recursively in lexical order.
+    pub path: PathBuf,
+}
+
+/// `[audit]`
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// Folder.
+    pub path: PathBuf,
+    /// What an accepted record survives.
+    pub durability: Durability,
+    /// A segment is closed at this size, in bytes.
+    pub segment_bytes_max: u64,
+    /// Segments closed longer ago than this may be removed by an operator; the gateway never removes one.
+    pub retention: Duration,
+}
+
+/// What an accepted record survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// A power cut: `fdatasync` returned.
+    Fsync,
+    /// A killed process: `write` returned.
+    Write,
+}
+
+/// `[limits]`
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Calls per second of one caller, and the burst above it.
+    pub caller_rate: Rate,
+    /// Calls per second of one network (IPv4 /32, IPv6 /64) before it is identified.
+    pub network_rate: Rate,
+    /// Bytes of request bodies that may be held in memory at once.
+    pub buffered_bytes_max: u64,
+    /// Calls that may wait for admission, per function.
+    pub queue_max: usize,
+}
+
+/// A rate with a burst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Calls per second.
+    pub per_second: u32,
+    /// Calls at once.
+    pub burst: u32,
+}
+
+/// `[app.NAME]`
+#[derive(Clone, Debug)]
+pub struct App {
+    /// What policy sees of it.
+    pub declared: declared::App,
+    /// IANA time zone of its clock facts; `UTC` when absent.
+    pub zone: jiff::tz::TimeZone,
+}
+
+/// `[function."NAME"]`
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// What policy sees of it.
+    pub declared: declared::Function,
+    /// Where HTTP callers find it.
+    pub route: Option<Route>,
+    /// Longest time for an answer.
+    pub timeout: Duration,
+    /// Largest request body, in bytes.
+    pub request_bytes_max: u64,
+    /// Largest answer that is buffered, in bytes.
+    pub response_bytes_max: u64,
+    /// Most calls that run at once.
+    pub concurrency_max: usize,
+    /// The caller's `Authorization` and `Cookie` headers that reach the backend: none unless named here.
+    pub forward_headers: Vec<http::HeaderName>,
+    /// Where it runs.
+    pub targets: Vec<Target>,
+    /// Where its table starts, for messages: file and line.
+    pub written: (Arc<str>, usize),
+}
+
+/// An HTTP route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Method; `None` is any of GET, HEAD, POST, PUT, PATCH, DELETE.
+    pub method: Option<http::Method>,
+    /// Host, lowercase, without port; `None` is any host of the listener.
+    pub host: Option<Arc<str>>,
+    /// Pattern such as `/stock/{sku}`; `{*rest}` takes the remaining path.
+    pub pattern: Arc<str>,
+}
+
+/// One element of `targets`.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Region.
+    pub region: Option<Arc<str>>,
+    /// How it is run there.
+    pub backend: BackendConfig,
+}
+
+/// The backend of a target, as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackendConfig {
+    /// `http = { … }`
+    Http(HttpConfig),
+    /// `process = { … }`
+    Process(ProcessConfig),
+}
+
+impl Config {
+    /// What the vocabulary and the entities of policy are made from.
+    #[must_use]
+    pub fn declared(&self) -> declared::Declared {
+        declared::Declared {
+            apps: self.apps.iter().map(|a| a.declared.clone()).collect(),
+            functions: self.functions.iter().map(|f| f.declared.clone()).collect(),
+            issuers: self.issuers.iter().map(Issuer::declared).collect(),
+            zones: self.zones.iter().map(|z| z.name.clone()).collect(),
+        }
+    }
+}
+
+impl Issuer {
+    fn declared(&self) -> declared::Issuer {
+        declared::Issuer {
+            alias: self.alias.clone(),
+            groups: self.groups.declared.clone(),
+            external_groups: self.groups.external,
+        }
+    }
+}
