@@ -3,12 +3,7 @@
 /// Any function by its name.
 pub mod invoke {
     /// Version 1.
-    #[expect(
-        missing_docs,
-        clippy::allow_attributes,
-        clippy::allow_attributes_without_reason,
-        reason = "generated: prost writes its own attributes and documents no enum of a `oneof`"
-    )]
+    #[expect(missing_docs, reason = "generated: prost documents no `oneof`")]
     #[rustfmt::skip]
     pub mod v1 {
         include!("gen/latchwork.invoke.v1.rs");

@@ -2,5 +2,6 @@
 
 mod compile_fail;
 mod goldens;
+mod peers;
 mod rules;
 mod skipped;

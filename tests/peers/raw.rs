@@ -56,7 +56,7 @@ impl Raw {
     pub async fn exchange(client: &Client, bytes: &[u8]) -> Result<Heard, Lost> {
         let mut raw = Self::connect(client).await?;
         raw.send(bytes).await;
-        Ok(raw.hear(|heard| whole(heard)).await)
+        Ok(raw.hear(whole).await)
     }
 }
 
