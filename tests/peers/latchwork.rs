@@ -79,7 +79,7 @@ pub async fn run(config: &Path, ca: &Path) -> Running {
 
 async fn start(logs: &Path, arguments: &[&str]) -> (Child, Value) {
     let mut command = Command::new(built::latchwork());
-    command.args(arguments).current_dir(logs).env("NO_COLOR", "1");
+    command.args(arguments).current_dir(logs).env("NO_COLOR", "1").env("GATEWAY_SECRET", "of the gateway only");
     let mut child = Child::start("latchwork", &command, logs);
     let ready = child.line(wait::LONG, |line| serde_json::from_str(line).ok().filter(Value::is_object)).await;
     (child, ready)
