@@ -1,0 +1,3 @@
+//! Loading policies, good and broken.
+
+use super::*;
