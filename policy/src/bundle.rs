@@ -2,9 +2,13 @@
 
 use crate::{
     declared::Declared,
-    engine::Snapshot,
+    engine::{
+        Snapshot,
+        entities::{Declaration, Directory},
+    },
     finding::{Finding, Severity},
     permit::BundleId,
+    question::FunctionName,
     vocabulary::Vocabulary,
 };
 use aws_lc_rs::digest::{Context, SHA256};
@@ -46,30 +50,48 @@ pub type Loaded = Result<(Snapshot, Vec<Finding>), Vec<Finding>>;
 /// When anything is wrong with any of them: leaving out a broken forbid would grant.
 pub fn load(sources: &[Source], declared: Arc<Declared>, now: Timestamp) -> Loaded {
     let (vocabulary, mut findings) = Vocabulary::new(&declared).map_err(report)?;
+    let (directory, declarations) = directory(&declared, &vocabulary, &mut findings).map_err(report)?;
     let policies = read(sources, &mut findings);
     soon(&policies, now, &mut findings);
-    names::check(&policies, &vocabulary, &declared, &mut findings);
+    let known = names::Known::new(&vocabulary, &declared);
+    // Policies with unknown names are reported for these alone; the others are checked further.
+    let sound: Vec<&Written> = policies.iter().filter(|policy| known.check(policy, &mut findings)).collect();
+    check::check(&sound, &declarations, &vocabulary, &mut findings);
+    if has_errors(&findings) {
+        return Err(report(findings));
+    }
     let id = bundle_id(sources, &vocabulary, &declared);
-    if findings.iter().any(|finding| finding.severity == Severity::Error) {
-        // Types are checked all the same, so that one run shows what can be shown.
-        let sound: Vec<Written> = names::without_findings(policies, &findings);
-        check::check(&sound, &vocabulary, &declared, &mut findings);
-        return Err(report(findings));
-    }
-    check::check(&policies, &vocabulary, &declared, &mut findings);
-    if findings.iter().any(|finding| finding.severity == Severity::Error) {
-        return Err(report(findings));
-    }
-    match Snapshot::new(id, vocabulary, declared, policies) {
+    match Snapshot::new(id, vocabulary, directory, declarations, policies) {
         Ok((snapshot, warnings)) => {
             findings.extend(warnings);
             Ok((snapshot, report(findings)))
         }
-        Err(finding) => {
-            findings.push(finding);
-            Err(report(findings))
+        Err(finding) => Err(report([findings, vec![finding]].concat())),
+    }
+}
+
+type Declarations = Vec<(FunctionName, Declaration)>;
+
+/// The declared entities. Faults in them stop everything: policies over them can't be judged.
+fn directory(
+    declared: &Declared,
+    vocabulary: &Vocabulary,
+    findings: &mut Vec<Finding>,
+) -> Result<(Directory, Declarations), Vec<Finding>> {
+    let directory = Directory::new(declared).map_err(|finding| vec![finding])?;
+    let mut declarations = Vec::new();
+    for function in &declared.functions {
+        let Some(words) = vocabulary.function(&function.name) else { continue };
+        match directory.function(function, words) {
+            Ok(declaration) => declarations.push((function.name.clone(), declaration)),
+            Err(finding) => findings.push(finding),
         }
     }
+    if has_errors(findings) { Err(std::mem::take(findings)) } else { Ok((directory, declarations)) }
+}
+
+fn has_errors(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Error)
 }
 
 /// Reads every file within the limits, and sees that no two policies have one id.
@@ -121,14 +143,17 @@ fn report(mut findings: Vec<Finding>) -> Vec<Finding> {
         let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.file.clone(), f.line, f.column);
         key(a).cmp(&key(b))
     });
-    findings.dedup();
+    // One fault is found once for every kind of caller; people want it once.
+    findings.dedup_by(|a, b| {
+        let key = |f: &Finding| (f.code, f.file.clone(), f.line, f.column, f.text.clone());
+        a == b || (a.line > 0 && a.code != "constant_comparison" && key(a) == key(b))
+    });
     if findings.len() > FINDINGS_MAX {
         let rest = findings.len() - FINDINGS_MAX + 1;
         findings.truncate(FINDINGS_MAX - 1);
         let file = findings.last().map(|finding| finding.file.clone()).unwrap_or_default();
         let more = Finding::error("more_findings", file, format!("and {rest} more findings"));
-        let errors = findings.iter().any(|finding| finding.severity == Severity::Error);
-        findings.push(if errors { more } else { more.warning() });
+        findings.push(if has_errors(&findings) { more } else { more.warning() });
     }
     findings
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     bundle::{tree, written::Written},
-    declared::{Declared, QueryType},
+    declared::QueryType,
     finding::Finding,
     index::{Index, Scope, Slice, Subject},
     permit::{BundleId, Denial, DenialReason, Permit, PolicyName, TargetIndex, Terms},

@@ -133,10 +133,6 @@ impl Vocabulary {
         self.functions.get(name)
     }
 
-    pub(crate) fn functions(&self) -> impl Iterator<Item = (&FunctionName, &Words)> {
-        self.functions.iter()
-    }
-
     /// Whether an action of this name exists: a function, a fixed action or a group.
     pub(crate) fn has_action(&self, name: &str) -> bool {
         self.base.is_action(name)
@@ -148,11 +144,6 @@ impl Vocabulary {
     pub(crate) fn actions(&self) -> impl Iterator<Item = &str> {
         let groups = self.groups.iter().map(AsRef::as_ref);
         self.base.actions().chain(groups).chain(self.functions.keys().map(FunctionName::as_str))
-    }
-
-    /// The action groups declared by functions besides those of the base.
-    pub(crate) fn declared_groups(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.groups.iter()
     }
 
     fn groups_text(&self) -> String {

@@ -2,7 +2,7 @@
 
 use super::{
     Source,
-    split::{self, Constant, TokenKind},
+    split::{self, Constant, Token, TokenKind},
 };
 use crate::{finding::Finding, index::Scope, permit::PolicyName};
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Template, ffi::DetailedError, pst};
@@ -59,19 +59,30 @@ impl Place {
         self.source.text.get(self.piece.clone()).unwrap_or_default()
     }
 
-    /// Range of an annotation's name within the piece.
-    fn annotation(&self, name: &str) -> Option<Range<usize>> {
+    /// Range of a word right after an `@` within the piece.
+    fn annotation_name(&self, name: &str) -> Option<Range<usize>> {
         let text = self.text();
         let tokens = split::tokens(text);
-        let mut after_at =
-            tokens.windows(2).filter(|pair| pair.first().and_then(|t| text.get(t.range.clone())) == Some("@"));
-        let found = after_at.find_map(|pair| pair.get(1).filter(|t| text.get(t.range.clone()) == Some(name)))?;
-        let end = tokens.iter().find(|t| t.range.start >= found.range.end && text.get(t.range.clone()) == Some(")"));
-        let value = tokens.iter().find(|t| t.range.start >= found.range.end && t.kind == TokenKind::Text);
-        match (value, end) {
-            (Some(value), Some(end)) if value.range.start < end.range.start => Some(value.range.clone()),
-            _ => Some(found.range.clone()),
-        }
+        let word = |token: &Token| text.get(token.range.clone());
+        let mut pairs = tokens.windows(2);
+        let found =
+            pairs.find(|pair| pair.first().and_then(word) == Some("@") && pair.get(1).and_then(word) == Some(name));
+        found.and_then(|pair| pair.get(1)).map(|token| token.range.clone())
+    }
+
+    /// Range of an annotation's value within the piece, or of its name if it has none.
+    fn annotation(&self, name: &str) -> Option<Range<usize>> {
+        let found = self.annotation_name(name)?;
+        let tokens = split::tokens(self.text());
+        let mut after = tokens.into_iter().filter(|token| token.range.start >= found.end);
+        let value = after.nth(1).filter(|token| token.kind == TokenKind::Text);
+        Some(value.map_or(found, |token| token.range))
+    }
+
+    /// Range of the first word of this text within the piece.
+    pub(crate) fn word(&self, wanted: &str) -> Option<Range<usize>> {
+        let text = self.text();
+        split::tokens(text).into_iter().map(|token| token.range).find(|range| text.get(range.clone()) == Some(wanted))
     }
 }
 
@@ -118,7 +129,7 @@ fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<
     for (name, _) in policy.annotations() {
         if !ANNOTATIONS.contains(&name) {
             let message = format!("`@{name}` means nothing here");
-            let finding = place.finding("unknown_annotation", message, place.annotation(name)).warning();
+            let finding = place.finding("unknown_annotation", message, place.annotation_name(name)).warning();
             findings.push(finding.nearest(name, ANNOTATIONS));
         }
     }

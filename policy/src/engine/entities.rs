@@ -135,11 +135,6 @@ impl Directory {
         Ok([group, issuer.entity.clone()])
     }
 
-    /// Whether a group is declared, or may come from its issuer undeclared.
-    pub(crate) fn vouches_for_group(&self, name: &Arc<str>) -> bool {
-        self.group(name).is_ok()
-    }
-
     /// The entities of a caller: itself, its groups, issuer and tenant. Refused unless its credential vouches for all.
     pub(crate) fn principal(&self, principal: &Principal) -> Result<(EntityUid, Vec<Entity>), Unknown> {
         let me = uid(self.types.principal(principal.kind), &principal.id);

@@ -1,10 +1,9 @@
 //! Making a snapshot: slices, entities and requests of every function, ready before the first question.
 
 use super::{
-    BTreeSet, BundleId, DECLARED_FILE, Declared, Directory, Effect, Entry, Finding, FunctionName, HashMap, Index,
-    PolicyId, PolicyInfo, Prepared, Snapshot, Subject, Subjected, Vocabulary, Written, tree, uid,
+    BTreeSet, BundleId, DECLARED_FILE, Directory, Effect, Entry, Finding, FunctionName, HashMap, Index, PolicyId,
+    PolicyInfo, Prepared, Snapshot, Subject, Subjected, Vocabulary, Written, entities::Declaration, tree, uid,
 };
-use crate::{declared::Function, permit::TargetIndex};
 use cedar_policy::{Authorizer, Policy};
 use std::sync::Arc;
 
@@ -13,10 +12,10 @@ impl Snapshot {
     pub(crate) fn new(
         id: BundleId,
         vocabulary: Vocabulary,
-        declared: Arc<Declared>,
+        directory: Directory,
+        declarations: Vec<(FunctionName, Declaration)>,
         written: Vec<Written>,
     ) -> Result<(Self, Vec<Finding>), Finding> {
-        let directory = Directory::new(&declared)?;
         let (mut policies, mut bodies) = (Vec::new(), Vec::new());
         for policy in written {
             let (entry, body) = entry(policy);
@@ -27,8 +26,9 @@ impl Snapshot {
         let index = Index::new(policies.iter().map(|entry: &Entry| &entry.scope));
         let mut maker = Maker { directory: &directory, policies: &policies, bodies: &bodies, index };
         let mut functions = HashMap::new();
-        for function in &declared.functions {
-            functions.insert(function.name.clone(), maker.function(function, &vocabulary)?);
+        for (name, declaration) in declarations {
+            let prepared = maker.function(&name, declaration, &vocabulary)?;
+            functions.insert(name, prepared);
         }
         let authorizer = Authorizer::new();
         let snapshot = Self { id, vocabulary, directory, policies, by_id, functions, authorizer };
@@ -79,18 +79,18 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn function(&mut self, function: &Function, vocabulary: &Vocabulary) -> Result<Prepared, Finding> {
-        let name = &function.name;
-        let error = |message: String| Finding::error("vocabulary", DECLARED_FILE, message);
-        let words = vocabulary.function(name).ok_or_else(|| error(format!("`{name}` has no words in policy")))?;
-        if function.targets.len() > usize::from(TargetIndex(u16::MAX).0) {
-            return Err(Finding::error(
-                "too_many_targets",
-                DECLARED_FILE,
-                format!("`{name}` has more than 65535 targets"),
-            ));
+    fn function(
+        &mut self,
+        name: &FunctionName,
+        declaration: Declaration,
+        vocabulary: &Vocabulary,
+    ) -> Result<Prepared, Finding> {
+        let error = |code, message: String| Finding::error(code, DECLARED_FILE, message);
+        let words = vocabulary.function(name);
+        let words = words.ok_or_else(|| error("vocabulary", format!("`{name}` has no words in policy")))?;
+        if declaration.run_on.len() > usize::from(u16::MAX) {
+            return Err(error("too_many_targets", format!("`{name}` has more than 65535 targets")));
         }
-        let declaration = self.directory.function(function, words)?;
         let run_on: Result<Vec<_>, _> = declaration.run_on.iter().map(|subject| self.subject(subject)).collect();
         Ok(Prepared {
             principals: words.principals.clone(),

@@ -114,6 +114,12 @@ impl Base {
         self.entry("entityTypes", name).is_some()
     }
 
+    /// Names of the entity types.
+    pub(crate) fn entity_types(&self) -> impl Iterator<Item = &str> {
+        let types = self.json.get("").and_then(|all| all.get("entityTypes")).and_then(Value::as_object);
+        types.into_iter().flat_map(|types| types.keys().map(String::as_str))
+    }
+
     fn entry(&self, section: &str, name: &str) -> Option<&Value> {
         self.json.get("")?.get(section)?.get(name)
     }

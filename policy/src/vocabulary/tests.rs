@@ -31,7 +31,7 @@ fn the_whole_text_is_a_valid_schema() {
     let (vocabulary, warnings) = Vocabulary::new(&declared).unwrap();
     assert_eq!(warnings, []);
     let text = vocabulary.text();
-    Schema::from_cedarschema_str(&text).unwrap();
+    assert!(Schema::from_cedarschema_str(&text).unwrap().1.next().is_none(), "no warnings");
     assert!(text.contains("action \"pricing\" in [\"call\"];"), "{text}");
     assert!(text.contains("\"limit\"?: Long"), "{text}");
     let name = FunctionName::parse("orders.create").unwrap();
