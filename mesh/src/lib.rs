@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod bind;
 pub mod function;
+mod hop;
 pub mod host;
 pub mod invocation;
 pub mod payload;
