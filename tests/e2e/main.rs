@@ -1,1 +1,7 @@
-//! E2E.
+//! The one integration test binary: starts the real thing and looks from outside.
+
+mod compile_fail;
+mod goldens;
+mod peers;
+mod rules;
+mod skipped;
