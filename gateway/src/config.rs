@@ -112,7 +112,7 @@ pub struct Timeouts {
 }
 
 /// `[identity.issuer.ALIAS]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
     /// Alias: the first part of principal ids and groups.
     pub alias: Arc<str>,
@@ -143,7 +143,7 @@ pub struct Issuer {
 }
 
 /// Groups of an issuer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Groups {
     /// Claim; `None` means that its tokens have no groups.
     pub claim: Option<Arc<str>>,

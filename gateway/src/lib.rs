@@ -1,4 +1,7 @@
 //! The front door of Latchwork: authenticates callers, asks policy, runs functions, records every decision.
 
+pub mod command;
 pub mod config;
+pub mod dev;
+pub mod identify;
 pub mod refusal;

@@ -1,0 +1,3 @@
+//! The commands of `latchwork`, one file each.
+
+pub mod token;

@@ -1,0 +1,4 @@
+//! Tests of identification, over real HTTP servers.
+
+mod development;
+mod rig;
