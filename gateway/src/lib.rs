@@ -1,4 +1,5 @@
 //! The front door of Latchwork: authenticates callers, asks policy, runs functions, records every decision.
 
+pub mod audit;
 pub mod config;
 pub mod refusal;
