@@ -1,5 +1,16 @@
 //! The checked configuration: every value parsed, every reference resolved. It can't be deserialised; see `config/raw.rs`.
 
+pub mod load;
+pub mod schema;
+
+mod check;
+mod files;
+mod parse;
+mod raw;
+mod report;
+mod text;
+mod value;
+
 use ipnet::IpNet;
 use mesh::backend::{http::HttpConfig, process::ProcessConfig};
 use policy::{declared, question::PrincipalKind};

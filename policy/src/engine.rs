@@ -4,7 +4,7 @@ use crate::{
     bundle::{tree, written::Written},
     declared::QueryType,
     finding::Finding,
-    index::{Index, Scope, Slice, Subject},
+    index::{Actions, Index, Scope, Slice, Subject},
     permit::{BundleId, Denial, DenialReason, Permit, PolicyName, TargetIndex, Terms},
     question::{FunctionName, Principal, PrincipalKind, Question, Verb},
     vocabulary::{DECLARED_FILE, Vocabulary, shape::Shape},
@@ -237,6 +237,12 @@ impl Snapshot {
         };
         let candidates = subjects.into_iter().flat_map(|s| self.candidates(&s.slice, &question.principal));
         candidates.map(|entry| &entry.info).collect()
+    }
+
+    /// Whether a policy speaks only of where a function may run.
+    pub(crate) fn is_about_targets(&self, name: &PolicyName) -> bool {
+        let entry = self.by_id.get(&PolicyId::new(&name.0)).and_then(|place| self.policies.get(*place));
+        entry.is_some_and(|entry| matches!(&entry.scope.action, Actions::Eq(action) if action.as_ref() == "run_on"))
     }
 
     fn describe(&self, asked: &Asked, function: &Prepared, question: &Question) -> Verdict {

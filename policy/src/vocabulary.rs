@@ -133,6 +133,11 @@ impl Vocabulary {
         self.functions.get(name)
     }
 
+    /// Names of all functions.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = &str> {
+        self.functions.keys().map(FunctionName::as_str)
+    }
+
     /// Whether an action of this name exists: a function, a fixed action or a group.
     pub(crate) fn has_action(&self, name: &str) -> bool {
         self.base.is_action(name)
@@ -143,7 +148,7 @@ impl Vocabulary {
     /// Names of all actions.
     pub(crate) fn actions(&self) -> impl Iterator<Item = &str> {
         let groups = self.groups.iter().map(AsRef::as_ref);
-        self.base.actions().chain(groups).chain(self.functions.keys().map(FunctionName::as_str))
+        self.base.actions().chain(groups).chain(self.functions())
     }
 
     fn groups_text(&self) -> String {

@@ -5,7 +5,7 @@ use crate::{
     event::{self, ANSWER_BYTES_MAX},
     host::{
         Host, is_executable,
-        pool::{Pool, ProcessStats, Work},
+        pool::{Pool, ProcessStats, RETURN_MAX, Work},
         recipe::Recipe,
     },
     invocation::{InvokeError, Invoking, Outbound},
@@ -14,13 +14,14 @@ use policy::question::FunctionName;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 use tokio::{
     sync::oneshot,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 pub use crate::event::EventForm;
@@ -164,6 +165,7 @@ impl Process {
             })?;
             let outcome = tokio::select! {
                 outcome = &mut answered => outcome,
+                never = hurry(pool) => match never {},
                 // From here on the instance keeps the deadline, unless none has taken the call yet.
                 () = sleep_until(deadline) => match pool.withdraw(context.call_id) {
                     true => return Err(InvokeError::Busy),
@@ -180,6 +182,13 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.pool.close();
     }
+}
+
+/// A call that no instance took soon gets one of its own, if it may.
+async fn hurry(pool: &Arc<Pool>) -> Infallible {
+    sleep(RETURN_MAX).await;
+    pool.hurry();
+    std::future::pending().await
 }
 
 fn check_limits(config: &ProcessConfig, host: &Host) -> Result<(), ConfigError> {

@@ -104,7 +104,7 @@ impl Instance {
             };
             seat.set(Phase::Busy);
             self.current.set(Some(work.call_id));
-            match self.work(&pool, work, next).await {
+            match self.work(seat, work, next).await {
                 Ok(after) => next = after,
                 Err(end) => break end,
             }
@@ -178,9 +178,10 @@ impl Instance {
     }
 
     /// Runs a call until the instance asks for another one.
-    async fn work(&mut self, pool: &Pool, work: Work, next: Next) -> Result<Next, End> {
+    async fn work(&mut self, seat: &mut Seat, work: Work, next: Next) -> Result<Next, End> {
+        let pool = seat.pool.clone();
         let call_id = work.call_id.to_string();
-        let mut untaken = next.send(Handed::Call(call(pool, &work))).err();
+        let mut untaken = next.send(Handed::Call(call(&pool, &work))).err();
         let mut waiting = Some(work.answer);
         let mut limit = work.deadline;
         let (end, error) = loop {
@@ -194,8 +195,9 @@ impl Instance {
                     },
                     Ask::Answer { call_id: named, outcome, verdict } if named == call_id => match waiting.take() {
                         Some(answer) => {
+                            seat.set(Phase::Returning);
                             // The caller may have hung up: then nobody reads the answer, and the instance is free again.
-                            let _ = answer.send(result(outcome, pool));
+                            let _ = answer.send(result(outcome, &pool));
                             let _ = verdict.send(Verdict::Accepted);
                             limit = Instant::now() + pool.recipe.start_timeout;
                         }

@@ -28,6 +28,9 @@ use uuid::Uuid;
 /// Most calls that wait for one function's instances.
 pub(crate) const QUEUE_MAX: usize = 128;
 
+/// A call waits this long for an instance that has just answered before another is started.
+pub(crate) const RETURN_MAX: Duration = Duration::from_millis(50);
+
 /// After a start that failed, the next waits this long; doubled at each further failure.
 const REST_MIN: Duration = Duration::from_millis(250);
 
@@ -112,6 +115,7 @@ struct State {
     running: usize,
     starting: usize,
     busy: usize,
+    returning: usize,
     /// The most recently used is last, and used first: the others may become idle long enough to stop.
     idle: Vec<Idle>,
     queue: VecDeque<Work>,
@@ -179,8 +183,15 @@ impl Pool {
             return Err(InvokeError::Busy);
         }
         state.queue.push_back(work);
-        self.scale_up(state);
+        // An instance that has just answered is back sooner than another has started.
+        let awaited = state.returning;
+        self.scale_up(state, awaited);
         Ok(())
+    }
+
+    /// Starts an instance for a call that has waited for [`RETURN_MAX`].
+    pub(crate) fn hurry(self: &Arc<Self>) {
+        self.scale_up(self.lock(), 0);
     }
 
     /// Takes a waiting call back; `false` when an instance has it already.
@@ -251,20 +262,20 @@ impl Pool {
     pub(super) fn give_back(self: &Arc<Self>, work: Work) {
         let mut state = self.lock();
         state.queue.push_front(work);
-        self.scale_up(state);
+        self.scale_up(state, 0);
     }
 
     /// An instance moves on.
     pub(super) fn moved(&self, from: Phase, to: Phase) {
         let mut state = self.lock();
         if from == Phase::Starting {
-            state.starting -= 1;
             state.rest = None;
         }
-        match (from, to) {
-            (_, Phase::Busy) => state.busy += 1,
-            (Phase::Busy, _) => state.busy -= 1,
-            _ => {}
+        state.leave(from);
+        match to {
+            Phase::Busy => state.busy += 1,
+            Phase::Returning => state.returning += 1,
+            Phase::Starting | Phase::Free => {}
         }
     }
 
@@ -272,20 +283,21 @@ impl Pool {
     pub(super) fn gone(&self, phase: Phase) {
         let mut state = self.lock();
         state.running -= 1;
-        match phase {
-            Phase::Starting => state.starting -= 1,
-            Phase::Busy => state.busy -= 1,
-            Phase::Free => {}
-        }
+        state.leave(phase);
     }
 
     /// After an instance is gone, another may be needed.
     pub(super) fn refill(self: &Arc<Self>) {
         let mut state = self.lock();
-        if state.running == 0 && (self.host.is_stopping() || *self.closing.borrow()) {
-            state.refuse_waiting("the function's instances are being stopped");
+        if state.running == 0 {
+            // Nothing is left that the waiting calls could wait for.
+            if self.host.is_stopping() || *self.closing.borrow() {
+                state.refuse_waiting("the function's instances are being stopped");
+            } else if let Some(reason) = state.resting().map(|rest| rest.reason.clone()) {
+                state.refuse_waiting(&reason);
+            }
         }
-        self.scale_up(state);
+        self.scale_up(state, 0);
     }
 
     /// A start failed: the next one waits, and calls that have no other instance to wait for are told why.
@@ -301,10 +313,10 @@ impl Pool {
         }
     }
 
-    fn scale_up(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+    fn scale_up(self: &Arc<Self>, mut state: MutexGuard<'_, State>, awaited: usize) {
         let Ok(runtime) = Handle::try_current() else { return };
         let mut starts = 0;
-        while state.starting < state.queue.len()
+        while state.starting + awaited < state.queue.len()
             && state.running < self.recipe.instances_max
             && state.resting().is_none()
             && !self.host.is_stopping()
@@ -327,6 +339,15 @@ impl Pool {
 }
 
 impl State {
+    fn leave(&mut self, phase: Phase) {
+        match phase {
+            Phase::Starting => self.starting -= 1,
+            Phase::Busy => self.busy -= 1,
+            Phase::Returning => self.returning -= 1,
+            Phase::Free => {}
+        }
+    }
+
     fn resting(&self) -> Option<&Rest> {
         self.rest.as_ref().filter(|rest| rest.until > Instant::now())
     }

@@ -12,6 +12,8 @@ pub(super) enum Phase {
     Free,
     /// It runs a call.
     Busy,
+    /// It has answered and will soon ask for the next call.
+    Returning,
 }
 
 /// The place. Dropping it gives it back, whatever happened to the instance's task.

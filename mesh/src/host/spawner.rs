@@ -4,7 +4,7 @@
 //! threads won't do: this thread lives as long as the host.
 
 use crate::host::watchdog::Watchdog;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process_group, pidfd_open, waitpgid};
 use std::{
     io::{self, Write},
     os::fd::OwnedFd,
@@ -121,7 +121,10 @@ impl Job {
             }
             Self::Reap { mut child, reply } => {
                 watchdog.remove(child.id());
+                let group = Pid::from_child(&child);
                 let _ = child.wait();
+                // As the first process of a container, the gateway inherits what its functions leave behind.
+                while let Ok(Some(_)) = waitpgid(group, WaitOptions::empty()) {}
                 reply.map(|reply| reply.send(()));
             }
             Self::Close { reply } => {
