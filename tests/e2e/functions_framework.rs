@@ -9,7 +9,12 @@ async fn a_function_behind_http_runs_unchanged() {
     let Some(framework) = Framework::start(project.folder()).await else { return };
     let project = project
         .anonymous()
-        .http("shop.describe", "POST /shop/{item}", &format!("{}/things/{{item}}", framework.url), "query = { fail = \"string\", tag = \"string\" }")
+        .http(
+            "shop.describe",
+            "POST /shop/{item}",
+            &format!("{}/things/{{item}}", framework.url),
+            "query = { fail = \"string\", tag = \"string\" }",
+        )
         .permit_all();
     let gateway = latchwork::run(&project.config(), &project.ca()).await;
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";

@@ -48,10 +48,22 @@ const FIELDS: [(&str, &str, Expected); 30] = [
     ("chunked with a vertical tab", "Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", Status(400)),
     ("a chunk size that is none", "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", Closed(400)),
     ("a chunk size with a sign", "Transfer-Encoding: chunked\r\n\r\n+2\r\n{}\r\n0\r\n\r\n", Closed(400)),
-    ("a chunk size beyond 64 bits", "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n{}\r\n0\r\n\r\n", Closed(400)),
+    (
+        "a chunk size beyond 64 bits",
+        "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n{}\r\n0\r\n\r\n",
+        Closed(400),
+    ),
     ("a chunk without its end", "Transfer-Encoding: chunked\r\n\r\n2\r\n{}xx0\r\n\r\n", Closed(400)),
-    ("two credentials", "Authorization: Bearer a\r\nAuthorization: Bearer b\r\nContent-Length: 2\r\n\r\n{}", Either(400, 401)),
-    ("two content types", "Content-Type: application/json\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", Status(400)),
+    (
+        "two credentials",
+        "Authorization: Bearer a\r\nAuthorization: Bearer b\r\nContent-Length: 2\r\n\r\n{}",
+        Either(400, 401),
+    ),
+    (
+        "two content types",
+        "Content-Type: application/json\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}",
+        Status(400),
+    ),
     ("connection names the host", "Connection: host\r\nContent-Length: 2\r\n\r\n{}", Status(400)),
     ("connection names a credential", "Connection: authorization\r\nContent-Length: 2\r\n\r\n{}", Status(400)),
     ("connection names an identity", "Connection: latchwork-caller\r\nContent-Length: 2\r\n\r\n{}", Status(400)),
@@ -173,7 +185,10 @@ async fn slow_and_silent_callers_are_let_go() {
         ("silence", ""),
         ("half a request line", "POST /ord"),
         ("half a head", "POST /orders HTTP/1.1\r\nHost: local"),
-        ("half a body", "POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{"),
+        (
+            "half a body",
+            "POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{",
+        ),
     ] {
         let mut raw = Raw::connect(&gateway.client()).await.unwrap();
         raw.send(sent.as_bytes()).await;

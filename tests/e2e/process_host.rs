@@ -61,10 +61,7 @@ async fn instances_follow_the_load_up_to_a_limit() {
     let used: BTreeSet<i64> = answers.iter().filter_map(|a| a.json()["process"].as_i64()).collect();
     assert!(answers.iter().all(|a| a.status == 200), "{:?}", answers.iter().map(|a| a.status).collect::<Vec<_>>());
     assert!((2..=3).contains(&used.len()), "{} instances served 9 calls at once", used.len());
-    wait::until("idle instances are stopped", STOPPED, || async {
-        (instances(&gateway.0) == 0).then_some(())
-    })
-    .await;
+    wait::until("idle instances are stopped", STOPPED, || async { (instances(&gateway.0) == 0).then_some(()) }).await;
     assert_eq!(call(&gateway.0, json!({})).await.status, 200, "and started again");
     gateway.0.stop().await;
 }
