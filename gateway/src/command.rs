@@ -11,7 +11,7 @@ pub mod reload;
 pub mod run;
 pub mod token;
 
-use crate::config::load;
+use crate::{build, config::load};
 use clap::{Parser, Subcommand, ValueEnum};
 use ::policy::finding::Finding;
 use std::{
@@ -108,8 +108,8 @@ pub fn main() -> ExitCode {
 pub fn run(command: Command, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
     match command {
         Command::Quickstart(args) => quickstart::run(&args, out, talk),
-        Command::Init(args) => init::run(&args, out, talk),
-        Command::Check(args) => check::run(&args, out, talk),
+        Command::Init(args) => written(init::run(&args, out, talk)),
+        Command::Check(args) => written(check::run(&args, &build::findings, out, talk)),
         Command::Run(args) => run::run(&args, out, talk),
         Command::Reload(args) => reload::run(&args, out, talk),
         Command::Call(args) => call::run(&args, out, talk),
@@ -118,6 +118,11 @@ pub fn run(command: Command, out: &mut dyn Write, talk: &mut dyn Write) -> Exit 
         Command::Policy(command) => policy::run(&command, out, talk),
         Command::Audit(command) => audit::run(&command, out, talk),
     }
+}
+
+/// A reader that goes away early ends the command, not in order.
+pub(crate) fn written(done: io::Result<Exit>) -> Exit {
+    done.unwrap_or(Exit::Failed)
 }
 
 /// Loads a configuration, or says what is wrong with it.
