@@ -45,7 +45,7 @@ pub enum Command {
     /// Call a function as a client
     Call(call::CallArgs),
     /// Explain why a call was answered as it was
-    Explain(explain::ExplainArgs),
+    Explain(explain::Explain),
     /// Make and inspect tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -54,7 +54,7 @@ pub enum Command {
     Policy(policy::PolicyCommand),
     /// Read the audit log
     #[command(subcommand)]
-    Audit(audit::AuditCommand),
+    Audit(audit::Audit),
 }
 
 /// How a command ends. The numbers are a contract.
@@ -113,10 +113,16 @@ pub fn run(command: Command, out: &mut dyn Write, talk: &mut dyn Write) -> Exit 
         Command::Run(args) => run::run(&args, out, talk),
         Command::Reload(args) => reload::run(&args, out, talk),
         Command::Call(args) => call::run(&args, out, talk),
-        Command::Explain(args) => explain::run(&args, out, talk),
+        Command::Explain(args) => match loaded(&args.config, talk) {
+            Ok(l) => explain::explain(&args, &l.config.audit.path, &l.config.node.id, (out, talk)),
+            Err(exit) => exit,
+        },
         Command::Token(command) => token::run(&command, out, talk),
         Command::Policy(command) => policy::run(&command, out, talk),
-        Command::Audit(command) => audit::run(&command, out, talk),
+        Command::Audit(audit::Audit::Tail(args)) => match loaded(&args.config, talk) {
+            Ok(l) => audit::tail(&args, &l.config.audit.path, &l.config.node.id, (out, talk), &|| false),
+            Err(exit) => exit,
+        },
     }
 }
 
