@@ -158,7 +158,7 @@ fn ready(gateway: &Gateway) -> Response<Full<Bytes>> {
     let healthy = gateway.log.healthy();
     let detail = json!({
         "ready": healthy,
-        "audit": {"healthy": healthy, "problem": gateway.log.stats().problem},
+        "audit": {"healthy": healthy, "problem": gateway.log.stats().failing.map(|f| f.error)},
         "bundle": generation.policy.id(),
         "reload": gateway.reloads.last(),
         "issuers": issuers,

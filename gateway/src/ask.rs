@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use mesh::{bind::InputError, payload::Payload};
 use policy::{
     declared::QueryType,
-    question::{CallKind, Clock, Facts, Network, Question, Transport, Verb, Via},
+    question::{CallKind, Clock, Facts, Network, Principal, Question, Transport, Verb, Via},
 };
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use tokio::sync::Semaphore;
@@ -43,7 +43,7 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
         (_, _) => (unread(arrived.body, bounds), None),
     };
     let question = Question {
-        principal: identity.principal.clone(),
+        principal: Principal::clone(&identity.principal),
         verb: Verb::Call,
         function: served.function.name.clone(),
         facts: Facts {

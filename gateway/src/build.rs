@@ -170,7 +170,7 @@ fn targets(
             BackendConfig::Http(http) => Http::new(http, base).map(Backend::Http),
             BackendConfig::Process(process) => {
                 let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
-                    Backend::Process(p) if p.same_config(process, base, function.timeout) => Some(p.clone()),
+                    Backend::Process(p) if p.same_config(process, base, function.timeout, function.response_bytes_max) => Some(p.clone()),
                     Backend::Process(_) | Backend::Http(_) => None,
                 });
                 let (name, bytes_max) = (&function.declared.name, function.response_bytes_max);
@@ -197,4 +197,26 @@ fn routers(config: &Config, served: &[Arc<Served>], findings: &mut Vec<Finding>)
         }
     }
     routers
+}
+
+/// What only building shows: policies against the vocabulary, backends against this machine. Starts nothing.
+#[must_use]
+pub fn findings(loaded: &Loaded) -> Vec<Finding> {
+    let config = loaded.config.clone();
+    let host = match Host::start() {
+        Ok(host) => host,
+        Err(error) => {
+            let file = config.file.display().to_string();
+            return vec![Finding::error("host_unusable", file, format!("processes can't be run here: {error}"))];
+        }
+    };
+    let shared = Shared { metrics: Metrics::new(crate::telemetry::state::State::default()), host };
+    let loaded = Loaded { config, policies: loaded.policies.clone(), cases: Vec::new(), warnings: Vec::new() };
+    match generation(loaded, None, &shared) {
+        Err(findings) => findings,
+        Ok(built) => {
+            let broken = built.generation.served.values().filter_map(|s| s.quarantine.as_ref());
+            broken.map(|q| q.finding.clone()).chain(built.warnings).collect()
+        }
+    }
 }

@@ -11,7 +11,7 @@ pub mod reload;
 pub mod run;
 pub mod token;
 
-use crate::config::load;
+use crate::{build, config::load};
 use clap::{Parser, Subcommand, ValueEnum};
 use ::policy::finding::Finding;
 use std::{
@@ -45,7 +45,7 @@ pub enum Command {
     /// Call a function as a client
     Call(call::CallArgs),
     /// Explain why a call was answered as it was
-    Explain(explain::ExplainArgs),
+    Explain(explain::Explain),
     /// Make and inspect tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -54,7 +54,7 @@ pub enum Command {
     Policy(policy::PolicyCommand),
     /// Read the audit log
     #[command(subcommand)]
-    Audit(audit::AuditCommand),
+    Audit(audit::Audit),
 }
 
 /// How a command ends. The numbers are a contract.
@@ -108,16 +108,27 @@ pub fn main() -> ExitCode {
 pub fn run(command: Command, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
     match command {
         Command::Quickstart(args) => quickstart::run(&args, out, talk),
-        Command::Init(args) => init::run(&args, out, talk),
-        Command::Check(args) => check::run(&args, out, talk),
+        Command::Init(args) => written(init::run(&args, out, talk)),
+        Command::Check(args) => written(check::run(&args, &build::findings, out, talk)),
         Command::Run(args) => run::run(&args, out, talk),
         Command::Reload(args) => reload::run(&args, out, talk),
         Command::Call(args) => call::run(&args, out, talk),
-        Command::Explain(args) => explain::run(&args, out, talk),
+        Command::Explain(args) => match loaded(&args.config, talk) {
+            Ok(l) => explain::explain(&args, &l.config.audit.path, &l.config.node.id, (out, talk)),
+            Err(exit) => exit,
+        },
         Command::Token(command) => token::run(&command, out, talk),
         Command::Policy(command) => policy::run(&command, out, talk),
-        Command::Audit(command) => audit::run(&command, out, talk),
+        Command::Audit(audit::Audit::Tail(args)) => match loaded(&args.config, talk) {
+            Ok(l) => audit::tail(&args, &l.config.audit.path, &l.config.node.id, (out, talk), &|| false),
+            Err(exit) => exit,
+        },
     }
+}
+
+/// A reader that goes away early ends the command, not in order.
+pub(crate) fn written(done: io::Result<Exit>) -> Exit {
+    done.unwrap_or(Exit::Failed)
 }
 
 /// Loads a configuration, or says what is wrong with it.

@@ -51,7 +51,7 @@ enum Shape {
     /// All of it is here; the length is what the record says.
     Whole(Wire, u64),
     Stream(Body),
-    Duplex(mesh::payload::Answer),
+    Duplex(Answer),
 }
 
 /// Runs the function on the first permitted target that can be reached.

@@ -180,7 +180,7 @@ impl Worker {
         if wish == Wish::Noticed && !losses.is_empty() {
             return Outcome { losses, ..self.outcome("held", certificates) };
         }
-        let same = built.generation.policy.id() == old.policy.id() && built.generation.config.same(&old.config);
+        let same = built.generation.policy.id() == old.policy.id() && built.generation.config == old.config;
         if wish == Wish::DryRun {
             let bundle = built.generation.policy.id().clone();
             let result = if same { "unchanged" } else { "ok" };
@@ -235,7 +235,7 @@ impl Worker {
             bundle_after: Some(after.clone()),
             detail: None,
         };
-        if let Err(error) = self.runtime.block_on(self.gateway.log.admin(record)) {
+        if let Err(error) = self.runtime.block_on(self.gateway.log.admin(&record)) {
             tracing::error!(%error, "the reload is not in the audit log");
         }
     }

@@ -243,7 +243,9 @@ impl Running {
         gateway.host.shutdown().await;
         let log = gateway.log.clone();
         // Joins the writer's thread, so it must not run on a worker.
-        let closed = tokio::task::spawn_blocking(move || log.shutdown()).await;
+        let closed = tokio::task::spawn_blocking(move || {
+            let _ = log.shutdown();
+        }).await;
         if closed.is_err() {
             tracing::error!("the audit log was not closed in order");
         }

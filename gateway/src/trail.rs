@@ -2,6 +2,7 @@
 
 use crate::{
     audit::{
+        Unrecorded,
         guard::Guard,
         record::{Answered, Attempt, Closed, Intent, Outcome, Refused, Request, Stage},
     },
@@ -113,7 +114,7 @@ impl Trail {
     /// [`Refusal::Unrecorded`].
     pub async fn intent(&mut self, terms: &Terms, target: TargetIndex) -> Result<(), Refusal> {
         let Some(guard) = &mut self.guard else { return Err(Refusal::Internal) };
-        guard.intent(Intent::of(terms, target)).await.map_err(|_| Refusal::Unrecorded)?;
+        guard.intent(&Intent::of(terms, target)).await.map_err(|_| Refusal::Unrecorded)?;
         self.intended = true;
         Ok(())
     }
@@ -125,7 +126,7 @@ impl Trail {
     pub async fn attempt(&mut self, target: TargetIndex, failed: &InvokeError) -> Result<(), Refusal> {
         let Some(guard) = &mut self.guard else { return Err(Refusal::Internal) };
         let attempt = Attempt { target, failed: word(failed).into(), error: Some(failed.to_string()) };
-        guard.attempt(attempt).await.map_err(|_| Refusal::Unrecorded)
+        guard.attempt(&attempt).await.map_err(|_| Refusal::Unrecorded)
     }
 
     /// Before the first byte of a streamed reply.
@@ -144,14 +145,14 @@ impl Trail {
     pub async fn closed(mut self, status: u16, bytes_out: u64) -> Result<(), Refusal> {
         let Some(guard) = self.guard.take() else { return Err(Refusal::Internal) };
         let closed = self.end(Outcome::Completed, Some(status), bytes_out, None);
-        guard.closed(closed).await.map_err(|_| Refusal::Unrecorded)
+        guard.closed(&closed).await.map_err(|_| Refusal::Unrecorded)
     }
 
     /// A streamed call ended. Its room was reserved, so this neither waits nor fails.
     pub fn close_later(mut self, outcome: Outcome, status: u16, bytes_out: u64) {
         if let Some(guard) = self.guard.take() {
             let closed = self.end(outcome, Some(status), bytes_out, None);
-            guard.close_later(closed);
+            guard.close_later(&closed);
         }
     }
 
@@ -162,16 +163,25 @@ impl Trail {
         let recorded = if self.intended {
             let outcome = outcome(&stopped.refusal);
             let closed = self.end(outcome, Some(row.status), 0, Some(row.word));
-            guard.closed(closed).await
+            guard.closed(&closed).await
         } else {
             self.log_line(row.word, row.status);
             self.meters.ended(row.word, self.envelope.started.elapsed());
             if let Some(denial) = &stopped.denial {
                 self.meters.denied(reason(denial));
             }
-            guard.refused(self.refused(&stopped)).await
+            self.refuse(guard, &stopped).await
         };
         if recorded.is_ok() { stopped.refusal } else { Refusal::Unrecorded }
+    }
+
+    /// Before anybody was identified, refusals beyond a rate are counted instead of written one by one.
+    async fn refuse(&self, guard: Guard, stopped: &Stopped) -> Result<(), Unrecorded> {
+        let refused = self.refused(stopped);
+        match self.principal {
+            Some(_) => guard.refused(&refused).await,
+            None => guard.refused_early(&refused).await,
+        }
     }
 
     fn refused(&self, stopped: &Stopped) -> Refused {

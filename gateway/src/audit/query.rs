@@ -303,13 +303,27 @@ impl Reader {
         Ok(Self { source, path, file, offset: 0, line: 0, torn: false })
     }
 
-    /// Looks again for what was not there, or not whole.
-    pub(crate) fn again(&mut self) -> io::Result<()> {
+    /// The next record, if it has come meanwhile and is whole.
+    pub(crate) fn grown(&mut self) -> io::Result<Option<Result<Line, Problem>>> {
         if self.torn {
             self.torn = false;
             self.line -= 1;
+            self.file.seek(SeekFrom::Start(self.offset))?;
         }
-        self.file.seek(SeekFrom::Start(self.offset)).map(drop)
+        let found = match self.next() {
+            None | Some(Err(What::Torn(_))) => return Ok(None),
+            Some(Err(What::Io(error))) => return Err(error),
+            Some(found) => found,
+        };
+        let (file, line) = (Arc::clone(&self.path), self.line);
+        let head = found.and_then(|bytes| match serde_json::from_slice::<Head>(&bytes) {
+            Ok(head) => Ok((head, bytes)),
+            Err(error) => Err(What::Malformed(error.to_string())),
+        });
+        Ok(Some(match head {
+            Ok((head, bytes)) => Ok(Line { head, bytes, file, line }),
+            Err(what) => Err(Problem { file, line: Some(line), what }),
+        }))
     }
 
     /// The next whole line, without its newline.

@@ -1,6 +1,6 @@
 //! The log as a whole: what is accepted, in which order, and what is read back.
 
-use super::{log::Log, query::Records, record::*};
+use super::{log::Log, query::Records, record::*, redact::Redaction};
 use crate::config::{Audit, Durability};
 use jiff::Timestamp;
 use policy::{
@@ -9,6 +9,26 @@ use policy::{
 };
 use std::{path::Path, sync::Arc, time::Duration};
 use uuid::Uuid;
+
+mod accept;
+pub(crate) mod disk;
+mod failing;
+
+/// A log on a disk of the test's.
+fn start(disk: &disk::Fake, durability: Durability) -> Log {
+    let config = config(Path::new("nowhere"), durability);
+    Log::start(Box::new(disk.clone()), &config, "gw-1", Uuid::now_v7(), Redaction::default(), (None, None)).unwrap()
+}
+
+/// Waits for a condition, up to ten seconds.
+async fn until(condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("the condition did not come true in time");
+}
 
 fn config(path: &Path, durability: Durability) -> Audit {
     Audit { path: path.to_owned(), durability, segment_bytes_max: 1 << 20, retention: Duration::from_secs(86_400) }

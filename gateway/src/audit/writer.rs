@@ -11,6 +11,7 @@ use super::{
     record::{Kind, System, tail},
     segment::{Disk, Name, Segment},
 };
+use current::Current;
 use jiff::Timestamp;
 use std::{
     io::{self, Write},
@@ -19,14 +20,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod current;
+
 /// How often a failing disk is tried again.
 const PROBE_EVERY: Duration = Duration::from_millis(200);
 /// How often counted refusals become summaries.
 const SUMMARY_EVERY: Duration = Duration::from_secs(1);
 /// How long a record that is owed waits for a failing disk before its call is told.
 const OWED_WAIT: Duration = Duration::from_secs(2);
-/// Room that is reserved on disk ahead of need, so that it need not be asked for each time.
-const RESERVE_AHEAD_BYTES: u64 = 1024 * 1024;
 /// Longest time that the writer lets a batch gather after a slow sync.
 const GATHER_MAX: Duration = Duration::from_millis(5);
 /// A batch gathers for this part of the last sync's time.
@@ -60,19 +61,6 @@ struct State {
     buffer: Vec<u8>,
     /// How long the last sync took, and how many records it was for.
     pace: (Duration, usize),
-}
-
-struct Current {
-    name: String,
-    segment: Box<dyn Segment>,
-    /// Length up to the last accepted record.
-    bytes: u64,
-    /// Room on disk is reserved up to here.
-    reserved_to: u64,
-    /// The file system can reserve room.
-    reserves: bool,
-    /// What the disk holds of it is not known; a new segment is needed.
-    broken: bool,
 }
 
 struct Failure {
@@ -314,7 +302,7 @@ impl Writer {
     /// Begins a new segment. The old one stays current until the new one can keep every promise.
     fn rotate(&mut self) -> io::Result<()> {
         let (name, segment) = self.create()?;
-        let mut new = Current { name, segment, bytes: 0, reserved_to: 0, reserves: true, broken: false };
+        let mut new = Current::new(name, segment);
         if let Err(error) = new.reserve(self.state.promised) {
             // The empty segment does no harm if it stays.
             let _ = self.disk.remove(&new.name);
@@ -371,59 +359,6 @@ impl Writer {
         {
             tracing::warn!(%error, segment = current.name, "the last segment could not be closed cleanly");
         }
-    }
-}
-
-impl Current {
-    /// Makes sure that so many bytes more can be written.
-    fn reserve(&mut self, bytes: u64) -> io::Result<()> {
-        if !self.reserves || self.bytes + bytes <= self.reserved_to {
-            return Ok(());
-        }
-        let ahead = self.reserve_up_to(self.bytes + bytes + RESERVE_AHEAD_BYTES);
-        let done = if ahead.is_err() { self.reserve_up_to(self.bytes + bytes) } else { ahead };
-        match done {
-            Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput) => {
-                self.reserves = false;
-                Ok(())
-            }
-            done => done,
-        }
-    }
-
-    fn reserve_up_to(&mut self, end: u64) -> io::Result<()> {
-        self.segment.reserve(self.reserved_to.max(self.bytes), end - self.reserved_to.max(self.bytes))?;
-        self.reserved_to = end;
-        Ok(())
-    }
-
-    /// Appends and, if durable, syncs; returns how long the sync took.
-    fn write(&mut self, bytes: &[u8], durable: bool) -> io::Result<Option<Duration>> {
-        if let Err(error) = self.segment.append(bytes) {
-            self.cut();
-            return Err(error);
-        }
-        let mut took = None;
-        if durable {
-            let started = Instant::now();
-            if let Err(error) = self.segment.sync() {
-                self.cut();
-                // After a failed sync the kernel may hold for clean what never reached the disk.
-                self.broken = true;
-                return Err(error);
-            }
-            took = Some(started.elapsed());
-        }
-        self.bytes += bytes.len() as u64;
-        Ok(took)
-    }
-
-    /// Takes what was not accepted off the end.
-    fn cut(&mut self) {
-        if self.segment.truncate(self.bytes).is_err() {
-            self.broken = true;
-        }
-        self.reserved_to = self.bytes;
     }
 }
 

@@ -74,7 +74,7 @@ pub fn run(args: &CallArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
             return Exit::Invalid;
         }
     };
-    let development = config.directory.join(crate::dev::FOLDER).join("ca.pem");
+    let development = config.directory.join(crate::dev::TLS_FOLDER).join("ca.pem");
     let authorities = args.cacert.clone().or_else(|| development.is_file().then_some(development));
     let runtime = match runtime(talk) {
         Ok(runtime) => runtime,

@@ -82,14 +82,14 @@ pub(crate) fn development_issuer(loaded: &Loaded) -> Result<Option<issuer::Serve
     let folder = config.directory.join(crate::dev::FOLDER);
     let port = wanted.issuer.rsplit(':').next().and_then(|p| p.trim_end_matches('/').parse().ok());
     let port: u16 = port.ok_or_else(|| format!("issuer `{}` has no port", wanted.alias))?;
-    let issuer = Issuer::load_or_create_at(&folder, port).map_err(|e| e.to_string())?;
+    let issuer = Issuer::load_or_create(&folder).and_then(|i| i.at_port(port)).map_err(|e| e.to_string())?;
     let server = issuer.bind_exactly().map_err(|e| format!("{e}; the development issuer needs port {port}"))?;
     Ok(Some(server))
 }
 
 /// Renews development certificates where there are any, before they are read.
 pub(crate) fn renew(config: &Path) -> Result<(), crate::dev::DevError> {
-    let folder = config.parent().unwrap_or(Path::new("")).join(crate::dev::FOLDER);
+    let folder = config.parent().unwrap_or(Path::new("")).join(crate::dev::TLS_FOLDER);
     if folder.join("ca.key").is_file() {
         Authority::load_or_create(&folder, Timestamp::now())?;
     }

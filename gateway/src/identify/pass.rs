@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// [`Refusal::Unauthenticated`] and its kin for known and unknown functions alike; then [`Refusal::NotFound`].
 pub async fn pass(routed: Routed) -> Result<Identified, Refusal> {
     let Routed { arrived, found } = routed;
-    let identity = who(&arrived).await.map_err(CredentialError::into_refusal)?;
+    let identity = who(&arrived).await.map_err(Refusal::from)?;
     let found = found.ok_or(Refusal::NotFound)?;
     Ok(Identified { arrived, found, identity })
 }

@@ -74,11 +74,11 @@ fn settle(events: &mpsc::Receiver<()>, reloads: &Handle) {
 
 fn folders(config: &Config) -> BTreeSet<PathBuf> {
     let mut folders = BTreeSet::from([absolute(&config.directory)]);
-    for file in &config.files {
-        if let Some(folder) = file.parent() {
-            folders.insert(absolute(folder));
-        }
-    }
+    let catalogs = config.functions.iter().map(|f| Path::new(&*f.written.0));
+    let schemas = config.functions.iter().filter_map(|f| Some(Path::new(&*f.declared.input.as_ref()?.file)));
+    let authorities = config.issuers.iter().filter_map(|i| i.ca.as_deref());
+    let files = catalogs.chain(schemas).chain(authorities).filter_map(Path::parent);
+    folders.extend(files.map(absolute));
     for tls in config.listeners.iter().filter_map(|l| l.tls.as_ref()) {
         folders.extend([&tls.certificate, &tls.key].into_iter().filter_map(|f| f.parent()).map(absolute));
     }

@@ -66,12 +66,12 @@ fn issuers(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Resul
 
 fn audit(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let stats = gateway.log.stats();
-    let kinds: Vec<_> = stats.records.iter().map(|(kind, n)| ([("kind", (*kind).to_owned())], *n)).collect();
+    let kinds: Vec<_> = stats.records.iter().map(|(kind, n)| ([("kind", kind.as_str().to_owned())], *n)).collect();
     let records: Vec<_> = kinds.iter().map(|(l, n)| (l.as_slice(), *n)).collect();
     counter(encoder, "audit_records", "Records that the log holds, by kind", &records)?;
     counter(encoder, "audit_bytes", "Bytes of records that the log holds", &[(&[], stats.bytes)])?;
     counter(encoder, "audit_syncs", "Syncs to disk", &[(&[], stats.syncs)])?;
-    gauge(encoder, "audit_waiting", "Records that wait to be written", &[(&[], signed(stats.waiting))])?;
+    gauge(encoder, "audit_waiting", "Records that wait to be written", &[(&[], stats.queued as i64)])?;
     gauge(encoder, "audit_healthy", "1 while the log can be written", &[(&[], i64::from(gateway.log.healthy()))])
 }
 
@@ -84,13 +84,13 @@ fn processes(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Res
         .map(|(s, state, n)| ([("function", s.function.to_string()), ("state", state.to_owned())], n as i64))
         .collect();
     let states: Vec<_> = states.iter().map(|(l, n)| (l.as_slice(), *n)).collect();
-    let each = |value: fn(&mesh::host::HostStats) -> u64| -> Vec<(&[(&str, String)], u64)> {
+    let each = |value: fn(&mesh::host::ProcessStats) -> u64| -> Vec<(&[(&str, String)], u64)> {
         labels.iter().zip(&stats).map(|(l, s)| (l.as_slice(), value(s))).collect()
     };
     gauge(encoder, "process_instances", "Instances of process functions by state", &states)?;
     counter(encoder, "process_starts", "Instances that were started", &each(|s| s.starts))?;
     counter(encoder, "process_crashes", "Instances that ended by themselves", &each(|s| s.crashes))?;
-    counter(encoder, "process_timeouts", "Instances that were ended because a call took too long", &each(|s| s.timeouts))
+    counter(encoder, "process_timeouts", "Instances that were ended because a call took too long", &each(|s| s.time_outs))
 }
 
 fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, values: &[(&[(&str, String)], i64)]) -> fmt::Result {

@@ -45,6 +45,11 @@ impl People {
         toml::from_str(&text).map_err(content)
     }
 
+    /// The person with this subject.
+    pub(super) fn named(&self, subject: &str) -> Option<&Person> {
+        self.person.iter().find(|p| p.subject == subject)
+    }
+
     /// The person with this subject and secret.
     pub(super) fn authenticate(&self, subject: &str, secret: &str) -> Option<&Person> {
         let person = self.person.iter().find(|p| p.subject == subject)?;
