@@ -314,3 +314,6 @@ impl Issuer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
