@@ -192,8 +192,7 @@ fn expires(policy: &Policy, place: &Place) -> Result<Option<Timestamp>, Finding>
         );
     }
     let end = Date::from_str(text).ok().filter(|date| date.to_string() == text).and_then(|date| {
-        let next = date.tomorrow().ok()?;
-        Some(TimeZone::UTC.to_timestamp(next.at(0, 0, 0, 0)).ok()?)
+        TimeZone::UTC.to_timestamp(date.tomorrow().ok()?.at(0, 0, 0, 0)).ok()
     });
     match end {
         Some(end) => Ok(Some(end)),
