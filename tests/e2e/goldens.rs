@@ -1,8 +1,9 @@
 //! Golden files: what users see, committed, compared byte for byte. `LATCHWORK_BLESS=1` writes them anew.
 
 use gateway::refusal::Refusal;
+use serde_json::Value;
 use std::{collections::BTreeSet, env, fmt::Write as _, fs};
-use tests::root;
+use tests::{client::Request, latchwork, origin::Origin, project::Project, records, root};
 
 /// The environment variable that writes instead of comparing.
 const BLESS: &str = "LATCHWORK_BLESS";
@@ -37,6 +38,51 @@ fn refusals() {
         let _ = writeln!(table, "| `{}` | {} | {} | {retry} | {} |", row.word, row.status, row.grpc, row.title);
     }
     golden("refusals.md", &table);
+}
+
+#[test]
+fn config_schema() {
+    let text = gateway::config::schema::text().expect("the schema is JSON");
+    golden("latchwork.schema.json", &text);
+}
+
+#[test]
+fn base_vocabulary() {
+    let path = root().join("policy/src/vocabulary/base.cedarschema");
+    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("`{}`: {e}", path.display()));
+    golden("base.cedarschema", &text);
+}
+
+/// The members of each kind of record, with the type of each, as real calls leave them.
+#[tokio::test]
+async fn audit_records() {
+    let origin = Origin::start().await;
+    let project = Project::new()
+        .anonymous()
+        .http("shop.stock", "GET /stock/{sku}", &origin.url, "")
+        .http("shop.hidden", "GET /hidden", &origin.url, "")
+        .policy("@id(\"stock\")\npermit (principal, action == Action::\"shop.stock\", resource);");
+    let gateway = latchwork::run(&project.config(), &project.ca()).await;
+    for path in ["/stock/7", "/hidden", "/no/such"] {
+        gateway.client().send(Request::get(path)).await;
+    }
+    gateway.stop().await;
+    let mut text = String::new();
+    for record in records::read(&project.audit()) {
+        let _ = writeln!(text, "{:#}", shape(&record));
+    }
+    golden("audit-records.txt", &text);
+}
+
+/// The same value with what differs between runs replaced by its type.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), shape(value))).collect(),
+        Value::Array(items) => items.iter().map(shape).collect(),
+        Value::Number(_) => "<number>".into(),
+        Value::String(text) if text.chars().any(|c| c.is_ascii_digit()) => "<text with digits>".into(),
+        plain => plain.clone(),
+    }
 }
 
 #[test]

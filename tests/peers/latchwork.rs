@@ -21,6 +21,9 @@ const END: Duration = Duration::from_secs(20);
 /// Longest time for what was started by a killed gateway to vanish by itself.
 const VANISH: Duration = Duration::from_secs(5);
 
+/// The listener of the folders that [`crate::project`] writes.
+const LISTENER: &str = "public";
+
 /// A running gateway.
 #[derive(Debug)]
 pub struct Running {
@@ -73,13 +76,14 @@ pub async fn run(config: &Path, ca: &Path) -> Running {
     let folder = config.parent().expect("a file lies in a folder").to_path_buf();
     let config = config.to_string_lossy().into_owned();
     let (child, ready) = start(&folder, &["run", "-c", &config, "--format", "json"]).await;
-    let (url, admin) = (text(&ready, "url"), text(&ready, "admin"));
+    let address = text(&ready["listeners"], LISTENER);
+    let (url, admin) = (format!("https://{address}"), text(&ready, "admin"));
     Running { url, admin, ca: ca.to_path_buf(), folder, calls: Vec::new(), child, over: false }
 }
 
 async fn start(logs: &Path, arguments: &[&str]) -> (Child, Value) {
     let mut command = Command::new(built::latchwork());
-    command.args(arguments).current_dir(logs).env("NO_COLOR", "1");
+    command.args(arguments).current_dir(logs).env("NO_COLOR", "1").env("GATEWAY_SECRET", "of the gateway only");
     let mut child = Child::start("latchwork", &command, logs);
     let ready = child.line(wait::LONG, |line| serde_json::from_str(line).ok().filter(Value::is_object)).await;
     (child, ready)
@@ -98,9 +102,7 @@ impl Running {
 
     /// Its metrics, as Prometheus would read them.
     pub async fn metrics(&self) -> String {
-        let base = http::Uri::try_from(&self.admin).expect("a URL");
-        let path = format!("{}/metrics", base.path().trim_end_matches('/'));
-        self.admin().send(Request::get(&path)).await.text()
+        self.admin().send(Request::get("/latchwork/v1/metrics")).await.text()
     }
 
     /// Process id.

@@ -62,6 +62,16 @@ impl Issuer {
         text(&self.control("/sign", json!({ "header": header, "claims": claims })).await, "token")
     }
 
+    /// As [`Issuer::signed`], for claims that no JSON library would write.
+    pub async fn signed_text(&self, claims: &str) -> String {
+        text(&self.control("/sign-text", json!({ "claims": claims })).await, "token")
+    }
+
+    /// The current public key, as PEM.
+    pub async fn public_pem(&self) -> String {
+        text(&self.control("/state", json!({})).await, "pem")
+    }
+
     /// A new signing key of `alg`; the old public keys stay published if `keep`.
     pub async fn rotate(&self, alg: &str, keep: bool) -> String {
         text(&self.control("/rotate", json!({ "alg": alg, "keep": keep })).await, "kid")

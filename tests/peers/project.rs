@@ -1,5 +1,6 @@
 //! Writes the folder of one test: configuration, certificates, schemas and policies, with only what the test is about.
 
+use crate::{lambda, oidc};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 use std::{
@@ -65,7 +66,7 @@ impl Project {
     /// Tokens of this issuer count; its subjects are workloads' clients. `more` is further TOML of its table.
     #[must_use]
     pub fn issuer(mut self, alias: &str, url: &str, more: &str) -> Self {
-        let audience = crate::oidc::AUDIENCE;
+        let audience = oidc::AUDIENCE;
         let _ = write!(
             self.body,
             "\n[identity.issuer.{alias}]\nissuer = \"{url}\"\naudiences = [\"{audience}\"]\nprincipal = \"Client\"\n{more}\n"
@@ -84,16 +85,16 @@ impl Project {
         self
     }
 
-    /// A function that runs `process`.
+    /// A function that runs `function` as a process; `inside` is further TOML of `process`, `more` of its table.
     #[must_use]
-    pub fn process(self, name: &str, route: &str, function: &crate::lambda::Function, more: &str) -> Self {
+    pub fn process(self, name: &str, route: &str, function: &lambda::Function, inside: &str, more: &str) -> Self {
         let command: Vec<String> = function.command.iter().map(|word| quoted(word)).collect();
         let (directory, handler) = (quoted(&function.directory.to_string_lossy()), quoted(&function.handler));
-        let mut target = format!("command = [{}], directory = {directory}, handler = {handler}", command.join(", "));
-        if !more.is_empty() {
-            let _ = write!(target, ", {more}");
+        let mut process = format!("command = [{}], directory = {directory}, handler = {handler}", command.join(", "));
+        if !inside.is_empty() {
+            let _ = write!(process, ", {inside}");
         }
-        self.function(name, route, &format!("process = {{ {target} }}"), "")
+        self.function(name, route, &format!("process = {{ {process} }}"), more)
     }
 
     /// An HTTP function at `url`.

@@ -2,12 +2,13 @@
 // Prints one line of JSON when it listens: {"issuer", "control"}. The control address takes:
 //   POST /rotate {"alg","keep"}   a new signing key; with `keep` the old public keys stay published
 //   POST /sign {"header","claims"}   a token of these claims, signed with the current key
+//   POST /sign-text {"claims"}   the same of a text, which may be no good JSON
 //   POST /outage {"down"}   whether the published keys answer 503
-//   GET /state   {"kid","alg","keys_requests"}
+//   GET /state   {"kid","alg","pem","keys_requests"}
 import { createServer } from 'node:http';
-import { generateKeyPairSync } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import Provider from 'oidc-provider';
-import { SignJWT, importJWK } from 'jose';
+import { CompactSign, SignJWT, importJWK } from 'jose';
 
 const CLIENT = { client_id: 'checkout', client_secret: 'a-secret-of-tests-only', grant_types: ['client_credentials'], redirect_uris: [], response_types: [] };
 const SCOPE = 'invoke';
@@ -55,6 +56,16 @@ async function sign({ header = {}, claims }) {
   return { token: await new SignJWT(claims).setProtectedHeader(protectedHeader).sign(await importJWK(key, key.alg)) };
 }
 
+async function signText({ claims }) {
+  const [key] = state.keys;
+  const signer = new CompactSign(new TextEncoder().encode(claims)).setProtectedHeader({ alg: key.alg, kid: key.kid, typ: 'at+jwt' });
+  return { token: await signer.sign(await importJWK(key, key.alg)) };
+}
+
+function pem() {
+  return createPublicKey({ key: state.keys[0], format: 'jwk' }).export({ type: 'spki', format: 'pem' });
+}
+
 function listen(handler) {
   return new Promise((resolve) => {
     const server = createServer(handler);
@@ -83,8 +94,9 @@ const control = await listen(async (request, response) => {
     const answer = {
       '/rotate': () => rotate(issuer, asked),
       '/sign': () => sign(asked),
+      '/sign-text': () => signText(asked),
       '/outage': () => { state.down = asked.down; return {}; },
-      '/state': () => ({ kid: state.keys[0].kid, alg: state.keys[0].alg, keys_requests: state.keysRequests }),
+      '/state': () => ({ kid: state.keys[0].kid, alg: state.keys[0].alg, pem: pem(), keys_requests: state.keysRequests }),
     }[request.url];
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify(await answer()));
