@@ -188,9 +188,10 @@ fn functions(gateway: &Gateway) -> Value {
             .iter()
             .map(|t| json!({"index": t.index, "kind": t.backend.kind(), "region": t.region}))
             .collect();
-        let route = served.config.route.as_ref().map(|r| {
-            json!({"method": r.method.as_ref().map(Method::as_str), "host": r.host, "pattern": r.pattern})
-        });
+        let route =
+            served.config.route.as_ref().map(
+                |r| json!({"method": r.method.as_ref().map(Method::as_str), "host": r.host, "pattern": r.pattern}),
+            );
         json!({
             "name": served.function.name,
             "app": served.function.app,

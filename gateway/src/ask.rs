@@ -86,10 +86,7 @@ fn bad_input(error: InputError) -> Refusal {
 }
 
 /// Declared query parameters, each at most once and of its type; others are the backend's business.
-fn declared_query(
-    served: &Served,
-    query: Option<&str>,
-) -> Result<BTreeMap<Arc<str>, Vec<Arc<str>>>, Refusal> {
+fn declared_query(served: &Served, query: Option<&str>) -> Result<BTreeMap<Arc<str>, Vec<Arc<str>>>, Refusal> {
     let declared = &served.config.declared.query;
     let mut values = BTreeMap::new();
     if declared.is_empty() {

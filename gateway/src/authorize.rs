@@ -26,9 +26,8 @@ pub fn seen(denial: &Denial) -> Refusal {
     }
     match denial.reason {
         DenialReason::PolicyError => Refusal::PolicyError,
-        DenialReason::NotPermitted
-        | DenialReason::Forbidden
-        | DenialReason::AbsentEntity
-        | DenialReason::NoTarget => Refusal::Denied,
+        DenialReason::NotPermitted | DenialReason::Forbidden | DenialReason::AbsentEntity | DenialReason::NoTarget => {
+            Refusal::Denied
+        }
     }
 }

@@ -124,7 +124,8 @@ fn served(
         let (targets, quarantine) = match targets(config, function, old, shared) {
             Ok(targets) => (targets, None),
             Err((index, error)) => {
-                let message = format!("target {index} of `{}`: `{}` {}", function.declared.name, error.field, error.message);
+                let message =
+                    format!("target {index} of `{}`: `{}` {}", function.declared.name, error.field, error.message);
                 let mut finding = Finding::error("target_unusable", &*function.written.0, message);
                 finding.line = function.written.1;
                 (Vec::new(), Some(Quarantine { finding }))
@@ -170,7 +171,11 @@ fn targets(
             BackendConfig::Http(http) => Http::new(http, base).map(Backend::Http),
             BackendConfig::Process(process) => {
                 let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
-                    Backend::Process(p) if p.same_config(process, base, function.timeout, function.response_bytes_max) => Some(p.clone()),
+                    Backend::Process(p)
+                        if p.same_config(process, base, function.timeout, function.response_bytes_max) =>
+                    {
+                        Some(p.clone())
+                    }
                     Backend::Process(_) | Backend::Http(_) => None,
                 });
                 let (name, bytes_max) = (&function.declared.name, function.response_bytes_max);

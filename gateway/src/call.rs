@@ -1,6 +1,12 @@
 //! A call at each point of its life. Each stage consumes one type and makes the next; there is no other way round.
 
-use crate::{front::path::CanonicalPath, generation::{Generation, Served}, identify::Identity, listener::Listening, trace::Trace};
+use crate::{
+    front::path::CanonicalPath,
+    generation::{Generation, Served},
+    identify::Identity,
+    listener::Listening,
+    trace::Trace,
+};
 use http::{HeaderMap, Method, Version};
 use hyper::body::Incoming;
 use jiff::Timestamp;
@@ -9,7 +15,13 @@ use policy::{
     permit::Permit,
     question::{Provenance, Question},
 };
-use std::{collections::BTreeMap, fmt, net::IpAddr, sync::{Arc, atomic::AtomicU64}, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::IpAddr,
+    sync::{Arc, atomic::AtomicU64},
+    time::Instant,
+};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 

@@ -52,8 +52,11 @@ pub async fn send(
         .with_safe_default_protocol_versions()
         .map_err(|e| ClientError::Unreachable { uri: uri.clone(), reason: e.to_string() })?;
     let config = builder.with_root_certificates(roots(authorities)?).with_no_client_auth();
-    let connector =
-        hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_all_versions().build();
+    let connector = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(config)
+        .https_or_http()
+        .enable_all_versions()
+        .build();
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
     let exchange = async {
         let response = client.request(request).await;

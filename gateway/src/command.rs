@@ -12,8 +12,8 @@ pub mod run;
 pub mod token;
 
 use crate::{build, config::load};
-use clap::{Parser, Subcommand, ValueEnum};
 use ::policy::finding::Finding;
+use clap::{Parser, Subcommand, ValueEnum};
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},

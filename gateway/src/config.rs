@@ -325,3 +325,6 @@ impl Issuer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

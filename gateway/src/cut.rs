@@ -3,7 +3,14 @@
 use crate::generation::Generation;
 use jiff::Timestamp;
 use policy::permit::{TargetIndex, Terms};
-use std::{fmt, future::Future, pin::Pin, sync::Arc, task::{Context, Poll}, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::sync::watch;
 
 /// Resolves when the call is no longer permitted.
@@ -20,7 +27,10 @@ pub fn cut(
     Cut(Box::pin(async move {
         let expiry = async {
             match expires {
-                Some(at) => tokio::time::sleep(Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default()).await,
+                Some(at) => {
+                    tokio::time::sleep(Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default())
+                        .await
+                }
                 None => std::future::pending().await,
             }
         };
@@ -28,7 +38,9 @@ pub fn cut(
             loop {
                 // Looked at before waiting: policy may have changed since the decision.
                 let generation = generations.borrow_and_update().clone();
-                if generation.policy.id() != terms.bundle() && !generation.policy.still(&terms, target, Timestamp::now()) {
+                if generation.policy.id() != terms.bundle()
+                    && !generation.policy.still(&terms, target, Timestamp::now())
+                {
                     return;
                 }
                 drop(generation);

@@ -53,3 +53,6 @@ pub enum DevError {
     #[error("the claim `{0}` can't be set")]
     Claim(String),
 }
+
+#[cfg(test)]
+mod tests;

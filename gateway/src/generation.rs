@@ -69,7 +69,8 @@ impl Generation {
         let kept = next.policy.forbid_names();
         let gone = self.policy.forbid_names().into_iter().filter(|name| !kept.contains(name));
         let mut losses: Vec<String> = gone.map(|name| format!("forbid `{name}` vanished")).collect();
-        let emptied = self.sources.iter().filter(|(file, full)| **full && !next.sources.get(*file).copied().unwrap_or(false));
+        let emptied =
+            self.sources.iter().filter(|(file, full)| **full && !next.sources.get(*file).copied().unwrap_or(false));
         losses.extend(emptied.map(|(file, _)| format!("policy file `{file}` became empty or went")));
         losses
     }

@@ -72,7 +72,13 @@ impl Bound {
         let socket = TcpListener::from_std(socket).map_err(socket_error)?;
         let address = socket.local_addr().map_err(socket_error)?;
         let certificate = listener.tls.as_ref().map(tls::Certificate::load).transpose()?.map(Arc::new);
-        Ok(Self { socket, address, name: listener.name.clone(), certificate, connections_max: listener.connections_max })
+        Ok(Self {
+            socket,
+            address,
+            name: listener.name.clone(),
+            certificate,
+            connections_max: listener.connections_max,
+        })
     }
 
     /// Where it listens.
@@ -157,7 +163,12 @@ pub enum BindError {
     Tls(#[from] tls::TlsError),
 }
 
-async fn connected(connection: Connection, socket: TcpStream, acceptor: Option<TlsAcceptor>, place: OwnedSemaphorePermit) {
+async fn connected(
+    connection: Connection,
+    socket: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    place: OwnedSemaphorePermit,
+) {
     let labels = ListenerLabels { listener: connection.listener.clone() };
     let metrics = connection.gateway.metrics.clone();
     metrics.connections.get_or_create(&labels).inc();

@@ -217,7 +217,11 @@ impl Worker {
             }
             "held" => {
                 let losses = outcome.losses.join("; ");
-                tracing::error!(bundle, losses, "reload held back, the old configuration stays in force; `latchwork reload` confirms it");
+                tracing::error!(
+                    bundle,
+                    losses,
+                    "reload held back, the old configuration stays in force; `latchwork reload` confirms it"
+                );
             }
             result => tracing::info!(bundle, generation = outcome.generation, result, "reload"),
         }
@@ -243,12 +247,16 @@ impl Worker {
 
 /// What can't change while serving: sockets and the audit log's place.
 fn needs_restart(old: &Config, new: &Config) -> Option<Finding> {
-    let sockets = |c: &Config| c.listeners.iter().map(|l| (l.name.clone(), l.address, l.tls.is_some())).collect::<Vec<_>>();
+    let sockets =
+        |c: &Config| c.listeners.iter().map(|l| (l.name.clone(), l.address, l.tls.is_some())).collect::<Vec<_>>();
     let what = if sockets(old) != sockets(new) {
         "listener names, addresses or the use of tls"
     } else if old.admin.address != new.admin.address {
         "`admin.address`"
-    } else if old.audit.path != new.audit.path || old.audit.durability != new.audit.durability || old.node.id != new.node.id {
+    } else if old.audit.path != new.audit.path
+        || old.audit.durability != new.audit.durability
+        || old.node.id != new.node.id
+    {
         "`audit` or `node.id`"
     } else {
         return None;

@@ -143,7 +143,9 @@ impl Gateway {
     pub(crate) fn reload_certificates(&self, config: &Config) -> Vec<Finding> {
         let mut findings = Vec::new();
         for listener in &config.listeners {
-            let (Some(tls), Some(certificate)) = (&listener.tls, self.certificates.get(&listener.name)) else { continue };
+            let (Some(tls), Some(certificate)) = (&listener.tls, self.certificates.get(&listener.name)) else {
+                continue;
+            };
             match certificate.reload(tls) {
                 Ok(true) => tracing::info!(listener = %listener.name, "a new certificate is in force"),
                 Ok(false) => {}
@@ -187,7 +189,8 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
         .map_err(|source| StartError::Admin { address: config.admin.address, source })?;
     let log = Log::open(&config.audit, &config.node.id, Uuid::now_v7()).map_err(StartError::Audit)?;
     let certificates = bound.iter().filter_map(|b| Some((b.name().clone(), b.certificate()?.clone()))).collect();
-    let listening = config.listeners.iter().map(|l| (l.name.clone(), ArcSwap::from_pointee(Listening::of(l)))).collect();
+    let listening =
+        config.listeners.iter().map(|l| (l.name.clone(), ArcSwap::from_pointee(Listening::of(l)))).collect();
     let gateway = Arc::new(Gateway {
         changed: watch::Sender::new(generation.clone()),
         listening,
@@ -245,7 +248,8 @@ impl Running {
         // Joins the writer's thread, so it must not run on a worker.
         let closed = tokio::task::spawn_blocking(move || {
             let _ = log.shutdown();
-        }).await;
+        })
+        .await;
         if closed.is_err() {
             tracing::error!("the audit log was not closed in order");
         }

@@ -90,15 +90,36 @@ impl Metrics {
         let reloads = Family::<ResultLabels, Counter>::default();
         let connections = Family::<ListenerLabels, Gauge>::default();
         let handshakes_failed = Family::<ListenerLabels, Counter>::default();
-        registry.register("calls", "Calls by function and outcome; the function is empty where none was named", calls.clone());
-        registry.register("call_duration_seconds", "From the head of the request to the end of the answer", durations.clone());
+        registry.register(
+            "calls",
+            "Calls by function and outcome; the function is empty where none was named",
+            calls.clone(),
+        );
+        registry.register(
+            "call_duration_seconds",
+            "From the head of the request to the end of the answer",
+            durations.clone(),
+        );
         registry.register("calls_in_flight", "Calls between admission and the end of the answer", in_flight.clone());
         registry.register("denials", "Denials of policy by function and reason", denials.clone());
         registry.register("reloads", "Reloads by result", reloads.clone());
         registry.register("connections", "Open connections by listener", connections.clone());
-        registry.register("handshakes_failed", "Connections that ended before their first request", handshakes_failed.clone());
+        registry.register(
+            "handshakes_failed",
+            "Connections that ended before their first request",
+            handshakes_failed.clone(),
+        );
         registry.register_collector(Box::new(state));
-        Self { registry: Arc::new(registry), calls, durations, in_flight, denials, reloads, connections, handshakes_failed }
+        Self {
+            registry: Arc::new(registry),
+            calls,
+            durations,
+            in_flight,
+            denials,
+            reloads,
+            connections,
+            handshakes_failed,
+        }
     }
 
     /// The handles of one function.

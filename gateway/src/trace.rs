@@ -91,7 +91,10 @@ mod tests {
         let trace = of(&format!("00-{id}-b7ad6b7169203331-03"));
         let out = trace.traceparent();
         let out = out.to_str().unwrap();
-        assert!(out.starts_with(&format!("00-{id}-")) && out.ends_with("-01") && !out.contains("b7ad6b7169203331"), "{out}");
+        assert!(
+            out.starts_with(&format!("00-{id}-")) && out.ends_with("-01") && !out.contains("b7ad6b7169203331"),
+            "{out}"
+        );
     }
 
     #[test]

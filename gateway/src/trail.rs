@@ -62,8 +62,15 @@ impl Trail {
             Refusal::Unrecorded
         })?;
         let meters = gateway.unnamed.clone();
-        let mut trail =
-            Self { guard: Some(guard), envelope, meters, function: None, principal: None, question: None, intended: false };
+        let mut trail = Self {
+            guard: Some(guard),
+            envelope,
+            meters,
+            function: None,
+            principal: None,
+            question: None,
+            intended: false,
+        };
         let (listener, source) = (trail.envelope.listener.name.clone(), trail.envelope.peer.source);
         let trace = trail.envelope.trace.id();
         trail.know(|known| {

@@ -134,7 +134,11 @@ fn uri(args: &CallArgs, config: &Config, listener: &Listener, route: &Route) -> 
     };
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let pairs = |given: &[String]| -> Result<Vec<(String, String)>, String> {
-        let pair = |g: &String| g.split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned())).ok_or_else(|| format!("`{g}` is not NAME=VALUE"));
+        let pair = |g: &String| {
+            g.split_once('=')
+                .map(|(n, v)| (n.to_owned(), v.to_owned()))
+                .ok_or_else(|| format!("`{g}` is not NAME=VALUE"))
+        };
         given.iter().map(pair).collect()
     };
     let mut path = route.pattern.to_string();
@@ -176,7 +180,8 @@ fn token(args: &CallArgs, config: &Config, listener: &Listener) -> Result<Option
         return Err("--as is for development; `node.production` is true".to_owned());
     }
     let folder = config.directory.join(crate::dev::FOLDER);
-    let mut development = Issuer::load(&folder).map_err(|e| e.to_string())?.ok_or("there is no development issuer yet")?;
+    let mut development =
+        Issuer::load(&folder).map_err(|e| e.to_string())?.ok_or("there is no development issuer yet")?;
     development.identify_as(&*issuer.issuer);
     let audience = issuer.audiences.first().ok_or("the issuer has no audience")?;
     let claims = development.claims_of(subject, audience).map_err(|e| e.to_string())?;
@@ -207,7 +212,10 @@ fn answered(format: Format, response: &Response<Bytes>, out: &mut dyn Write, tal
         Format::Json => {
             let body = serde_json::from_slice::<serde_json::Value>(response.body())
                 .unwrap_or_else(|_| String::from_utf8_lossy(response.body()).into_owned().into());
-            tell(out, format_args!("{}", serde_json::json!({"status": status.as_u16(), "call_id": call, "body": body})));
+            tell(
+                out,
+                format_args!("{}", serde_json::json!({"status": status.as_u16(), "call_id": call, "body": body})),
+            );
         }
     }
     match status {

@@ -39,8 +39,7 @@ fn test(args: &TestArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
         Format::Json => policy::command::Format::Json,
     };
     let declared = Arc::new(loaded.config.declared());
-    let tested =
-        policy::command::test::test(loaded.policies, loaded.cases, declared, Timestamp::now(), format, out);
+    let tested = policy::command::test::test(loaded.policies, loaded.cases, declared, Timestamp::now(), format, out);
     written(tested.map(Exit::from))
 }
 

@@ -2,7 +2,7 @@
 
 mod print;
 
-use super::{Exit, Format, findings_told, run, runtime, tell};
+use super::{Exit, Format, findings_told, run as serving, runtime, tell};
 use crate::{
     config::{BackendConfig, Config, load},
     dev::{Authority, DevError, Issuer, TLS_FOLDER, issuer::Claims, legacy::Legacy},
@@ -95,7 +95,12 @@ fn ports(file: &Path) -> Result<Ports, String> {
     let listener = config.listeners.iter().find(|l| &*l.name == "public").map(|l| l.address.port());
     let issuer = config.issuers.iter().find(|i| i.development).and_then(|i| port_of(&i.issuer));
     let complete = || -> Option<Ports> {
-        Some(Ports { listener: listener?, issuer: issuer?, admin: config.admin.address.port(), legacy: legacy_port(&config)? })
+        Some(Ports {
+            listener: listener?,
+            issuer: issuer?,
+            admin: config.admin.address.port(),
+            legacy: legacy_port(&config)?,
+        })
     };
     complete().ok_or_else(|| {
         format!("`{}` is no quickstart any more (a listener `public`, a development issuer and `stock.level` are needed); serve it with `latchwork run`", file.display())
@@ -126,7 +131,7 @@ fn serve(args: &QuickstartArgs, prepared: Prepared, out: &mut dyn Write, talk: &
         Err(exit) => return exit,
     };
     runtime.block_on(async {
-        let issuer = match run::development_issuer(&loaded) {
+        let issuer = match serving::development_issuer(&loaded) {
             Ok(Some(issuer)) => issuer,
             Ok(None) => return failed("the project has no development issuer", talk),
             Err(problem) => return failed(&problem, talk),
@@ -140,7 +145,7 @@ fn serve(args: &QuickstartArgs, prepared: Prepared, out: &mut dyn Write, talk: &
         }));
         let running = match server::start(loaded, sockets).await {
             Ok(running) => running,
-            Err(error) => return run::cannot_start(&error, talk),
+            Err(error) => return serving::cannot_start(&error, talk),
         };
         let mint = |holder: scaffold::calls::Holder| {
             let mut claims = Claims::new(holder.subject, layout.audience);
@@ -152,7 +157,7 @@ fn serve(args: &QuickstartArgs, prepared: Prepared, out: &mut dyn Write, talk: &
             Ok(()) => {}
             Err(problem) => return failed(&problem, talk),
         }
-        run::serve(running, Vec::new()).await;
+        serving::serve(running, Vec::new()).await;
         drop(stop_issuer);
         legacy.abort();
         let _ = issuer.await;

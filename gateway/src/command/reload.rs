@@ -88,7 +88,17 @@ fn human(outcome: &Value, out: &mut dyn Write, talk: &mut dyn Write) {
     let list = |name: &str| outcome.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     for finding in list("findings") {
         let part = |name: &str| finding.get(name).map(text).unwrap_or_default();
-        tell(talk, format_args!("{}:{}:{}: {}: {}", part("file"), part("line"), part("column"), part("severity"), part("message")));
+        tell(
+            talk,
+            format_args!(
+                "{}:{}:{}: {}: {}",
+                part("file"),
+                part("line"),
+                part("column"),
+                part("severity"),
+                part("message")
+            ),
+        );
     }
     for loss in list("losses") {
         tell(talk, format_args!("note: {}", text(&loss)));

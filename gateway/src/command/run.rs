@@ -9,7 +9,11 @@ use crate::{
     telemetry::logs,
 };
 use jiff::Timestamp;
-use std::{io::Write, path::{Path, PathBuf}, sync::Arc};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::Notify,
@@ -109,7 +113,8 @@ pub(crate) fn cannot_start(error: &StartError, talk: &mut dyn Write) -> Exit {
 
 /// Resolves at SIGINT or SIGTERM.
 async fn interrupted() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         // Without handlers the signals end the process at once, which is what they mean.
         return std::future::pending().await;
     };
@@ -129,7 +134,8 @@ fn ready(running: &Running, format: Format, out: &mut dyn Write) {
             tell(out, format_args!("admin: http://{}", running.admin()));
         }
         Format::Json => {
-            let listeners: serde_json::Map<_, _> = addresses.into_iter().map(|(n, at)| (n, at.to_string().into())).collect();
+            let listeners: serde_json::Map<_, _> =
+                addresses.into_iter().map(|(n, at)| (n, at.to_string().into())).collect();
             let admin = format!("http://{}", running.admin());
             tell(out, format_args!("{}", serde_json::json!({"ready": true, "listeners": listeners, "admin": admin})));
         }

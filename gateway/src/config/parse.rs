@@ -13,8 +13,13 @@ const PROBLEMS_MAX: usize = 100;
 pub(crate) fn parse<T: DeserializeOwned>(text: &Text, report: &mut Report) -> Option<T> {
     let (mut table, errors) = DeTable::parse_recoverable(&text.text);
     if !errors.is_empty() {
-        for error in errors.into_iter().take(PROBLEMS_MAX) {
-            report.push(syntax(text, &error));
+        let mut line = 0;
+        for finding in errors.iter().take(PROBLEMS_MAX).map(|error| syntax(text, error)) {
+            // What follows on the same line is most often the same slip.
+            if finding.line != line {
+                line = finding.line;
+                report.push(finding);
+            }
         }
         return None;
     }
@@ -25,8 +30,9 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &Text, report: &mut Report) -> Op
                 let span = error.span().unwrap_or(0..0);
                 let finding = refused(text, &span, error.message(), report);
                 report.push(finding);
-                let pruned = prune(table.get_mut(), &span)?;
-                report.prune(&pruned);
+                if !prune(table.get_mut(), &span, report) {
+                    return None;
+                }
             }
         }
     }
@@ -59,7 +65,7 @@ fn refused(text: &Text, span: &Range<usize>, message: &str, report: &mut Report)
     if message.starts_with("missing field") {
         return text.error("missing_key", span, format!("`{given}` is missing"));
     }
-    text.error("wrong_type", span, lower(message))
+    text.error("wrong_type", span, mistyped(message))
 }
 
 fn suggest(finding: Finding, given: &str, known: &[&str], what: &str) -> Finding {
@@ -70,31 +76,31 @@ fn suggest(finding: Finding, given: &str, known: &[&str], what: &str) -> Finding
     }
 }
 
-/// Takes the smallest entry or element out that has this place; its key.
-fn prune(table: &mut DeTable<'_>, span: &Range<usize>) -> Option<String> {
+/// Takes the smallest entry or element out that has this place, and remembers its key.
+fn prune(table: &mut DeTable<'_>, span: &Range<usize>, report: &mut Report) -> bool {
     // Inner entries first: a table's place may equal that of its only entry.
     for (key, value) in table.iter_mut() {
         let inner = match value.get_mut() {
-            DeValue::Table(inner) => prune(inner, span),
-            DeValue::Array(elements) => prune_element(elements, span).then(|| key.get_ref().to_string()),
-            _ => None,
+            DeValue::Table(inner) => prune(inner, span, report),
+            DeValue::Array(elements) => prune_element(key.get_ref(), elements, span, report),
+            _ => false,
         };
-        if inner.is_some() {
-            return inner;
+        if inner {
+            return true;
         }
     }
     let mut entries = table.iter();
     let hit = entries.find(|(key, value)| key.span() == *span || value.span() == *span);
-    let key = hit.map(|(key, _)| key.get_ref().to_string())?;
-    table.remove(key.as_str());
-    Some(key)
+    let Some(key) = hit.map(|(key, _)| key.get_ref().to_string()) else { return false };
+    report.prune(&key);
+    table.remove(key.as_str()).is_some()
 }
 
-fn prune_element(elements: &mut DeArray<'_>, span: &Range<usize>) -> bool {
+fn prune_element(key: &str, elements: &mut DeArray<'_>, span: &Range<usize>, report: &mut Report) -> bool {
     for element in elements.iter_mut() {
         let inner = match element.get_mut() {
-            DeValue::Table(inner) => prune(inner, span).is_some(),
-            DeValue::Array(inner) => prune_element(inner, span),
+            DeValue::Table(inner) => prune(inner, span, report),
+            DeValue::Array(inner) => prune_element(key, inner, span, report),
             _ => false,
         };
         if inner {
@@ -102,9 +108,34 @@ fn prune_element(elements: &mut DeArray<'_>, span: &Range<usize>) -> bool {
         }
     }
     let before = elements.len();
-    *elements =
-        std::mem::replace(elements, DeArray::new()).into_iter().filter(|element| element.span() != *span).collect();
-    elements.len() < before
+    *elements = std::mem::replace(elements, DeArray::new()).into_iter().filter(|e| e.span() != *span).collect();
+    let removed = elements.len() < before;
+    if removed {
+        report.prune(key);
+    }
+    removed
+}
+
+/// `invalid type: string "500", expected i64` in words for people.
+fn mistyped(message: &str) -> String {
+    let rest = message.split_once(": ").map_or(message, |(_, rest)| rest);
+    let Some((found, expected)) = rest.rsplit_once(", expected ") else { return lower(message) };
+    let expected = match expected {
+        "a sequence" => "a list",
+        "a map" => "a table",
+        "a string" => "text in quotes",
+        "a boolean" => "`true` or `false`",
+        "i64" | "u64" | "usize" | "u32" => "a whole number",
+        other if other.starts_with("struct ") => "a table",
+        other => other,
+    };
+    let found = match found.split_once('"') {
+        Some((kind, text)) => format!("{kind}`{}`", text.trim_end_matches('"')),
+        None if found == "map" => "a table".to_owned(),
+        None if found == "sequence" => "a list".to_owned(),
+        None => found.to_owned(),
+    };
+    format!("expected {expected}, found {found}")
 }
 
 fn lower(message: &str) -> String {

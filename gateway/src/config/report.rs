@@ -4,7 +4,7 @@ use policy::finding::{Finding, Severity};
 use std::collections::BTreeSet;
 
 /// Most findings that one load reports.
-const FINDINGS_MAX: usize = 200;
+pub(crate) const FINDINGS_MAX: usize = 200;
 
 /// Findings so far.
 #[derive(Debug, Default)]

@@ -213,9 +213,9 @@ fn host(authority: Option<&Authority>, headers: &HeaderMap, version: Version) ->
     if fields.next().is_some() {
         return Err(malformed("`host` is given more than once"));
     }
-    let field = field.map(|v| v.to_str().ok().and_then(|t| t.parse::<Authority>().ok())).map(|parsed| {
-        parsed.filter(|a| !a.as_str().contains('@')).ok_or_else(|| malformed("`host` is not a host"))
-    });
+    let field = field
+        .map(|v| v.to_str().ok().and_then(|t| t.parse::<Authority>().ok()))
+        .map(|parsed| parsed.filter(|a| !a.as_str().contains('@')).ok_or_else(|| malformed("`host` is not a host")));
     let field = field.transpose()?;
     let authority = authority.filter(|a| !a.as_str().is_empty());
     if authority.is_some_and(|a| a.as_str().contains('@')) {
@@ -243,7 +243,8 @@ fn upgrade_asked(headers: &HeaderMap) -> bool {
 
 fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).map(http::HeaderValue::as_bytes);
-    kind.and_then(|k| k.strip_prefix(b"application/grpc")).is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+    kind.and_then(|k| k.strip_prefix(b"application/grpc"))
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 /// The caller's address: the last one that a trusted proxy did not add itself.

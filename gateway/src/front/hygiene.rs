@@ -137,7 +137,8 @@ fn drop_named(headers: &mut HeaderMap) -> Result<(), HeaderError> {
         let text = value.to_str().map_err(|_| HeaderError::Connection)?;
         for token in text.split(',').map(str::trim).filter(|t| !t.is_empty()) {
             let name = HeaderName::try_from(token).map_err(|_| HeaderError::Connection)?;
-            let keeps = [header::AUTHORIZATION, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::COOKIE, header::HOST];
+            let keeps =
+                [header::AUTHORIZATION, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::COOKIE, header::HOST];
             if keeps.contains(&name) || identity(name.as_str()) || name == "traceparent" {
                 return Err(HeaderError::ConnectionNames(name.as_str().to_owned()));
             }
@@ -203,7 +204,10 @@ mod tests {
 
     #[test]
     fn connection_drops_what_it_names_and_may_not_name_everything() {
-        assert_eq!(cleaned(&[("connection", "x-once, keep-alive"), ("x-once", "1"), ("accept", "x")]).unwrap(), ["accept"]);
+        assert_eq!(
+            cleaned(&[("connection", "x-once, keep-alive"), ("x-once", "1"), ("accept", "x")]).unwrap(),
+            ["accept"]
+        );
         for name in ["authorization", "host", "content-length", "latchwork-caller", "x_forwarded_for", "cookie"] {
             let refused = cleaned(&[("connection", name)]);
             assert_eq!(refused, Err(HeaderError::ConnectionNames(name.to_owned())));
@@ -220,7 +224,9 @@ mod tests {
     #[test]
     fn credentials_go_unless_forwarded() {
         let mut headers: HeaderMap =
-            [(header::AUTHORIZATION, "Bearer x".parse().unwrap()), (header::COOKIE, "a=b".parse().unwrap())].into_iter().collect();
+            [(header::AUTHORIZATION, "Bearer x".parse().unwrap()), (header::COOKIE, "a=b".parse().unwrap())]
+                .into_iter()
+                .collect();
         strip_credentials(&mut headers, &[header::COOKIE]);
         assert!(headers.contains_key(header::COOKIE) && !headers.contains_key(header::AUTHORIZATION));
     }

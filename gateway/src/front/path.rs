@@ -47,7 +47,9 @@ pub enum PathError {
     #[error("the path is not valid UTF-8")]
     NotUtf8,
     /// An encoded slash, a backslash, a semicolon or a control character.
-    #[error("the path has a character that is not accepted: an encoded slash, a backslash, a semicolon or a control character")]
+    #[error(
+        "the path has a character that is not accepted: an encoded slash, a backslash, a semicolon or a control character"
+    )]
     Forbidden,
     /// `.` or `..`.
     #[error("the path has a dot segment")]
@@ -70,7 +72,12 @@ impl CanonicalPath {
             return Err(PathError::TooLong);
         }
         let rest = path.strip_prefix('/').ok_or(PathError::NotAbsolute)?;
-        if !rest.is_empty() && rest.bytes().all(plain) && !rest.contains("//") && !dotted(rest) && !rest.starts_with('/') {
+        if !rest.is_empty()
+            && rest.bytes().all(plain)
+            && !rest.contains("//")
+            && !dotted(rest)
+            && !rest.starts_with('/')
+        {
             // The common case is already in its one spelling.
             return Ok(Self(path.into()));
         }

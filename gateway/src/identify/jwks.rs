@@ -96,11 +96,11 @@ struct Pacing {
     fruitless_last: Option<Instant>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
+#[derive(Clone, Copy, Debug)]
+enum Why<'a> {
     Due,
     Empty,
-    UnknownKey,
+    UnknownKey(&'a str),
 }
 
 impl Keys {
@@ -137,9 +137,11 @@ impl Keys {
             Some(set) => set,
             None => self.fetch(arrived, Why::Empty).await?,
         };
-        match set.find(kid, algorithm) {
-            Err(KeyError::Unknown) => self.fetch(arrived, Why::UnknownKey).await?.find(kid, algorithm),
-            found => found,
+        match (set.find(kid, algorithm), kid) {
+            (Err(KeyError::Unknown), Some(kid)) => {
+                self.fetch(arrived, Why::UnknownKey(kid)).await?.find(Some(kid), algorithm)
+            }
+            (found, _) => found,
         }
     }
 
@@ -167,48 +169,56 @@ impl Keys {
     }
 
     /// The set after a fetch that started after `arrived`: one that others waited for too, or a new one.
-    async fn fetch(self: &Arc<Self>, arrived: u64, why: Why) -> Result<Arc<KeySet>, KeyError> {
+    async fn fetch(self: &Arc<Self>, arrived: u64, why: Why<'_>) -> Result<Arc<KeySet>, KeyError> {
         let guard = self.gate.clone().lock_owned().await;
         if self.may_fetch(arrived, why)? {
+            let unknown_key = matches!(why, Why::UnknownKey(_));
             // A task of its own: a caller that hangs up must not take the answer from those who wait with it.
             let keys = self.clone();
             let fetch = tokio::spawn(async move {
-                keys.fetch_now(why).await;
+                keys.fetch_now(unknown_key).await;
                 drop(guard);
             });
             fetch.await.map_err(|_| KeyError::Unavailable)?;
         }
-        if why == Why::UnknownKey && self.pacing().failures > 0 {
-            return Err(KeyError::Unavailable);
+        let set = self.in_force().ok_or(KeyError::Unavailable)?;
+        match why {
+            // Whether the issuer has such a key is not known, so the token must not be called bad.
+            Why::UnknownKey(kid) if !set.has(kid) && self.pacing().failures > 0 => Err(KeyError::Unavailable),
+            _ => Ok(set),
         }
-        self.in_force().ok_or(KeyError::Unavailable)
     }
 
     /// INVARIANT: called with the gate held, so nothing is in flight.
-    fn may_fetch(&self, arrived: u64, why: Why) -> Result<bool, KeyError> {
-        let pacing = self.pacing();
+    fn may_fetch(&self, arrived: u64, why: Why<'_>) -> Result<bool, KeyError> {
+        let (pacing, in_force) = (self.pacing(), self.in_force());
         let within = |last: Option<Instant>, gap| last.is_some_and(|last| last.elapsed() < gap);
         // What others fetched meanwhile will do, if it is new enough to know of a key that was missing on arrival.
-        if pacing.started > arrived || (why == Why::Empty && self.in_force().is_some()) {
+        let enough = match why {
+            Why::Due => !self.due_in(&pacing).is_zero(),
+            Why::Empty => in_force.is_some(),
+            Why::UnknownKey(kid) => in_force.is_some_and(|set| set.has(kid)),
+        };
+        if enough || pacing.started > arrived {
             return Ok(false);
         }
         match why {
             Why::Due => Ok(true),
             _ if within(pacing.failed_last, FAILED_GAP) => Err(KeyError::Unavailable),
-            Why::UnknownKey if within(pacing.fruitless_last, UNKNOWN_KEY_GAP) => Err(KeyError::Unknown),
-            Why::UnknownKey | Why::Empty => Ok(true),
+            Why::UnknownKey(_) if within(pacing.fruitless_last, UNKNOWN_KEY_GAP) => Err(KeyError::Unknown),
+            Why::UnknownKey(_) | Why::Empty => Ok(true),
         }
     }
 
-    async fn fetch_now(&self, why: Why) {
+    async fn fetch_now(&self, unknown_key: bool) {
         self.pacing().started += 1;
         // The address is looked up anew when keys are due; an unknown key costs the issuer one request.
-        let fetched = self.fetcher.fetch(why != Why::UnknownKey).await;
+        let fetched = self.fetcher.fetch(!unknown_key).await;
         let mut pacing = self.pacing();
         match fetched {
             Ok(keys) => {
                 let changed = self.take(keys);
-                if why == Why::UnknownKey {
+                if unknown_key {
                     pacing.fruitless_last = (!changed).then(Instant::now);
                 }
                 pacing.ok += 1;
@@ -244,16 +254,15 @@ impl Keys {
         changed
     }
 
-    /// How long the background task waits. Nine tenths of the refresh, so that a removed key is gone within it.
-    fn pause(&self) -> Duration {
+    /// When the next fetch is due. After nine tenths of the refresh, so that a removed key is gone within it.
+    fn due_in(&self, pacing: &Pacing) -> Duration {
         let due = self.source.refresh.mul_f64(0.9);
-        let failures = self.pacing().failures;
-        let pause = match &*self.last_good.load() {
-            _ if failures > 0 => (FAILED_GAP * 2_u32.saturating_pow(failures.min(6) - 1)).min(RETRY_MAX).min(due),
-            Some(set) => due.saturating_sub(set.fetched.elapsed()),
-            None => return Duration::ZERO,
-        };
-        pause.max(PAUSE_MIN)
+        if let Some(failed) = pacing.failed_last {
+            let backoff = FAILED_GAP * 2_u32.saturating_pow(pacing.failures.clamp(1, 6) - 1);
+            return backoff.min(RETRY_MAX).min(due).saturating_sub(failed.elapsed());
+        }
+        let fetched = self.last_good.load().as_ref().map(|set| set.fetched);
+        fetched.map_or(Duration::ZERO, |fetched| due.saturating_sub(fetched.elapsed()))
     }
 
     fn pacing(&self) -> MutexGuard<'_, Pacing> {
@@ -262,6 +271,10 @@ impl Keys {
 }
 
 impl KeySet {
+    fn has(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.kid() == Some(kid))
+    }
+
     fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Found, KeyError> {
         let key = choose(&self.keys, kid, algorithm)?;
         Ok(Found { key: key.clone(), generation: self.generation })
@@ -280,8 +293,11 @@ pub(crate) fn choose<'a>(keys: &'a [Key], kid: Option<&str>, algorithm: Algorith
 
 /// Fetches keys when they are due, until nobody holds them any more.
 async fn keep_fresh(keys: Weak<Keys>, mut dropped: oneshot::Receiver<()>) {
+    let mut first = true;
     loop {
-        let Some(pause) = keys.upgrade().map(|keys| keys.pause()) else { return };
+        let Some(due_in) = keys.upgrade().map(|keys| keys.due_in(&keys.pacing())) else { return };
+        let pause = if first { due_in } else { due_in.max(PAUSE_MIN) };
+        first = false;
         tokio::select! {
             _ = &mut dropped => return,
             () = tokio::time::sleep(pause) => {}

@@ -51,7 +51,8 @@ impl Watcher {
                 tracing::warn!(folder = %folder.display(), %error, "a folder is not watched");
             }
         }
-        let spawned = std::thread::Builder::new().name("latchwork-watch".to_owned()).spawn(move || settle(&events, &reloads));
+        let spawned =
+            std::thread::Builder::new().name("latchwork-watch".to_owned()).spawn(move || settle(&events, &reloads));
         spawned.ok()?;
         Some(Self { _notify: notify })
     }

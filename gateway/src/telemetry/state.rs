@@ -4,7 +4,7 @@ use crate::{reload::Outcome, server::Gateway};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::{counter::ConstCounter, gauge::ConstGauge, MetricType},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 use std::{
     fmt,
@@ -43,7 +43,12 @@ fn policy(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result
     let broken = gateway.reloads.last().map_or(0, broken);
     gauge(encoder, "reload_broken", "1 while what is on disk could not be put in force", &[(&[], broken)])?;
     let quarantined = generation.served.values().filter(|s| s.quarantine.is_some()).count();
-    gauge(encoder, "functions_quarantined", "Functions that do not serve because their configuration is broken", &[(&[], quarantined as i64)])
+    gauge(
+        encoder,
+        "functions_quarantined",
+        "Functions that do not serve because their configuration is broken",
+        &[(&[], quarantined as i64)],
+    )
 }
 
 fn issuers(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -55,7 +60,12 @@ fn issuers(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Resul
     let counters = |value: fn(&crate::identify::IssuerStats) -> u64| -> Vec<(&[(&str, String)], u64)> {
         labels.iter().zip(&stats).map(|(l, s)| (l.as_slice(), value(s))).collect()
     };
-    gauge(encoder, "issuer_available", "1 while tokens of the issuer can be verified", &gauges(|s| i64::from(s.available)))?;
+    gauge(
+        encoder,
+        "issuer_available",
+        "1 while tokens of the issuer can be verified",
+        &gauges(|s| i64::from(s.available)),
+    )?;
     gauge(encoder, "issuer_keys", "Usable keys of the issuer", &gauges(|s| s.keys as i64))?;
     counter(encoder, "issuer_fetches_ok", "Fetches of keys that succeeded", &counters(|s| s.fetches_ok))?;
     counter(encoder, "issuer_fetches_failed", "Fetches of keys that failed", &counters(|s| s.fetches_failed))?;
@@ -90,10 +100,20 @@ fn processes(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Res
     gauge(encoder, "process_instances", "Instances of process functions by state", &states)?;
     counter(encoder, "process_starts", "Instances that were started", &each(|s| s.starts))?;
     counter(encoder, "process_crashes", "Instances that ended by themselves", &each(|s| s.crashes))?;
-    counter(encoder, "process_timeouts", "Instances that were ended because a call took too long", &each(|s| s.time_outs))
+    counter(
+        encoder,
+        "process_timeouts",
+        "Instances that were ended because a call took too long",
+        &each(|s| s.time_outs),
+    )
 }
 
-fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, values: &[(&[(&str, String)], i64)]) -> fmt::Result {
+fn gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: &[(&[(&str, String)], i64)],
+) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for (labels, value) in values {
         ConstGauge::new(*value).encode(family.encode_family(labels)?)?;
@@ -101,7 +121,12 @@ fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, values: &[
     Ok(())
 }
 
-fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, values: &[(&[(&str, String)], u64)]) -> fmt::Result {
+fn counter(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: &[(&[(&str, String)], u64)],
+) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (labels, value) in values {
         ConstCounter::new(*value).encode(family.encode_family(labels)?)?;

@@ -211,3 +211,6 @@ fn comparisons(policy: &Written) -> Vec<Range<usize>> {
         + usize::from(matches!(policy.scope.action, Actions::Eq(_)));
     pairs.skip(head).collect()
 }
+
+#[cfg(test)]
+mod tests;

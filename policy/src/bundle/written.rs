@@ -191,10 +191,10 @@ fn expires(policy: &Policy, place: &Place) -> Result<Option<Timestamp>, Finding>
             finding("forbid_expires", message).help("remove the `@expires`, or the policy once it is not needed")
         );
     }
-    let end = Date::from_str(text).ok().filter(|date| date.to_string() == text).and_then(|date| {
-        let next = date.tomorrow().ok()?;
-        Some(TimeZone::UTC.to_timestamp(next.at(0, 0, 0, 0)).ok()?)
-    });
+    let end = Date::from_str(text)
+        .ok()
+        .filter(|date| date.to_string() == text)
+        .and_then(|date| TimeZone::UTC.to_timestamp(date.tomorrow().ok()?.at(0, 0, 0, 0)).ok());
     match end {
         Some(end) => Ok(Some(end)),
         None => {

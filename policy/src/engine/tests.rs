@@ -3,6 +3,10 @@
 use super::*;
 use crate::fixture::{RUN_ON, alice, checkout, now, question, snapshot};
 
+mod differential;
+mod misfit;
+mod traps;
+
 const POLICIES: &str = r#"
 @id("orders.by-checkout") @owner("team-orders")
 permit (principal == Workload::"spiffe://prod.acme/ns/shop/sa/checkout", action == Action::"orders.create", resource)
@@ -16,7 +20,7 @@ fn shop() -> Snapshot {
     snapshot(&format!("{POLICIES}{RUN_ON}"))
 }
 
-fn names(names: &[PolicyName]) -> Vec<&str> {
+pub(crate) fn names(names: &[PolicyName]) -> Vec<&str> {
     names.iter().map(|name| name.0.as_ref()).collect()
 }
 

@@ -84,11 +84,6 @@ impl Base {
         Some(self.resolve(attributes.get(name)?))
     }
 
-    /// The context that every action has at least: its facts.
-    pub(crate) fn facts(&self) -> Kind {
-        self.entry("commonTypes", "Facts").map_or(Kind::Other, |facts| Kind::Record(facts.clone()))
-    }
-
     /// The context of a fixed action.
     pub(crate) fn context(&self, action: &str) -> Option<Kind> {
         let context = self.entry("actions", action)?.get("appliesTo")?.get("context")?;
@@ -96,11 +91,9 @@ impl Base {
     }
 
     /// Types of principal and resource that a fixed action is asked of.
-    pub(crate) fn applies_to(&self, action: &str) -> Option<(Vec<Arc<str>>, Vec<Arc<str>>)> {
+    pub(crate) fn applies_to(&self, action: &str) -> Option<(Vec<&str>, Vec<&str>)> {
         let applies = self.entry("actions", action)?.get("appliesTo")?;
-        let list = |key: &str| -> Option<Vec<Arc<str>>> {
-            Some(applies.get(key)?.as_array()?.iter().filter_map(Value::as_str).map(Arc::from).collect())
-        };
+        let list = |key: &str| Some(applies.get(key)?.as_array()?.iter().filter_map(Value::as_str).collect());
         Some((list("principalTypes")?, list("resourceTypes")?))
     }
 
@@ -151,7 +144,8 @@ mod tests {
         let base = Base::new().unwrap();
         assert!(base.is_group("money") && !base.is_group("describe") && base.is_action("describe"));
         assert_eq!(base.ancestors("money"), BTreeSet::from(["write".into(), "call".into()]));
-        let via = base.attribute(&base.facts(), "via").unwrap();
+        let facts = base.attribute(&base.context("describe").unwrap(), "facts").unwrap();
+        let via = base.attribute(&facts, "via").unwrap();
         assert_eq!(base.attribute(&via, "workload"), Some(Kind::Entity("Workload".into())));
         assert_eq!(base.attribute(&Kind::Entity("Agent".into()), "owner"), Some(Kind::Entity("User".into())));
         assert_eq!(base.attribute(&Kind::Entity("Anonymous".into()), "tenant"), None);

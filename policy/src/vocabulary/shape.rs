@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
         Some(Shape::Record(fields.into()))
     }
 
-    fn reference(&mut self, reference: &'a Value, path: &mut Vec<String>) -> Option<Shape> {
+    fn reference(&mut self, reference: &'a Value, path: &[String]) -> Option<Shape> {
         let target = reference.as_str().unwrap_or_default();
         let found = target.strip_prefix('#').and_then(|pointer| self.schema.json.pointer(pointer));
         let Some(found) = found else {

@@ -34,7 +34,8 @@ pub(super) fn ready(
 fn line(url: &str, layout: &QuickstartLayout, running: &Running, mint: Mint<'_>) -> Result<Value, String> {
     let mut calls = Vec::new();
     for call in &layout.calls {
-        let mut headers: Map<String, Value> = call.headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).into())).collect();
+        let mut headers: Map<String, Value> =
+            call.headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).into())).collect();
         if let Some(holder) = call.token {
             headers.insert("authorization".to_owned(), format!("Bearer {}", mint(holder)?).into());
         }
@@ -81,11 +82,27 @@ fn text(
         tell(out, format_args!("# {} → {}\n# {}", call.name, call.status, call.shows));
         tell(out, format_args!("{}", curl(url, &ca.to_string(), call)));
     }
-    tell(out, format_args!("\nThe same with the client of Latchwork, which finds address, authority and token itself:\n"));
-    tell(out, format_args!("latchwork call orders.create -c {directory}/latchwork.toml --token \"$ALICE\" --data '{{\"item\":\"tea\",\"quantity\":2,\"amount_cents\":1900}}'"));
-    tell(out, format_args!("latchwork call stock.level -c {directory}/latchwork.toml --token \"$BOB\" --path sku=tea-001"));
+    tell(
+        out,
+        format_args!("\nThe same with the client of Latchwork, which finds address, authority and token itself:\n"),
+    );
+    tell(
+        out,
+        format_args!(
+            "latchwork call orders.create -c {directory}/latchwork.toml --token \"$ALICE\" --data '{{\"item\":\"tea\",\"quantity\":2,\"amount_cents\":1900}}'"
+        ),
+    );
+    tell(
+        out,
+        format_args!("latchwork call stock.level -c {directory}/latchwork.toml --token \"$BOB\" --path sku=tea-001"),
+    );
     tell(out, format_args!("\nWhy was the last call answered as it was, and what else happened:\n"));
-    tell(out, format_args!("latchwork explain --last -c {directory}/latchwork.toml\nlatchwork audit tail -c {directory}/latchwork.toml"));
+    tell(
+        out,
+        format_args!(
+            "latchwork explain --last -c {directory}/latchwork.toml\nlatchwork audit tail -c {directory}/latchwork.toml"
+        ),
+    );
     tell(out, format_args!("curl -s http://{}/metrics", running.admin()));
     Ok(())
 }

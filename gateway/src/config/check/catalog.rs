@@ -2,7 +2,10 @@
 
 use super::function;
 use crate::config::{App, Function, Issuer, raw, raw::At, report::Report, text::Text, value::Desk};
-use policy::{declared, question::FunctionName};
+use policy::{
+    declared,
+    question::{FunctionName, FunctionNameError},
+};
 use std::{collections::BTreeMap, ops::Range, path::Path, sync::Arc};
 
 /// Most functions of one gateway.
@@ -104,12 +107,12 @@ fn add<'a>(
     let parsed = match FunctionName::parse(&name.value) {
         Ok(parsed) => Some(parsed),
         Err(error) => {
-            desk.error_help(
-                "bad_function_name",
-                &name.span,
-                error.to_string(),
-                "words joined by dots, such as `orders.create`",
-            );
+            let help = "words joined by dots, in quotes: `[function.\"orders.create\"]`";
+            desk.error_help("bad_function_name", &name.span, error.to_string(), help);
+            if matches!(error, FunctionNameError::NoDot(_)) {
+                // Most often the quotes are missing, and then the rest of the table is elsewhere.
+                return;
+            }
             None
         }
     };

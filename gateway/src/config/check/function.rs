@@ -17,6 +17,7 @@ const RESPONSE_BYTES_MAX: u64 = 1 << 30;
 const TIMEOUT_MAX: Duration = Duration::from_secs(15 * 60);
 /// Most calls of one function at once that may be configured.
 const CONCURRENCY_MAX: u64 = 100_000;
+const TIMEOUT: Duration = Duration::from_secs(30);
 const MIB: u64 = 1 << 20;
 /// Verbs and groups of the base vocabulary that no function may put itself into.
 const RESERVED_GROUPS: [&str; 6] = ["call", "describe", "run_on", "approve", "redrive", "administer"];
@@ -48,34 +49,48 @@ pub(crate) fn function(
         let message = "a GET or HEAD request has no body to check against a schema";
         desk.warn("input_without_body", &input.span, message, "declare `query` parameters instead");
     }
-    let targets = target::targets(name, table, path.iter().map(AsRef::as_ref).collect(), known.production, desk);
+    // Parameters of a route that was refused are not known.
+    let parameters = (route.is_some() || table.route.is_none()).then(|| path.iter().map(AsRef::as_ref).collect());
+    let targets = target::targets(name, table, parameters, known.production, desk);
+    let action_groups = action_groups(table, desk);
+    let principals = principals(table, desk);
+    let owner = table.owner.as_ref().and_then(|owner| super::catalog::owner(owner, known.issuers, desk));
+    let tenant = table.tenant.as_ref().and_then(|tenant| desk.word("tenant", tenant));
+    let labels = labels(table, desk);
+    let query = query(table, desk);
+    let timeout = desk.duration(table.timeout.as_ref(), TIMEOUT, Duration::from_millis(1)..=TIMEOUT_MAX);
+    let request_bytes_max = desk.number(table.request_bytes_max.as_ref(), MIB, 0..=REQUEST_BYTES_MAX);
+    let response_bytes_max = desk.number(table.response_bytes_max.as_ref(), 8 * MIB, 1..=RESPONSE_BYTES_MAX);
+    let concurrency_max = desk.number(table.concurrency_max.as_ref(), 64, 1..=CONCURRENCY_MAX);
+    let forward_headers = forward_headers(table, desk);
+    let written = (desk.text.file.clone(), desk.text.line(&name.span));
+    let (name, app) = (parsed?, app?.value.into());
     let declared = declared::Function {
-        name: parsed?,
-        app: app?.value.into(),
-        action_groups: action_groups(table, desk),
-        principals: principals(table, desk),
-        owner: table.owner.as_ref().and_then(|owner| super::catalog::owner(owner, known.issuers, desk)),
-        tenant: table.tenant.as_ref().and_then(|tenant| desk.word("tenant", tenant)),
+        name,
+        app,
+        action_groups,
+        principals,
+        owner,
+        tenant,
         shared: table.shared,
         class: i64::try_from(class).unwrap_or(1),
-        labels: labels(table, desk),
+        labels,
         idempotent: table.idempotent,
         path,
-        query: query(table, desk),
+        query,
         input,
         targets: targets.iter().map(target::declared).collect(),
     };
-    let concurrency_max = desk.number(table.concurrency_max.as_ref(), 64, 1..=CONCURRENCY_MAX);
     Some(Function {
         declared,
         route,
-        timeout: desk.duration(table.timeout.as_ref(), Duration::from_secs(30), Duration::from_millis(1)..=TIMEOUT_MAX),
-        request_bytes_max: desk.number(table.request_bytes_max.as_ref(), MIB, 0..=REQUEST_BYTES_MAX),
-        response_bytes_max: desk.number(table.response_bytes_max.as_ref(), 8 * MIB, 1..=RESPONSE_BYTES_MAX),
+        timeout,
+        request_bytes_max,
+        response_bytes_max,
         concurrency_max: usize::try_from(concurrency_max).unwrap_or(1),
-        forward_headers: forward_headers(table, desk),
+        forward_headers,
         targets,
-        written: (desk.text.file.clone(), desk.text.line(&name.span)),
+        written,
     })
 }
 

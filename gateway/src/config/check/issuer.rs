@@ -66,22 +66,31 @@ fn issuer(alias: &At<String>, table: &raw::Issuer, node: &Node, desk: &mut Desk<
         let message = "nobody vouches for an anonymous caller";
         desk.error_help("unknown_value", &kind.span, message, "`User`, `Workload`, `Client` or `Agent`");
     }
-    let issuer = Issuer {
-        alias: name.clone()?,
-        issuer: identifier?.value.into(),
-        jwks_uri: table.jwks_uri.as_ref().map(|uri| uri.value.as_str().into()),
-        audiences: audiences(alias, table, desk),
+    let audiences = audiences(alias, table, desk);
+    let algorithms = algorithms(table.algorithms.as_ref(), desk);
+    let groups = groups(name.as_deref().unwrap_or_default(), table.groups.as_ref(), desk);
+    let attributes = attributes(table, principal, desk);
+    let ca = table.ca.as_ref().and_then(|ca| super::tls::authorities(ca, desk));
+    let leeway = desk.duration(table.leeway.as_ref(), seconds(30), Duration::ZERO..=seconds(300));
+    let refresh = desk.duration(table.refresh.as_ref(), seconds(300), seconds(1)..=seconds(86_400));
+    let grace = desk.duration(table.grace.as_ref(), seconds(3600), Duration::ZERO..=seconds(7 * 86_400));
+    let jwks_uri = table.jwks_uri.as_ref().map(|uri| uri.value.as_str().into());
+    let (alias, issuer) = (name?, identifier?.value.into());
+    Some(Issuer {
+        alias,
+        issuer,
+        jwks_uri,
+        audiences,
         principal,
-        algorithms: algorithms(table.algorithms.as_ref(), desk),
-        groups: groups(&name?, table.groups.as_ref(), desk),
-        attributes: attributes(table, principal, desk),
-        ca: table.ca.as_ref().and_then(|ca| super::tls::authorities(ca, desk)),
-        leeway: desk.duration(table.leeway.as_ref(), seconds(30), Duration::ZERO..=seconds(300)),
-        refresh: desk.duration(table.refresh.as_ref(), seconds(300), seconds(1)..=seconds(86_400)),
-        grace: desk.duration(table.grace.as_ref(), seconds(3600), Duration::ZERO..=seconds(7 * 86_400)),
+        algorithms,
+        groups,
+        attributes,
+        ca,
+        leeway,
+        refresh,
+        grace,
         development,
-    };
-    Some(issuer)
+    })
 }
 
 /// Keys that come over clear text could be anybody's.
@@ -149,7 +158,7 @@ fn algorithms(written: Option<&At<Vec<At<String>>>>, desk: &mut Desk<'_>) -> Vec
     found
 }
 
-fn groups(alias: &Arc<str>, written: Option<&At<raw::Groups>>, desk: &mut Desk<'_>) -> Groups {
+fn groups(alias: &str, written: Option<&At<raw::Groups>>, desk: &mut Desk<'_>) -> Groups {
     let none = Groups { claim: None, declared: BTreeSet::new(), external: false };
     let Some(At { value: groups, span }) = written else { return none };
     let claim = desk.required("claim", &groups.claim, span).cloned();
@@ -173,14 +182,14 @@ fn groups(alias: &Arc<str>, written: Option<&At<raw::Groups>>, desk: &mut Desk<'
     Groups { claim, declared, external: groups.external }
 }
 
-fn from_file(alias: &Arc<str>, path: &At<String>, desk: &mut Desk<'_>) -> BTreeSet<Arc<str>> {
+fn from_file(alias: &str, path: &At<String>, desk: &mut Desk<'_>) -> BTreeSet<Arc<str>> {
     let Some(text) = desk.file(path) else { return BTreeSet::new() };
     let Some(file) = parse::parse::<raw::GroupsFile>(&text, desk.report) else { return BTreeSet::new() };
     let mut desk = Desk { text: &text, directory: desk.directory, report: desk.report };
     declare(alias, &file.groups, &mut desk)
 }
 
-fn declare(alias: &Arc<str>, list: &[At<String>], desk: &mut Desk<'_>) -> BTreeSet<Arc<str>> {
+fn declare(alias: &str, list: &[At<String>], desk: &mut Desk<'_>) -> BTreeSet<Arc<str>> {
     let mut declared = BTreeSet::new();
     if list.len() > GROUPS_MAX {
         let place: Range<usize> = list.get(GROUPS_MAX).map_or(0..0, |group| group.span.clone());

@@ -19,7 +19,7 @@ const INSTANCES_MAX: usize = 1_000;
 pub(crate) fn targets(
     name: &At<String>,
     table: &raw::Function,
-    path: Vec<&str>,
+    path: Option<Vec<&str>>,
     production: bool,
     desk: &mut Desk<'_>,
 ) -> Vec<Target> {
@@ -31,7 +31,7 @@ pub(crate) fn targets(
     if list.value.len() > TARGETS_MAX {
         desk.error("too_many", &list.span, format!("a function has at most {TARGETS_MAX} targets"));
     }
-    list.value.iter().filter_map(|written| target(written, &path, production, desk)).collect()
+    list.value.iter().filter_map(|written| target(written, path.as_deref(), production, desk)).collect()
 }
 
 /// The target as policy sees it.
@@ -43,7 +43,7 @@ pub(crate) fn declared(target: &Target) -> declared::Target {
     declared::Target { provider, region: target.region.clone(), sealed_to: false }
 }
 
-fn target(written: &At<raw::Target>, path: &[&str], production: bool, desk: &mut Desk<'_>) -> Option<Target> {
+fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> Option<Target> {
     let At { value: target, span } = written;
     let region = target.region.as_ref().and_then(|region| desk.name("a region", region));
     let backend = match (&target.http, &target.process) {
@@ -69,7 +69,7 @@ fn target(written: &At<raw::Target>, path: &[&str], production: bool, desk: &mut
     Some(Target { region, backend })
 }
 
-fn http(written: &At<HttpConfig>, path: &[&str], production: bool, desk: &mut Desk<'_>) -> HttpConfig {
+fn http(written: &At<HttpConfig>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> HttpConfig {
     let At { value: config, span } = written;
     let place = desk.text.within(span, &config.url);
     url(&At { value: config.url.clone(), span: place }, path, production, desk);
@@ -83,7 +83,7 @@ fn http(written: &At<HttpConfig>, path: &[&str], production: bool, desk: &mut De
     config
 }
 
-fn url(written: &At<String>, path: &[&str], production: bool, desk: &mut Desk<'_>) {
+fn url(written: &At<String>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) {
     let At { value: text, span } = written;
     let help = "such as `https://legacy.internal:8443/stock/{sku}`";
     let Some((filled, names)) = fill(text) else {
@@ -104,13 +104,14 @@ fn url(written: &At<String>, path: &[&str], production: bool, desk: &mut Desk<'_
     if authority.contains('{') {
         desk.error("bad_url", span, "a caller never chooses the host: no parameter there");
     }
-    for name in names.iter().filter(|name| !path.contains(name)) {
-        let finding = desk.text.error("unknown_parameter", span, format!("the route has no parameter `{{{name}}}`"));
-        desk.report.push_missing("route", finding.nearest(name, path.iter().copied()));
-    }
     if production && url.scheme() == "http" && !is_loopback(&url) {
         let message = "the target is reached in clear text, in production";
         desk.warn("clear_text_target", span, message, "`https://`, with `ca` if its authority is your own");
+    }
+    let Some(path) = path else { return };
+    for name in names.iter().filter(|name| !path.contains(name)) {
+        let finding = desk.text.error("unknown_parameter", span, format!("the route has no parameter `{{{name}}}`"));
+        desk.report.push(finding.nearest(name, path.iter().copied()));
     }
 }
 
