@@ -116,6 +116,9 @@ fn gauge(
 ) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for (labels, value) in values {
+        if labels.is_empty() {
+            return ConstGauge::new(*value).encode(family);
+        }
         ConstGauge::new(*value).encode(family.encode_family(labels)?)?;
     }
     Ok(())
@@ -129,6 +132,9 @@ fn counter(
 ) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (labels, value) in values {
+        if labels.is_empty() {
+            return ConstCounter::new(*value).encode(family);
+        }
         ConstCounter::new(*value).encode(family.encode_family(labels)?)?;
     }
     Ok(())
