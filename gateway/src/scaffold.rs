@@ -122,7 +122,6 @@ macro_rules! file {
 }
 
 fn init_files() -> Vec<File> {
-    let ignored = include_str!("scaffold/files/init/gitignore").to_owned();
     vec![
         file!("init", "latchwork.toml"),
         file!("init", "README.md"),
@@ -132,7 +131,7 @@ fn init_files() -> Vec<File> {
         file!("init", "policies/hello.cedar"),
         file!("init", "policies/hello.cases.toml"),
         File { executable: true, ..file!("init", "functions/hello/bootstrap") },
-        File { path: ".gitignore", content: ignored, executable: false, renewed: false },
+        ignored(),
         marker(INIT_MARKER, "init"),
     ]
 }
@@ -156,8 +155,15 @@ fn quickstart_files(ports: Ports) -> Vec<File> {
         file!("quickstart", "policies/shop.cedar"),
         file!("quickstart", "policies/shop.cases.toml"),
         File { executable: true, ..file!("quickstart", "functions/shop/bootstrap") },
+        ignored(),
         marker(QUICKSTART_MARKER, "quickstart"),
     ]
+}
+
+/// Keys and records never belong into version control.
+fn ignored() -> File {
+    let content = include_str!("scaffold/files/gitignore").to_owned();
+    File { path: ".gitignore", content, executable: false, renewed: false }
 }
 
 fn marker(path: &'static str, command: &str) -> File {

@@ -1,7 +1,7 @@
 //! Which files belong to a configuration: included catalogs, and the folder of policies.
 
-use super::{load::Source, raw::At, report::Report, text::Text, value::shorten};
-use policy::finding::Finding;
+use super::{raw::At, report::Report, text::Text, value::shorten};
+use policy::{bundle::Source, finding::Finding};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},

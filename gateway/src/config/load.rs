@@ -7,8 +7,8 @@ use super::{
     report::Report,
     text::Text,
 };
-use policy::finding::Finding;
-use std::{path::Path, sync::Arc};
+use policy::{bundle::Source, finding::Finding};
+use std::path::Path;
 
 /// What was loaded, and what is odd but not wrong.
 #[derive(Debug)]
@@ -21,15 +21,6 @@ pub struct Loaded {
     pub cases: Vec<Source>,
     /// Warnings.
     pub warnings: Vec<Finding>,
-}
-
-/// A file of policies or cases.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// The file as the user named it.
-    pub file: Arc<str>,
-    /// Its text.
-    pub text: Arc<str>,
 }
 
 /// Loads a configuration. Reads files, opens no socket.
