@@ -230,6 +230,15 @@ impl Issuer {
         Ok(self)
     }
 
+    /// Writes a first `people.toml`, unless there is one: subjects and their groups.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn welcome(folder: &Path, audience: &str, people: &[(&str, &[&str])]) -> Result<(), DevError> {
+        file::create_folder(folder)?;
+        people::welcome(&folder.join(PEOPLE_FILE), audience, people)
+    }
+
     /// What a token of this person says; `None` for somebody whom `people.toml` does not know.
     ///
     /// # Errors
