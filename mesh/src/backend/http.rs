@@ -69,8 +69,11 @@ fn connect_timeout() -> String {
 
 /// The backend. Its connections are pooled; a clone shares them.
 #[derive(Clone, Debug)]
-pub struct Http {
-    template: Arc<Template>,
+pub struct Http(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    template: Template,
     http2: bool,
     client: Client<Connector, Outgoing>,
 }
@@ -105,12 +108,12 @@ impl Http {
             .http2_adaptive_window(true)
             .http2_keep_alive_interval(PING_INTERVAL)
             .build(connector);
-        Ok(Self { template: Arc::new(template), http2: config.http2, client })
+        Ok(Self(Arc::new(Inner { template, http2: config.http2, client })))
     }
 
     /// The path parameters that the URL uses; the route must have them all.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
-        self.template.parameters()
+        self.0.template.parameters()
     }
 
     /// Runs the function.
@@ -118,7 +121,7 @@ impl Http {
         Box::pin(async move {
             let deadline = outbound.context.deadline;
             let (request, near, breakage) = self.request(outbound)?;
-            let asked = tokio::time::timeout_at(deadline, self.client.request(request)).await;
+            let asked = tokio::time::timeout_at(deadline, self.0.client.request(request)).await;
             match asked.map_err(|_| InvokeError::TimedOut)? {
                 Ok(response) => reply(response, near),
                 Err(error) => Err(classify(error, &breakage)),
@@ -128,14 +131,14 @@ impl Http {
 
     fn request(&self, outbound: Outbound) -> Result<(http::Request<Outgoing>, Option<Promise>, Breakage), InvokeError> {
         let Outbound { mut head, payload, context } = outbound;
-        let uri = self.template.render(&head)?;
+        let uri = self.0.template.render(&head)?;
         let upgrade = head.headers.get(UPGRADE).cloned();
-        outgoing::prepare(&mut head.headers, &head.host, &context, self.http2);
+        outgoing::prepare(&mut head.headers, &head.host, &context, self.0.http2);
         let (wire, near) = match payload {
             Payload::Empty => (Wire::Empty, None),
             Payload::Buffered(bytes) => (Wire::Full(bytes), None),
             Payload::Stream(body) => (Wire::Stream(body), None),
-            Payload::Duplex(_) if self.http2 => return Err(InvokeError::Unsupported("an upgrade over HTTP/2")),
+            Payload::Duplex(_) if self.0.http2 => return Err(InvokeError::Unsupported("an upgrade over HTTP/2")),
             Payload::Duplex(near) => {
                 let protocol = upgrade.ok_or(InvokeError::Unsupported("an upgrade to no protocol"))?;
                 head.headers.insert(UPGRADE, protocol);
@@ -148,7 +151,7 @@ impl Http {
         let mut request = http::Request::new(Outgoing::new(wire, breakage.clone()));
         *request.method_mut() = head.method;
         *request.uri_mut() = uri;
-        *request.version_mut() = if self.http2 { http::Version::HTTP_2 } else { http::Version::HTTP_11 };
+        *request.version_mut() = if self.0.http2 { http::Version::HTTP_2 } else { http::Version::HTTP_11 };
         *request.headers_mut() = head.headers;
         Ok((request, near, breakage))
     }
