@@ -94,6 +94,11 @@ pub(crate) fn read(source: &Source, findings: &mut Vec<Finding>) -> Vec<Written>
         let tokens = split::tokens(text);
         let first = tokens.first().map_or(0, |token| token.range.start);
         let place = Place { source: source.clone(), range: piece.start + first..piece.end, piece };
+        if split::depth(text) > split::DEPTH_MAX {
+            let message = "this policy is nested too deeply";
+            findings.push(place.finding("too_nested", message, None).help("split it into several policies"));
+            continue;
+        }
         match Policy::parse(None, text) {
             Ok(policy) => policies.extend(written(policy, place, findings)),
             // Blanks and comments after the last policy: Cedar itself must find nothing there.

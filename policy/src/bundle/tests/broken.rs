@@ -66,6 +66,15 @@ fn templates() {
 }
 
 #[test]
+fn nesting_is_refused_before_it_overflows_the_stack() {
+    for condition in ["(".repeat(100_000), "!".repeat(500_000), "true && ".repeat(50_000), "[".repeat(1_000)] {
+        head(&format!("{} when {{ {condition} }};", HEAD.trim_end()), "too_nested");
+    }
+    let deep = format!("{}true{}", "(".repeat(45), ")".repeat(45));
+    check(&format!("{HEAD}when {{ {deep} }};"), &[]);
+}
+
+#[test]
 fn unknown_names() {
     let heads = [
         ("principal, action == Action::\"orders.craete\", resource", "unknown_action"),

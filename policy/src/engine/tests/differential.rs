@@ -125,8 +125,8 @@ fn compare(policies: &[String]) -> (usize, usize) {
             let Ok(asked) = Asked::new(&ask, function, &snapshot.directory) else { continue };
             let subjects = [&function.call, &function.describe].into_iter().chain(&function.run_on);
             for (i, subject) in subjects.enumerate() {
-                let call = asked.call_context(&ask, function);
-                let context = if i == 0 { call.unwrap() } else { asked.facts_context().unwrap() };
+                let context = if i == 0 { asked.call_context(&ask, function) } else { asked.facts_context() };
+                let Ok(context) = context else { continue };
                 let (action, resource) = (subject.action.clone(), subject.resource.clone());
                 let request = Request::new(asked.principal.clone(), action, resource, context, None).unwrap();
                 let ours = said(&authorizer.is_authorized(&request, &subject.slice.set, &asked.entities));
