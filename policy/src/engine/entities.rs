@@ -121,8 +121,8 @@ impl Directory {
 
     /// The entities of a group: itself and its issuer.
     fn group(&self, name: &Arc<str>) -> Result<[Entity; 2], Unknown> {
-        let alias = name.split_once('/').map_or("", |(alias, _)| alias);
-        let Some(issuer) = self.issuers.get(alias) else {
+        let alias = name.split_once('/').filter(|(_, rest)| !rest.is_empty()).map(|(alias, _)| alias);
+        let Some(issuer) = alias.and_then(|alias| self.issuers.get(alias)) else {
             return Err(Unknown::Absent(format!("the group `{name}` is of no declared issuer")));
         };
         let group = match self.groups.get(name) {

@@ -143,7 +143,7 @@ fn compare(policies: &[String]) -> (usize, usize) {
 #[test]
 fn slices_decide_as_the_whole_set_does() {
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases: 96,
+        cases: 64,
         failure_persistence: None,
         ..ProptestConfig::default()
     });
