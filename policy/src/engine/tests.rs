@@ -3,6 +3,7 @@
 use super::*;
 use crate::fixture::{RUN_ON, alice, checkout, now, question, snapshot};
 
+mod conformance;
 mod differential;
 mod misfit;
 mod traps;

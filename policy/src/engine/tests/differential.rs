@@ -86,7 +86,9 @@ fn unchecked(policies: &[String]) -> (Snapshot, PolicySet) {
     let directory = Directory::new(&declared).unwrap();
     let functions = declared.functions.iter();
     let declarations = functions
-        .map(|f| (f.name.clone(), directory.function(f, vocabulary.function(&f.name).unwrap()).unwrap()))
+        .map(|f| {
+            (f.name.clone(), directory.function(f, vocabulary.function(&f.name).unwrap(), &vocabulary.base).unwrap())
+        })
         .collect();
     let text: String = policies.iter().enumerate().map(|(i, policy)| format!("@id(\"p{i}\") {policy}\n")).collect();
     let mut findings = Vec::new();
