@@ -8,6 +8,7 @@ mod source;
 pub(crate) use self::{document::parse, source::Source};
 
 use self::{fetch::Fetcher, key::Key};
+use super::fault::Fault;
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use jsonwebtoken::Algorithm;
@@ -101,6 +102,18 @@ enum Why<'a> {
     Due,
     Empty,
     UnknownKey(&'a str),
+}
+
+impl KeyError {
+    /// What is wrong with the token; nothing, when it is the issuer that fails.
+    pub(crate) fn fault(self) -> Option<Fault> {
+        match self {
+            Self::Unknown => Some(Fault::UnknownKey),
+            Self::NotNamed => Some(Fault::KeyNotNamed),
+            Self::Algorithm => Some(Fault::KeyAlgorithm),
+            Self::Unavailable => None,
+        }
+    }
 }
 
 impl Keys {
