@@ -252,6 +252,9 @@ impl Issuer {
         if let Some(symmetric) = config.algorithms.iter().find(|a| !jwt::is_asymmetric(**a)) {
             return Err(format!("`{symmetric:?}` is symmetric: whoever can check a token could make one"));
         }
+        if let Some((unknown, _)) = config.attributes.iter().find(|(name, _)| !subject::ATTRIBUTES.contains(&&**name)) {
+            return Err(format!("`{unknown}` is no attribute of a principal"));
+        }
         let source = Source::new(config)?;
         let same_source = previous.filter(|p| *p.keys.source() == source);
         if let Some(same) = same_source.filter(|p| p.config == *config) {
