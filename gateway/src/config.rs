@@ -1,12 +1,23 @@
 //! The checked configuration: every value parsed, every reference resolved. It can't be deserialised; see `config/raw.rs`.
 
+pub mod load;
+pub mod schema;
+
+mod check;
+mod files;
+mod parse;
+mod raw;
+mod report;
+mod text;
+mod value;
+
 use ipnet::IpNet;
 use mesh::backend::{http::HttpConfig, process::ProcessConfig};
 use policy::{declared, question::PrincipalKind};
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 /// Everything that `latchwork.toml`, its includes and the files they name say.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The file that was read.
     pub file: PathBuf,
@@ -35,7 +46,7 @@ pub struct Config {
 }
 
 /// `[node]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// Id, part of the audit path: letters, digits, `-`, `_`, `.`.
     pub id: Arc<str>,
@@ -44,7 +55,7 @@ pub struct Node {
 }
 
 /// `[listener.NAME]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Listener {
     /// Name.
     pub name: Arc<str>,
@@ -67,7 +78,7 @@ pub struct Listener {
 }
 
 /// `tls = { certificate, key }`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tls {
     /// PEM chain, leaf first.
     pub certificate: PathBuf,
@@ -99,7 +110,7 @@ pub enum Shown {
 }
 
 /// Time-outs of a listener.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Timeouts {
     /// TLS handshake.
     pub handshake: Duration,
@@ -154,7 +165,7 @@ pub struct Groups {
 }
 
 /// A named part of the network.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Zone {
     /// Name.
     pub name: Arc<str>,
@@ -163,21 +174,21 @@ pub struct Zone {
 }
 
 /// `[admin]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Admin {
     /// Address, loopback; port 0 takes any free one.
     pub address: SocketAddr,
 }
 
 /// `[policy]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// Folder of `*.cedar` and `*.cases.toml` files, read recursively in lexical order.
     pub path: PathBuf,
 }
 
 /// `[audit]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Audit {
     /// Folder.
     pub path: PathBuf,
@@ -199,7 +210,7 @@ pub enum Durability {
 }
 
 /// `[limits]`
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     /// Calls per second of one caller, and the burst above it.
     pub caller_rate: Rate,
@@ -221,7 +232,7 @@ pub struct Rate {
 }
 
 /// `[app.NAME]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct App {
     /// What policy sees of it.
     pub declared: declared::App,
@@ -230,7 +241,7 @@ pub struct App {
 }
 
 /// `[function."NAME"]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Function {
     /// What policy sees of it.
     pub declared: declared::Function,
@@ -264,7 +275,7 @@ pub struct Route {
 }
 
 /// One element of `targets`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     /// Region.
     pub region: Option<Arc<str>>,
@@ -279,6 +290,17 @@ pub enum BackendConfig {
     Http(HttpConfig),
     /// `process = { … }`
     Process(ProcessConfig),
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(5),
+            header: Duration::from_secs(7),
+            body: Duration::from_secs(30),
+            idle: Duration::from_secs(60),
+        }
+    }
 }
 
 impl Config {
@@ -303,3 +325,6 @@ impl Issuer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,13 +3,16 @@
 pub mod authority;
 mod file;
 pub mod issuer;
+pub mod legacy;
 
 pub use self::{authority::Authority, issuer::Issuer};
 
 use std::path::PathBuf;
 
-/// Folder of the development authority and issuer, beside `latchwork.toml`.
+/// Folder of the development issuer, beside `latchwork.toml`.
 pub const FOLDER: &str = "dev";
+/// Folder of the development authority and its certificates, beside `latchwork.toml`.
+pub const TLS_FOLDER: &str = "tls";
 
 /// Why the development authority or issuer can't be used.
 #[derive(Debug, thiserror::Error)]

@@ -5,6 +5,7 @@ mod cache;
 pub mod fault;
 pub(crate) mod jwks;
 pub(crate) mod jwt;
+pub mod pass;
 mod strict_json;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,17 @@ pub mod http;
 pub mod process;
 
 use crate::invocation::{Invoking, Outbound};
+use std::time::Duration;
+
+/// What is wrong with a backend's configuration, and in which of its fields.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}`: {message}")]
+pub struct ConfigError {
+    /// The key, as written in the target.
+    pub field: &'static str,
+    /// What is wrong: lowercase, no full stop, user input in backticks.
+    pub message: String,
+}
 
 /// How a target is run.
 #[derive(Debug)]
@@ -25,10 +36,23 @@ impl Backend {
     }
 
     /// Runs the function. The only box between pipeline and backend.
-    pub fn invoke(&self, outbound: Outbound) -> Invoking<'_> {
+    // INVARIANT: called from `Invocation::go` only, which has spent a permit.
+    pub(crate) fn invoke(&self, outbound: Outbound) -> Invoking<'_> {
         match self {
             Self::Http(backend) => backend.invoke(outbound),
             Self::Process(backend) => backend.invoke(outbound),
         }
     }
+}
+
+/// Longest time that a backend's configuration may name.
+const DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Reads a duration such as `"3s"` or `"1m 30s"`: above zero, at most a day.
+fn duration(field: &'static str, text: &str) -> Result<Duration, ConfigError> {
+    let read = text.parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+    read.filter(|d| !d.is_zero() && *d <= DURATION_MAX).ok_or_else(|| ConfigError {
+        field,
+        message: format!("`{text}` is not a time such as `3s` or `1m 30s`, above zero and at most a day"),
+    })
 }

@@ -2,7 +2,12 @@
 
 pub mod backend;
 pub mod bind;
+mod event;
 pub mod function;
+mod hop;
 pub mod host;
+mod introduce;
 pub mod invocation;
 pub mod payload;
+#[cfg(test)]
+mod samples;

@@ -4,7 +4,7 @@ use crate::question::{FunctionName, PrincipalKind};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Everything outside the policies that the generated vocabulary and the entities are made from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Declared {
     /// Apps, by name.
     pub apps: Vec<App>,
@@ -17,7 +17,7 @@ pub struct Declared {
 }
 
 /// An app: functions of one owner in one environment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct App {
     /// Name.
     pub name: Arc<str>,
@@ -30,7 +30,7 @@ pub struct App {
 }
 
 /// An issuer of credentials.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Issuer {
     /// Alias: the first part of ids and groups.
     pub alias: Arc<str>,
@@ -41,7 +41,7 @@ pub struct Issuer {
 }
 
 /// A function as policy sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Function {
     /// Name.
     pub name: FunctionName,
@@ -85,7 +85,7 @@ pub enum QueryType {
 }
 
 /// A JSON Schema and where it was written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct InputSchema {
     /// The file as the user named it.
     pub file: Arc<str>,
@@ -96,7 +96,7 @@ pub struct InputSchema {
 }
 
 /// One place where a function runs, as policy sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     /// The backend kind, such as `http`.
     pub provider: &'static str,

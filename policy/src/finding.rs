@@ -20,9 +20,9 @@ pub struct Finding {
     /// What is wrong: lowercase, no full stop, user input in backticks.
     pub message: String,
     /// The offending text, if short.
-    pub text: Option<String>,
+    pub text: Option<Box<str>>,
     /// What to do instead.
-    pub help: Option<String>,
+    pub help: Option<Box<str>>,
 }
 
 /// Whether a finding stops the load.
@@ -67,13 +67,13 @@ impl Finding {
         self.column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
         let text = source.get(start..floor(source, range.end)).unwrap_or_default();
         let first = text.lines().next().unwrap_or_default().trim_end();
-        self.text = (!first.is_empty()).then(|| first.chars().take(TEXT_CHARS_MAX).collect());
+        self.text = (!first.is_empty()).then(|| first.chars().take(TEXT_CHARS_MAX).collect::<String>().into());
         self
     }
 
     /// The same finding with a suggestion.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn help(mut self, help: impl Into<Box<str>>) -> Self {
         self.help = Some(help.into());
         self
     }

@@ -1,6 +1,15 @@
 //! May this caller run this function? Pure: no socket, clock, file or task.
 
+pub mod bundle;
+pub mod cases;
+pub mod command;
 pub mod declared;
+pub mod engine;
+pub mod explain;
 pub mod finding;
+#[cfg(test)]
+mod fixture;
+mod index;
 pub mod permit;
 pub mod question;
+pub mod vocabulary;

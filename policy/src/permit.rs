@@ -95,7 +95,6 @@ pub struct Lapsed;
 
 impl Permit {
     // INVARIANT: called from `engine` only, after an allow.
-    #[allow(dead_code, reason = "the engine that calls it lands next")]
     pub(crate) fn grant(
         question: Arc<Question>,
         bundle: BundleId,

@@ -10,16 +10,32 @@ pub use self::{
     mint::{MintArgs, mint},
 };
 
+use super::Exit;
 use crate::{config::Config, dev::DevError};
+use jiff::Timestamp;
 use std::{io, path::PathBuf};
 
 /// `latchwork token …`
 #[derive(Debug, clap::Subcommand)]
 pub enum TokenCommand {
     /// Make a token of the development issuer
-    Mint(MintArgs),
+    Mint {
+        /// Configuration that says whom the token is for
+        #[arg(short, long)]
+        config: Option<PathBuf>,
+        /// What the token is to say.
+        #[command(flatten)]
+        args: MintArgs,
+    },
     /// Explain why a token would be accepted or refused
-    Inspect(InspectArgs),
+    Inspect {
+        /// Configuration that says who is trusted
+        #[arg(short, long, default_value_os_t = super::default_config())]
+        config: PathBuf,
+        /// What to inspect.
+        #[command(flatten)]
+        args: InspectArgs,
+    },
 }
 
 /// How a command about tokens ends.
@@ -91,6 +107,34 @@ impl TokenExit {
             Self::Done => 0,
             Self::Refused => 1,
             Self::Unknown => 3,
+        }
+    }
+}
+
+/// Runs a command about tokens.
+pub fn run(command: &TokenCommand, out: &mut dyn io::Write, talk: &mut dyn io::Write) -> Exit {
+    let done = match command {
+        TokenCommand::Mint { config, args } => {
+            // A folder alone is enough to mint; a configuration says for whom.
+            let wanted = config.clone().or_else(|| args.dir.is_none().then(super::default_config));
+            let config = wanted.map(|file| super::loaded(&file, talk));
+            match config.transpose() {
+                Ok(loaded) => mint(args, loaded.as_ref().map(|l| &l.config), Timestamp::now(), out),
+                Err(exit) => return exit,
+            }
+        }
+        TokenCommand::Inspect { config, args } => match super::loaded(config, talk) {
+            Ok(loaded) => inspect(args, &loaded.config, Timestamp::now(), &mut io::stdin().lock(), out),
+            Err(exit) => return exit,
+        },
+    };
+    match done {
+        Ok(TokenExit::Done) => Exit::Ok,
+        Ok(TokenExit::Refused) => Exit::Failed,
+        Ok(TokenExit::Unknown) => Exit::Invalid,
+        Err(error) => {
+            super::tell(talk, format_args!("latchwork: {error}"));
+            Exit::Invalid
         }
     }
 }

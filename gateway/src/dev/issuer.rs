@@ -210,6 +210,47 @@ impl Issuer {
         Server::new(self, listener)
     }
 
+    /// Listens on the issuer's own port only.
+    ///
+    /// # Errors
+    /// When it is taken.
+    pub fn bind_exactly(self) -> Result<Server, DevError> {
+        let listener = listen(self.port).map_err(DevError::Listen)?;
+        Server::new(self, listener)
+    }
+
+    /// Takes over a port that somebody else chose; the identifier follows.
+    ///
+    /// # Errors
+    /// When it can't be stored.
+    pub fn at_port(mut self, port: u16) -> Result<Self, DevError> {
+        if self.port != port {
+            self.port = port;
+            self.identifier = identifier(port);
+            file::write(&self.folder.join(PORT_FILE), &format!("{port}\n"), Readers::All)?;
+        }
+        Ok(self)
+    }
+
+    /// Writes a first `people.toml`, unless there is one: subjects and their groups.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn welcome(folder: &Path, audience: &str, people: &[(&str, &[&str])]) -> Result<(), DevError> {
+        file::create_folder(folder)?;
+        people::welcome(&folder.join(PEOPLE_FILE), audience, people)
+    }
+
+    /// What a token of this person says; `None` for somebody whom `people.toml` does not know.
+    ///
+    /// # Errors
+    /// When the file can't be read or understood.
+    pub fn claims_of(&self, subject: &str, audience: &str) -> Result<Option<Claims>, DevError> {
+        let people = people::People::load(&self.people_path())?;
+        let claims = people.named(subject).map(|p| p.claims(audience.to_owned(), p.scopes.clone()));
+        Ok(claims)
+    }
+
     fn people_path(&self) -> PathBuf {
         self.folder.join(PEOPLE_FILE)
     }

@@ -1,8 +1,50 @@
 //! A function behind HTTP/1.1 or HTTP/2, in clear text or TLS; certificates are always verified.
 
-use crate::invocation::{InvokeError, Invoking, Outbound};
+mod connect;
+mod outgoing;
+mod template;
+
+use crate::{
+    backend::{ConfigError, duration},
+    hop,
+    invocation::{InvokeError, Invoking, Outbound},
+    payload::{Answer, Io, Payload, Promise, Reply, Wire},
+};
+use connect::Connector;
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
+};
+use http_body_util::BodyExt;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper_util::{
+    client::legacy::{Client, Error},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+};
+use outgoing::{Breakage, Outgoing};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{
+    error::Error as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use template::Template;
+
+/// Most fields in an answer's header.
+const ANSWER_FIELDS_MAX: usize = 100;
+
+/// Longest header of an answer, in bytes.
+const ANSWER_HEADER_BYTES_MAX: usize = 64 * 1024;
+
+/// An idle connection is closed after this time: before the usual 60 s at which servers close theirs.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+
+/// Most idle connections that are kept to one backend.
+const IDLE_CONNECTIONS_MAX: usize = 64;
+
+/// HTTP/2 pings this often while calls are under way, so that a dead peer is noticed.
+const PING_INTERVAL: Duration = Duration::from_secs(15);
 
 /// `http = { … }` in a target.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
@@ -25,18 +67,144 @@ fn connect_timeout() -> String {
     "3s".to_owned()
 }
 
-/// The backend.
-#[derive(Debug)]
+/// The backend. Its connections are pooled; a clone shares them.
+#[derive(Clone, Debug)]
 pub struct Http {
-    config: HttpConfig,
+    template: Arc<Template>,
+    http2: bool,
+    client: Client<Connector, Outgoing>,
 }
 
 impl Http {
+    /// Checks the configuration and reads the authorities; connects to nothing.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the field.
+    pub fn new(config: &HttpConfig, base: &Path) -> Result<Self, ConfigError> {
+        let template = Template::parse(&config.url)?;
+        let timeout = duration("connect_timeout", &config.connect_timeout)?;
+        let ca = config.ca.as_ref().map(|ca| base.join(ca));
+        if ca.is_some() && !template.is_tls() {
+            return Err(ConfigError {
+                field: "ca",
+                message: "an `http://` url has no certificate to verify".to_owned(),
+            });
+        }
+        let connector = Connector::new(template.is_tls(), ca.as_deref(), config.http2, timeout)?;
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            // A request is never sent twice here: only the dispatcher may go elsewhere, and only if nothing was sent.
+            .retry_canceled_requests(false)
+            .http1_max_headers(ANSWER_FIELDS_MAX)
+            .http1_max_buf_size(ANSWER_HEADER_BYTES_MAX)
+            .http2_only(config.http2)
+            .http2_max_header_list_size(ANSWER_HEADER_BYTES_MAX as u32)
+            .http2_adaptive_window(true)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .build(connector);
+        Ok(Self { template: Arc::new(template), http2: config.http2, client })
+    }
+
+    /// The path parameters that the URL uses; the route must have them all.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.template.parameters()
+    }
+
     /// Runs the function.
-    pub fn invoke(&self, outbound: Outbound) -> Invoking<'_> {
+    pub(crate) fn invoke(&self, outbound: Outbound) -> Invoking<'_> {
         Box::pin(async move {
-            let _ = (outbound, &self.config);
-            Err(InvokeError::NoTarget)
+            let deadline = outbound.context.deadline;
+            let (request, near, breakage) = self.request(outbound)?;
+            let asked = tokio::time::timeout_at(deadline, self.client.request(request)).await;
+            match asked.map_err(|_| InvokeError::TimedOut)? {
+                Ok(response) => reply(response, near),
+                Err(error) => Err(classify(error, &breakage)),
+            }
         })
     }
+
+    fn request(&self, outbound: Outbound) -> Result<(http::Request<Outgoing>, Option<Promise>, Breakage), InvokeError> {
+        let Outbound { mut head, payload, context } = outbound;
+        let uri = self.template.render(&head)?;
+        let upgrade = head.headers.get(UPGRADE).cloned();
+        outgoing::prepare(&mut head.headers, &head.host, &context, self.http2);
+        let (wire, near) = match payload {
+            Payload::Empty => (Wire::Empty, None),
+            Payload::Buffered(bytes) => (Wire::Full(bytes), None),
+            Payload::Stream(body) => (Wire::Stream(body), None),
+            Payload::Duplex(_) if self.http2 => return Err(InvokeError::Unsupported("an upgrade over HTTP/2")),
+            Payload::Duplex(near) => {
+                let protocol = upgrade.ok_or(InvokeError::Unsupported("an upgrade to no protocol"))?;
+                head.headers.insert(UPGRADE, protocol);
+                head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+                (Wire::Empty, Some(near))
+            }
+        };
+        let breakage = Breakage::default();
+        // Built anew, so that no extension of the caller's request (hyper keeps state there) comes along.
+        let mut request = http::Request::new(Outgoing::new(wire, breakage.clone()));
+        *request.method_mut() = head.method;
+        *request.uri_mut() = uri;
+        *request.version_mut() = if self.http2 { http::Version::HTTP_2 } else { http::Version::HTTP_11 };
+        *request.headers_mut() = head.headers;
+        Ok((request, near, breakage))
+    }
 }
+
+fn reply(response: Response<Incoming>, near: Option<Promise>) -> Result<Reply, InvokeError> {
+    let (mut head, body) = response.into_parts();
+    let far = head.extensions.remove::<OnUpgrade>();
+    // What is left holds hyper's own state, such as the reason phrase: it is not for the caller's connection.
+    head.extensions.clear();
+    check_framing(&head.headers)?;
+    let upgrade = head.headers.get(UPGRADE).cloned();
+    hop::strip(&mut head.headers);
+    let answer = match (head.status, near, far) {
+        (StatusCode::SWITCHING_PROTOCOLS, Some(near), Some(far)) => {
+            let protocol = upgrade.ok_or_else(|| InvokeError::BadAnswer("101 without `upgrade`".to_owned()))?;
+            head.headers.insert(UPGRADE, protocol);
+            head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            Answer::Duplex { near, far: promise(far) }
+        }
+        (status, _, _) if status.is_informational() => {
+            return Err(InvokeError::BadAnswer(format!("status {} that was not asked for", status.as_u16())));
+        }
+        _ if hyper::body::Body::is_end_stream(&body) => Answer::Empty,
+        _ => Answer::Stream(body.map_err(Into::into).boxed_unsync()),
+    };
+    Ok(Response::from_parts(head, answer))
+}
+
+/// Two readers could take such an answer differently, so it is no answer.
+fn check_framing(headers: &HeaderMap) -> Result<(), InvokeError> {
+    let lengths = headers.get_all(CONTENT_LENGTH).iter().count();
+    if lengths > 1 || (lengths > 0 && headers.contains_key(TRANSFER_ENCODING)) {
+        return Err(InvokeError::BadAnswer("more than one `content-length` or `transfer-encoding`".to_owned()));
+    }
+    Ok(())
+}
+
+fn promise(upgrade: OnUpgrade) -> Promise {
+    Box::pin(async move { Ok(Box::new(TokioIo::new(upgrade.await?)) as Box<dyn Io>) })
+}
+
+fn classify(error: Error, breakage: &Breakage) -> InvokeError {
+    if let Some(cause) = breakage.take() {
+        return InvokeError::RequestBroken(cause);
+    }
+    let cause = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
+    // hyper cancels only what it had not begun to write: a pooled connection was closed under the request.
+    if error.is_connect() || cause.is_some_and(hyper::Error::is_canceled) {
+        return InvokeError::Unreachable(error.into());
+    }
+    match cause {
+        Some(cause) if cause.is_parse() => InvokeError::BadAnswer(cause.to_string()),
+        _ => InvokeError::Broken(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ pub struct MintArgs {
     /// Whom the token is about; becomes `<issuer alias>/<subject>`
     #[arg(long, value_name = "NAME")]
     pub subject: String,
-    /// A group of the subject, without the issuer's alias; may be repeated
+    /// A group of the subject, without the issuer's alias; may be repeated; those of `people.toml` unless said
     #[arg(long = "group", value_name = "GROUP")]
     pub groups: Vec<String>,
     /// A scope; may be repeated
@@ -71,8 +71,15 @@ pub fn mint(
     if claims.audiences.is_empty() {
         return Err(TokenError::NoAudience);
     }
-    if !args.groups.is_empty() {
-        put(&mut claims.extra, groups_claim, Value::from(args.groups.clone()));
+    let mut groups = args.groups.clone();
+    if groups.is_empty()
+        && let Some(known) = issuer.claims_of(&args.subject, "")?
+    {
+        // Somebody of `people.toml` is who that file says, unless said otherwise.
+        groups = known.groups;
+    }
+    if !groups.is_empty() {
+        put(&mut claims.extra, groups_claim, Value::from(groups));
     }
     writeln!(out, "{}", issuer.mint_at(&claims, now)?).map_err(TokenError::Write)?;
     Ok(TokenExit::Done)

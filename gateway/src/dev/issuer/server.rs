@@ -146,7 +146,7 @@ async fn token(issuer: &Issuer, request: Request<Incoming>) -> Result<Value, Ref
     let body = tokio::time::timeout(REQUEST_TIME_MAX, Limited::new(body, FORM_BYTES_MAX).collect()).await;
     let body = body.map_err(|_| bad("the form came too slowly"))?.map_err(|_| bad("the form can't be read"))?;
     let mut form = BTreeMap::new();
-    for (name, value) in url::form_urlencoded::parse(&body.to_bytes()) {
+    for (name, value) in form_urlencoded::parse(&body.to_bytes()) {
         if form.insert(name.into_owned(), value.into_owned()).is_some() {
             return Err(bad("a parameter is repeated"));
         }

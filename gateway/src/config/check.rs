@@ -1,0 +1,73 @@
+//! From as written to checked: every value parsed, every reference resolved, every problem reported.
+
+use super::{Config, Function, raw, report::Report, text::Text, value::Desk};
+use std::path::PathBuf;
+
+mod catalog;
+mod function;
+mod issuer;
+mod listener;
+mod route;
+mod settings;
+mod target;
+mod tls;
+mod usage;
+mod validity;
+
+/// What was read from files, not yet checked.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// The file that was named.
+    pub(crate) path: PathBuf,
+    /// Its folder.
+    pub(crate) directory: PathBuf,
+    /// Its text.
+    pub(crate) text: Text,
+    /// What it says.
+    pub(crate) file: raw::File,
+    /// Included catalogs.
+    pub(crate) catalogs: Vec<(Text, raw::Catalog)>,
+}
+
+/// Checks everything. The configuration is worth something only if the report has not failed.
+pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
+    let Written { path, directory, text, file, catalogs } = written;
+    let raw::File { node, listener, identity, network, admin, policy, audit, limits, app, function, include: _ } = file;
+    let mut desk = Desk { text: &text, directory: &directory, report };
+
+    let node = settings::node(&node, &mut desk);
+    let issuers = issuer::issuers(&identity, &node, &mut desk);
+    let zones = settings::zones(&network, &mut desk);
+    let admin = settings::admin(&admin, &mut desk);
+    let policy = settings::policy(&policy, &mut desk);
+    let audit = settings::audit(&audit, &mut desk);
+    let limits = settings::limits(&limits, &mut desk);
+
+    let own = raw::Catalog { app, function };
+    let mut parts = vec![(&text, &own)];
+    parts.extend(catalogs.iter().map(|(text, catalog)| (text, catalog)));
+    let catalog = catalog::catalog(parts, &issuers, node.production, &directory, report);
+
+    let mut desk = Desk { text: &text, directory: &directory, report };
+    let surroundings = listener::Surroundings { node: &node, issuers: &issuers, admin: &admin, catalog: &catalog };
+    let listeners = listener::listeners(&listener, &surroundings, &mut desk);
+    route::conflicts(&listeners, &catalog, report);
+    usage::check(&text, &identity, &listener, &listeners, &catalog, report);
+
+    let functions: Vec<Function> = catalog.functions.into_iter().map(|placed| placed.function).collect();
+    let apps = catalog.apps.into_iter().map(|placed| placed.app).collect();
+    Some(Config {
+        file: path,
+        directory: directory.clone(),
+        node,
+        listeners,
+        issuers,
+        zones,
+        admin: admin?,
+        policy,
+        audit,
+        limits,
+        apps,
+        functions,
+    })
+}

@@ -1,0 +1,191 @@
+//! `[function."NAME"]`
+
+use super::{catalog::Known, issuer::kind_of, route, target};
+use crate::config::{Function, raw, raw::At, text::Text, value::Desk, value::shorten};
+use mesh::bind::InputSchema;
+use policy::{
+    declared::{self, QueryType},
+    question::{FunctionName, PrincipalKind},
+};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+/// Largest request body that may be configured, in bytes.
+const REQUEST_BYTES_MAX: u64 = 1 << 30;
+/// Largest buffered answer that may be configured, in bytes.
+const RESPONSE_BYTES_MAX: u64 = 1 << 30;
+/// Longest time-out that may be configured.
+const TIMEOUT_MAX: Duration = Duration::from_secs(15 * 60);
+/// Most calls of one function at once that may be configured.
+const CONCURRENCY_MAX: u64 = 100_000;
+const TIMEOUT: Duration = Duration::from_secs(30);
+const MIB: u64 = 1 << 20;
+/// Verbs and groups of the base vocabulary that no function may put itself into.
+const RESERVED_GROUPS: [&str; 6] = ["call", "describe", "run_on", "approve", "redrive", "administer"];
+const FORWARDABLE: [http::HeaderName; 2] = [http::header::AUTHORIZATION, http::header::COOKIE];
+
+pub(crate) fn function(
+    name: &At<String>,
+    parsed: Option<FunctionName>,
+    table: &raw::Function,
+    known: &Known<'_>,
+    desk: &mut Desk<'_>,
+) -> Option<Function> {
+    let app = desk.required("app", &table.app, &name.span).cloned();
+    let app = app.filter(|app| {
+        let there = known.apps.contains_key(app.value.as_str());
+        if !there {
+            desk.unknown("unknown_app", "app", app, known.apps.keys().map(AsRef::as_ref));
+        }
+        there
+    });
+    let route = route::route(table, desk);
+    let path = route.as_ref().map(|route| route::parameters(&route.pattern)).unwrap_or_default();
+    let class = table.class.as_ref();
+    let class = desk.number(class, 1, 0..=3);
+    let input = table.input.as_ref().and_then(|input| schema(input, desk));
+    if let (Some(input), Some("GET" | "HEAD")) =
+        (&table.input, route.as_ref().and_then(|route| route.method.as_ref()).map(http::Method::as_str))
+    {
+        let message = "a GET or HEAD request has no body to check against a schema";
+        desk.warn("input_without_body", &input.span, message, "declare `query` parameters instead");
+    }
+    // Parameters of a route that was refused are not known.
+    let parameters = (route.is_some() || table.route.is_none()).then(|| path.iter().map(AsRef::as_ref).collect());
+    let targets = target::targets(name, table, parameters, known.production, desk);
+    let action_groups = action_groups(table, desk);
+    let principals = principals(table, desk);
+    let owner = table.owner.as_ref().and_then(|owner| super::catalog::owner(owner, known.issuers, desk));
+    let tenant = table.tenant.as_ref().and_then(|tenant| desk.word("tenant", tenant));
+    let labels = labels(table, desk);
+    let query = query(table, desk);
+    let timeout = desk.duration(table.timeout.as_ref(), TIMEOUT, Duration::from_millis(1)..=TIMEOUT_MAX);
+    let request_bytes_max = desk.number(table.request_bytes_max.as_ref(), MIB, 0..=REQUEST_BYTES_MAX);
+    let response_bytes_max = desk.number(table.response_bytes_max.as_ref(), 8 * MIB, 1..=RESPONSE_BYTES_MAX);
+    let concurrency_max = desk.number(table.concurrency_max.as_ref(), 64, 1..=CONCURRENCY_MAX);
+    let forward_headers = forward_headers(table, desk);
+    let written = (desk.text.file.clone(), desk.text.line(&name.span));
+    let (name, app) = (parsed?, app?.value.into());
+    let declared = declared::Function {
+        name,
+        app,
+        action_groups,
+        principals,
+        owner,
+        tenant,
+        shared: table.shared,
+        class: i64::try_from(class).unwrap_or(1),
+        labels,
+        idempotent: table.idempotent,
+        path,
+        query,
+        input,
+        targets: targets.iter().map(target::declared).collect(),
+    };
+    Some(Function {
+        declared,
+        route,
+        timeout,
+        request_bytes_max,
+        response_bytes_max,
+        concurrency_max: usize::try_from(concurrency_max).unwrap_or(1),
+        forward_headers,
+        targets,
+        written,
+    })
+}
+
+fn action_groups(table: &raw::Function, desk: &mut Desk<'_>) -> Vec<Arc<str>> {
+    let mut groups: Vec<Arc<str>> = Vec::new();
+    for group in &table.action_groups {
+        if group.value.contains('.') {
+            let message =
+                format!("`{}` has a dot, like a function; an action group never has one", shorten(&group.value));
+            desk.error_help("bad_action_group", &group.span, message, "such as `read`, `write` or `money`");
+        } else if group.value == "call" {
+            desk.error_help("reserved_name", &group.span, "every function is in `call` already", "remove it");
+        } else if RESERVED_GROUPS.contains(&group.value.as_str()) {
+            let message = format!("`{}` is a verb of the base vocabulary", group.value);
+            desk.error_help("reserved_name", &group.span, message, "choose another name");
+        } else if let Some(name) = desk.name("an action group", group)
+            && !groups.contains(&name)
+        {
+            groups.push(name);
+        }
+    }
+    groups
+}
+
+fn principals(table: &raw::Function, desk: &mut Desk<'_>) -> Vec<PrincipalKind> {
+    let Some(list) = &table.principals else { return PrincipalKind::ALL.to_vec() };
+    if list.value.is_empty() {
+        let finding = desk.text.error("empty_list", &list.span, "the function is for no kind of caller");
+        desk.report.push_missing("principals", finding);
+    }
+    let kinds: BTreeSet<PrincipalKind> = list.value.iter().map(|kind| kind_of(kind.value)).collect();
+    kinds.into_iter().collect()
+}
+
+fn labels(table: &raw::Function, desk: &mut Desk<'_>) -> Vec<Arc<str>> {
+    let mut labels: Vec<Arc<str>> = table.labels.iter().filter_map(|label| desk.word("label", label)).collect();
+    labels.sort();
+    labels.dedup();
+    labels
+}
+
+fn query(table: &raw::Function, desk: &mut Desk<'_>) -> Vec<(Arc<str>, QueryType)> {
+    let mut parameters = Vec::new();
+    for (name, kind) in &table.query {
+        let kind = match kind {
+            raw::QueryType::String => QueryType::String,
+            raw::QueryType::Integer => QueryType::Long,
+            raw::QueryType::Boolean => QueryType::Bool,
+        };
+        parameters.extend(desk.word("query parameter", name).map(|name| (name, kind)));
+    }
+    parameters
+}
+
+/// Reads, parses and compiles a schema.
+fn schema(written: &At<String>, desk: &mut Desk<'_>) -> Option<declared::InputSchema> {
+    let text = desk.file(written)?;
+    let parsed = json(&text);
+    let json = desk.take(parsed)?;
+    if !json.is_object() {
+        desk.report.push(text.error("bad_schema", &(0..0), "a schema is a JSON object"));
+        return None;
+    }
+    if let Err(message) = InputSchema::compile(&json) {
+        let message = format!("not a JSON Schema (draft 2020-12): {message}");
+        desk.report.push(text.error("bad_schema", &(0..0), message));
+        return None;
+    }
+    Some(declared::InputSchema { file: text.file, text: text.text, json: Arc::new(json) })
+}
+
+fn json(text: &Text) -> Result<serde_json::Value, policy::finding::Finding> {
+    serde_json::from_str(&text.text).map_err(|error| {
+        let before: usize = text.text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+        let line = text.text.get(before..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let at = before + error.column().saturating_sub(1).min(line.len());
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or_default();
+        text.error("bad_json", &(at..before + line.len()), format!("not JSON: {message}"))
+    })
+}
+
+fn forward_headers(table: &raw::Function, desk: &mut Desk<'_>) -> Vec<http::HeaderName> {
+    let mut headers = Vec::new();
+    for written in &table.forward_headers {
+        let known = FORWARDABLE.iter().find(|header| written.value.eq_ignore_ascii_case(header.as_str()));
+        match known {
+            Some(header) if !headers.contains(header) => headers.push(header.clone()),
+            Some(_) => {}
+            None => {
+                let message = format!("`{}` is not held back, so it needs no leave", shorten(&written.value));
+                let help = "only `authorization` and `cookie` are withheld unless named here";
+                desk.error_help("bad_header", &written.span, message, help);
+            }
+        }
+    }
+    headers
+}

@@ -1,0 +1,175 @@
+//! `targets = [...]`: exactly one backend each.
+
+use super::issuer::is_loopback;
+use crate::config::{
+    BackendConfig, Target, raw,
+    raw::At,
+    value::{self, Desk, shorten},
+};
+use mesh::backend::{http::HttpConfig, process::ProcessConfig};
+use policy::declared;
+use std::path::Path;
+use url::Url;
+
+/// Most targets of one function.
+const TARGETS_MAX: usize = 64;
+/// Most instances of a process function on this machine.
+const INSTANCES_MAX: usize = 1_000;
+
+pub(crate) fn targets(
+    name: &At<String>,
+    table: &raw::Function,
+    path: Option<Vec<&str>>,
+    production: bool,
+    desk: &mut Desk<'_>,
+) -> Vec<Target> {
+    let Some(list) = desk.required("targets", &table.targets, &name.span) else { return Vec::new() };
+    if list.value.is_empty() {
+        let finding = desk.text.error("no_target", &list.span, "the function runs nowhere");
+        desk.report.push_missing("targets", finding);
+    }
+    if list.value.len() > TARGETS_MAX {
+        desk.error("too_many", &list.span, format!("a function has at most {TARGETS_MAX} targets"));
+    }
+    list.value.iter().filter_map(|written| target(written, path.as_deref(), production, desk)).collect()
+}
+
+/// The target as policy sees it.
+pub(crate) fn declared(target: &Target) -> declared::Target {
+    let provider = match target.backend {
+        BackendConfig::Http(_) => "http",
+        BackendConfig::Process(_) => "process",
+    };
+    declared::Target { provider, region: target.region.clone(), sealed_to: false }
+}
+
+fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> Option<Target> {
+    let At { value: target, span } = written;
+    let region = target.region.as_ref().and_then(|region| desk.name("a region", region));
+    let backend = match (&target.http, &target.process) {
+        (Some(http), None) => BackendConfig::Http(self::http(http, path, production, desk)),
+        (None, Some(process)) => BackendConfig::Process(self::process(process, desk)),
+        (None, None) => {
+            let finding = desk.text.error("no_backend", span, "the target has no backend");
+            let finding = finding.help("`http = { url = … }` or `process = { command = […] }`");
+            for kind in ["http", "process"] {
+                if desk.report.pruned(kind) {
+                    return None;
+                }
+            }
+            desk.report.push(finding);
+            return None;
+        }
+        (Some(_), Some(process)) => {
+            let message = "a target has exactly one backend";
+            desk.error_help("two_backends", &process.span, message, "write two targets");
+            return None;
+        }
+    };
+    Some(Target { region, backend })
+}
+
+fn http(written: &At<HttpConfig>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> HttpConfig {
+    let At { value: config, span } = written;
+    let place = desk.text.within(span, &config.url);
+    url(&At { value: config.url.clone(), span: place }, path, production, desk);
+    duration(&config.connect_timeout, written, desk);
+    let mut config = config.clone();
+    if let Some(ca) = &config.ca {
+        let text = ca.display().to_string();
+        let at = At { span: desk.text.within(span, &text), value: text };
+        config.ca = super::tls::authorities(&at, desk).or(config.ca);
+    }
+    config
+}
+
+fn url(written: &At<String>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) {
+    let At { value: text, span } = written;
+    let help = "such as `https://legacy.internal:8443/stock/{sku}`";
+    let Some((filled, names)) = fill(text) else {
+        let message = format!("`{}` has a brace that stands for no parameter", shorten(text));
+        return desk.error_help("bad_url", span, message, help);
+    };
+    let Some(url) = Url::parse(&filled).ok().filter(Url::has_host) else {
+        return desk.error_help("bad_url", span, format!("`{}` is no URL", shorten(text)), help);
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        let message = format!("`{}` is neither `http` nor `https`", url.scheme());
+        return desk.error("bad_url", span, message);
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return desk.error("bad_url", span, "a target's URL has no credentials, query or fragment");
+    }
+    let authority = text.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    if authority.contains('{') {
+        desk.error("bad_url", span, "a caller never chooses the host: no parameter there");
+    }
+    if production && url.scheme() == "http" && !is_loopback(&url) {
+        let message = "the target is reached in clear text, in production";
+        desk.warn("clear_text_target", span, message, "`https://`, with `ca` if its authority is your own");
+    }
+    let Some(path) = path else { return };
+    for name in names.iter().filter(|name| !path.contains(name)) {
+        let finding = desk.text.error("unknown_parameter", span, format!("the route has no parameter `{{{name}}}`"));
+        desk.report.push(finding.nearest(name, path.iter().copied()));
+    }
+}
+
+/// The URL with each `{name}` filled in, and the names; `None` when braces don't match.
+fn fill(text: &str) -> Option<(String, Vec<&str>)> {
+    let (mut filled, mut names, mut rest) = (String::new(), Vec::new(), text);
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}')?;
+        if before.contains('}') || name.is_empty() || name.contains('{') {
+            return None;
+        }
+        filled.push_str(before);
+        filled.push('x');
+        names.push(name.trim_start_matches('*'));
+        rest = after;
+    }
+    filled.push_str(rest);
+    (!rest.contains('}')).then_some((filled, names))
+}
+
+fn process(written: &At<ProcessConfig>, desk: &mut Desk<'_>) -> ProcessConfig {
+    let At { value: config, span } = written;
+    if config.command.first().is_none_or(String::is_empty) {
+        desk.error_help("no_command", span, "the process has no command", "`command = [\"./bootstrap\"]`");
+    }
+    duration(&config.idle_timeout, written, desk);
+    duration(&config.start_timeout, written, desk);
+    if config.instances_max == 0 || config.instances_max > INSTANCES_MAX {
+        let place = desk.text.within(span, "instances_max");
+        let message = format!("{} instances are not between 1 and {INSTANCES_MAX}", config.instances_max);
+        desk.error("out_of_range", &place, message);
+    }
+    if config.memory_mib == Some(0) {
+        let place = desk.text.within(span, "memory_mib");
+        desk.error("out_of_range", &place, "a process needs memory");
+    }
+    for name in config.environment.keys() {
+        if name.is_empty() || name.contains(['=', '\0']) || name.starts_with("AWS_LAMBDA_") {
+            let place = desk.text.within(span, name);
+            desk.error("bad_environment", &place, format!("`{}` can't be set here", shorten(name)));
+        }
+    }
+    let mut config = config.clone();
+    // Programs run in the project's folder unless told otherwise, wherever the gateway was started.
+    let directory = config.directory.as_deref().unwrap_or(Path::new(""));
+    let resolved = desk.directory.join(directory);
+    if !resolved.is_dir() {
+        let shown = directory.display().to_string();
+        let place = desk.text.within(span, &shown);
+        desk.error("missing_folder", &place, format!("there is no folder `{shown}`"));
+    }
+    config.directory = Some(std::path::absolute(&resolved).unwrap_or(resolved));
+    config
+}
+
+fn duration<T>(text: &str, written: &At<T>, desk: &mut Desk<'_>) {
+    if let Err(help) = value::duration(text) {
+        let place = desk.text.within(&written.span, text);
+        desk.error_help("bad_duration", &place, format!("`{}` is no duration", shorten(text)), help);
+    }
+}

@@ -1,0 +1,123 @@
+//! Certificates, keys and authorities: read at check time, so that a bad pair never reaches a socket.
+
+use crate::config::{
+    Tls, raw,
+    raw::At,
+    text::read_bounded,
+    value::{Desk, shorten},
+};
+use jiff::Timestamp;
+use rustls::{
+    crypto::aws_lc_rs::default_provider,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    sign::CertifiedKey,
+};
+use std::{os::unix::fs::PermissionsExt, path::PathBuf};
+
+/// A certificate that ends within this many days is warned of.
+const ENDS_SOON_DAYS: i64 = 14;
+
+/// `tls = { certificate, key }`
+pub(crate) fn tls(written: &At<raw::Tls>, now: Timestamp, desk: &mut Desk<'_>) -> Option<Tls> {
+    let certificate = desk.required("certificate", &written.value.certificate, &written.span);
+    let key = desk.required("key", &written.value.key, &written.span);
+    let chain = certificate.and_then(|path| chain(path, now, desk));
+    let private = key.and_then(|reference| private_key(reference, desk));
+    let (certificate, key) = (certificate?, key?);
+    let (chain, (key_path, private)) = (chain?, private?);
+    match CertifiedKey::from_der(chain, private, &default_provider()) {
+        Ok(_) => {}
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            let message = format!("the key does not belong to the certificate `{}`", shorten(&certificate.value));
+            desk.error("key_mismatch", &key.span, message);
+        }
+        Err(error) => desk.error("bad_key", &key.span, format!("certificate and key can't be used: {error}")),
+    }
+    Some(Tls { certificate: desk.path(&certificate.value), key: key_path })
+}
+
+/// A PEM file of authorities; its path.
+pub(crate) fn authorities(written: &At<String>, desk: &mut Desk<'_>) -> Option<PathBuf> {
+    certificates(written, desk)?;
+    Some(desk.path(&written.value))
+}
+
+fn chain(written: &At<String>, now: Timestamp, desk: &mut Desk<'_>) -> Option<Vec<CertificateDer<'static>>> {
+    let chain = certificates(written, desk)?;
+    if let Some(end) = chain.first().and_then(|leaf| super::validity::not_after(leaf)) {
+        let days = end.duration_since(now).as_hours() / 24;
+        if end <= now {
+            let message = format!("the certificate ended at {end}");
+            desk.warn("expired_certificate", &written.span, message, "renew it; clients refuse it");
+        } else if days < ENDS_SOON_DAYS {
+            let message = format!("the certificate ends in {days} days, at {end}");
+            desk.warn("expiring_certificate", &written.span, message, "renew it");
+        }
+    }
+    Some(chain)
+}
+
+fn certificates(written: &At<String>, desk: &mut Desk<'_>) -> Option<Vec<CertificateDer<'static>>> {
+    let bytes = bytes(&written.value, written, desk)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    match found {
+        Ok(chain) if !chain.is_empty() => Some(chain),
+        Ok(_) => {
+            let message = format!("`{}` has no certificate", shorten(&written.value));
+            desk.error_help("bad_certificate", &written.span, message, "a PEM file with `BEGIN CERTIFICATE`");
+            None
+        }
+        Err(error) => {
+            let message = format!("`{}` can't be read as PEM: {error}", shorten(&written.value));
+            desk.error("bad_certificate", &written.span, message);
+            None
+        }
+    }
+}
+
+fn private_key(reference: &At<String>, desk: &mut Desk<'_>) -> Option<(PathBuf, PrivateKeyDer<'static>)> {
+    let text = &reference.value;
+    if text.contains("-----BEGIN") {
+        let message = "a private key is never written into the configuration";
+        // The offending text would be the secret, so it is not shown.
+        let mut finding = desk.text.error("inline_secret", &reference.span, message).help("`file:tls/server.key`");
+        finding.text = None;
+        desk.report.push(finding);
+        return None;
+    }
+    let Some(path) = text.strip_prefix("file:") else {
+        let help = if text.starts_with("env:") {
+            "a private key comes from a file: `file:tls/server.key`".to_owned()
+        } else {
+            format!("`file:{}`", shorten(text))
+        };
+        desk.error_help("bad_reference", &reference.span, "a private key is given by reference", help);
+        return None;
+    };
+    let bytes = bytes(path, reference, desk)?;
+    let path = desk.path(path);
+    let mode = std::fs::metadata(&path).map_or(0, |m| m.permissions().mode());
+    if mode & 0o007 != 0 {
+        let message = format!("everybody on this machine may use the key (mode {:03o})", mode & 0o777);
+        desk.warn("exposed_key", &reference.span, message, format!("chmod 600 {}", path.display()));
+    }
+    match PrivateKeyDer::from_pem_slice(&bytes) {
+        Ok(key) => Some((path, key)),
+        Err(error) => {
+            desk.error("bad_key", &reference.span, format!("no private key can be read there: {error}"));
+            None
+        }
+    }
+}
+
+fn bytes(path: &str, written: &At<String>, desk: &mut Desk<'_>) -> Option<Vec<u8>> {
+    match read_bounded(&desk.path(path)) {
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            let code = if error.kind() == std::io::ErrorKind::NotFound { "missing_file" } else { "unreadable_file" };
+            let message = format!("`{}` can't be read: {}", shorten(path), error.kind());
+            desk.error(code, &written.span, message);
+            None
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The configuration as written: what TOML may say, before anything is resolved. Positions are kept for messages.
+
+use mesh::backend::{http::HttpConfig, process::ProcessConfig};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+mod at;
+mod shape;
+
+pub(crate) use at::At;
+pub(crate) use shape::{Declared, Durability, Kind, QueryType, Selection};
+
+/// Tables by name, each with the place of its name.
+pub(crate) type Named<T> = BTreeMap<At<String>, T>;
+
+/// `latchwork.toml`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct File {
+    /// Catalog files, which have only `[app.*]` and `[function.*]`: paths, with `*` in the last part.
+    pub(crate) include: Vec<At<String>>,
+    /// This gateway among others.
+    pub(crate) node: Node,
+    /// Where the gateway listens, and what it takes and shows there.
+    pub(crate) listener: Named<Listener>,
+    /// Who vouches for callers.
+    pub(crate) identity: Identity,
+    /// Parts of the network.
+    pub(crate) network: Network,
+    /// The administrative interface.
+    pub(crate) admin: Admin,
+    /// Where policies are.
+    pub(crate) policy: Policy,
+    /// Where and how records are kept.
+    pub(crate) audit: Audit,
+    /// What one caller and one network may use.
+    pub(crate) limits: Limits,
+    /// Apps: functions of one owner in one environment.
+    pub(crate) app: Named<App>,
+    /// Functions.
+    pub(crate) function: Named<Function>,
+}
+
+/// A catalog file.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Catalog {
+    /// Apps: functions of one owner in one environment.
+    pub(crate) app: Named<App>,
+    /// Functions.
+    pub(crate) function: Named<Function>,
+}
+
+/// `[node]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Node {
+    /// Id, part of the audit path: letters, digits, `-`, `_`, `.`. Default `"gateway"`.
+    pub(crate) id: Option<At<String>>,
+    /// No development issuer, no clear text off loopback.
+    pub(crate) production: bool,
+}
+
+/// `[listener.NAME]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Listener {
+    /// Address and port, such as `"127.0.0.1:8443"` or `"[::]:8443"`; port 0 takes any free one.
+    #[schemars(required)]
+    pub(crate) address: Option<At<String>>,
+    /// Hosts that it answers for, without port; none means any.
+    pub(crate) hosts: Vec<At<String>>,
+    /// Certificate and key; without it the listener speaks clear text, on loopback only.
+    pub(crate) tls: Option<At<Tls>>,
+    /// Clear text off loopback is meant.
+    pub(crate) clear_text: Option<At<bool>>,
+    /// Which credentials count here: issuer aliases, and `"anonymous"` for callers without one.
+    #[schemars(required)]
+    pub(crate) identify: Option<At<Vec<At<String>>>>,
+    /// Which functions it shows: `"all"` (default) or `{ app = [...], name = [...] }`.
+    pub(crate) functions: Option<Selection>,
+    /// Networks of proxies whose forwarding header is believed.
+    pub(crate) trusted_proxies: Vec<At<String>>,
+    /// Time-outs.
+    pub(crate) timeouts: Timeouts,
+    /// Most connections at once. Default 10000.
+    pub(crate) connections_max: Option<At<i64>>,
+}
+
+/// `tls = { certificate = "…", key = "file:…" }`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// PEM file: the chain, leaf first.
+    #[schemars(required)]
+    pub(crate) certificate: Option<At<String>>,
+    /// The private key by reference: `"file:PATH"` of a PEM file.
+    #[schemars(required)]
+    pub(crate) key: Option<At<String>>,
+}
+
+/// `timeouts = { … }`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Timeouts {
+    /// TLS handshake. Default `"5s"`.
+    pub(crate) handshake: Option<At<String>>,
+    /// Request head. Default `"7s"`.
+    pub(crate) header: Option<At<String>>,
+    /// Between two frames of a request body. Default `"30s"`.
+    pub(crate) body: Option<At<String>>,
+    /// A connection without a request. Default `"60s"`.
+    pub(crate) idle: Option<At<String>>,
+}
+
+/// `[identity]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Identity {
+    /// Issuers of tokens, by alias: the first part of the ids and groups of their subjects.
+    pub(crate) issuer: Named<Issuer>,
+}
+
+/// `[identity.issuer.ALIAS]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Issuer {
+    /// Issuer identifier; the `iss` claim must equal it, byte for byte.
+    #[schemars(required)]
+    pub(crate) issuer: Option<At<String>>,
+    /// Address of its keys; found by OpenID Connect Discovery when absent.
+    pub(crate) jwks_uri: Option<At<String>>,
+    /// Accepted audiences; one must be in `aud`.
+    #[schemars(required)]
+    pub(crate) audiences: Option<At<Vec<At<String>>>>,
+    /// Kind of principal that its tokens name. Default `"User"`.
+    pub(crate) principal: Option<At<Kind>>,
+    /// Accepted signature algorithms, asymmetric only. Default `["RS256", "PS256", "ES256", "ES384", "EdDSA"]`.
+    pub(crate) algorithms: Option<At<Vec<At<String>>>>,
+    /// The claim that holds groups, and which groups may come.
+    pub(crate) groups: Option<At<Groups>>,
+    /// Attributes of the principal, each with the claim that holds it.
+    pub(crate) attributes: BTreeMap<At<String>, At<String>>,
+    /// PEM file of the authorities that may vouch for the issuer's server, instead of the system's.
+    pub(crate) ca: Option<At<String>>,
+    /// Clock skew that is forgiven. Default `"30s"`.
+    pub(crate) leeway: Option<At<String>>,
+    /// How often keys are fetched again. Default `"5m"`.
+    pub(crate) refresh: Option<At<String>>,
+    /// How long the last good keys serve when the issuer can't be reached. Default `"1h"`.
+    pub(crate) grace: Option<At<String>>,
+    /// The issuer is the development issuer of this folder.
+    pub(crate) development: Option<At<bool>>,
+}
+
+/// `groups = { claim = "groups", declared = … }` or `groups = { claim = "groups", external = true }`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Groups {
+    /// The claim: an array of names.
+    #[schemars(required)]
+    pub(crate) claim: Option<At<String>>,
+    /// The groups that may come, as the claim names them: a list, or a TOML file with `groups = [...]`.
+    pub(crate) declared: Option<Declared>,
+    /// Groups are managed elsewhere: any may come.
+    pub(crate) external: bool,
+}
+
+/// A file of groups.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct GroupsFile {
+    /// The groups, as the claim names them.
+    pub(crate) groups: Vec<At<String>>,
+}
+
+/// `[network]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Network {
+    /// Zones by name; the first as written that holds an address wins.
+    pub(crate) zone: Named<Zone>,
+}
+
+/// `[network.zone.NAME]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Zone {
+    /// Networks, such as `"10.0.0.0/8"` or `"2001:db8::/32"`.
+    #[schemars(required)]
+    pub(crate) networks: Option<At<Vec<At<String>>>>,
+}
+
+/// `[admin]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Admin {
+    /// Address and port on loopback. Default `"127.0.0.1:9443"`.
+    pub(crate) address: Option<At<String>>,
+}
+
+/// `[policy]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Policy {
+    /// Folder of `*.cedar` and `*.cases.toml` files, read with its folders. Default `"policies"`.
+    pub(crate) path: Option<At<String>>,
+}
+
+/// `[audit]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Audit {
+    /// Folder. Default `"audit"`.
+    pub(crate) path: Option<At<String>>,
+    /// What an accepted record survives: `"fsync"` a power cut (default), `"write"` a killed process.
+    pub(crate) durability: Option<Durability>,
+    /// A segment is closed at this size, in bytes. Default 64 MiB.
+    pub(crate) segment_bytes_max: Option<At<i64>>,
+    /// Segments closed longer ago may be removed by an operator. Default `"365d"`.
+    pub(crate) retention: Option<At<String>>,
+}
+
+/// `[limits]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Calls of one caller. Default 100 per second, bursts of 200.
+    pub(crate) caller_rate: Option<Rate>,
+    /// Calls of one network (IPv4 /32, IPv6 /64) before it is identified. Default 500 per second, bursts of 1000.
+    pub(crate) network_rate: Option<Rate>,
+    /// Bytes of request bodies held in memory at once. Default 256 MiB.
+    pub(crate) buffered_bytes_max: Option<At<i64>>,
+    /// Calls that may wait for admission, per function. Default 128.
+    pub(crate) queue_max: Option<At<i64>>,
+}
+
+/// `{ per_second = 100, burst = 200 }`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Rate {
+    /// Calls per second.
+    #[schemars(required)]
+    pub(crate) per_second: Option<At<i64>>,
+    /// Calls at once. Default twice as many.
+    pub(crate) burst: Option<At<i64>>,
+}
+
+/// `[app.NAME]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct App {
+    /// Owning group, `<issuer alias>/<group>`.
+    pub(crate) owner: Option<At<String>>,
+    /// Environment. Default `"default"`.
+    pub(crate) environment: Option<At<String>>,
+    /// IANA time zone of its clock facts, such as `"Europe/Berlin"`. Default `"UTC"`.
+    pub(crate) zone: Option<At<String>>,
+}
+
+/// `[function."NAME"]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Function {
+    /// App.
+    #[schemars(required)]
+    pub(crate) app: Option<At<String>>,
+    /// Owning group, `<issuer alias>/<group>`.
+    pub(crate) owner: Option<At<String>>,
+    /// Groups of its action, such as `"read"` or `"money"`; every function is in `call` besides.
+    pub(crate) action_groups: Vec<At<String>>,
+    /// Kinds of caller it is for. Default all.
+    pub(crate) principals: Option<At<Vec<At<Kind>>>>,
+    /// 0 public to 3 restricted. Default 1.
+    pub(crate) class: Option<At<i64>>,
+    /// Labels, such as `"pii"`.
+    pub(crate) labels: Vec<At<String>>,
+    /// Tenant.
+    pub(crate) tenant: Option<At<String>>,
+    /// Shared by tenants.
+    pub(crate) shared: bool,
+    /// May be repeated without further effect.
+    pub(crate) idempotent: bool,
+    /// Method and path, such as `"GET /stock/{sku}"`; a path alone takes any method.
+    pub(crate) route: Option<At<String>>,
+    /// The host of the route; any host of the listener when absent.
+    pub(crate) host: Option<At<String>>,
+    /// Declared query parameters and their types.
+    pub(crate) query: BTreeMap<At<String>, QueryType>,
+    /// JSON Schema (draft 2020-12) of the input: a file.
+    pub(crate) input: Option<At<String>>,
+    /// Longest time for an answer. Default `"30s"`.
+    pub(crate) timeout: Option<At<String>>,
+    /// Largest request body, in bytes. Default 1 MiB.
+    pub(crate) request_bytes_max: Option<At<i64>>,
+    /// Largest answer that is buffered, in bytes. Default 8 MiB.
+    pub(crate) response_bytes_max: Option<At<i64>>,
+    /// Most calls that run at once. Default 64.
+    pub(crate) concurrency_max: Option<At<i64>>,
+    /// Which of the caller's `authorization` and `cookie` headers reach the backend. Default none.
+    pub(crate) forward_headers: Vec<At<String>>,
+    /// Where it runs, in order of preference.
+    #[schemars(required)]
+    pub(crate) targets: Option<At<Vec<At<Target>>>>,
+}
+
+/// One element of `targets`: exactly one backend.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Target {
+    /// Region.
+    pub(crate) region: Option<At<String>>,
+    /// A service that speaks HTTP.
+    pub(crate) http: Option<At<HttpConfig>>,
+    /// A process on this machine that speaks the AWS Lambda Runtime API.
+    pub(crate) process: Option<At<ProcessConfig>>,
+}

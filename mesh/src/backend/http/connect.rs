@@ -1,0 +1,103 @@
+//! Connections to a backend: TLS that is always verified, and one time limit over name, TCP and TLS.
+
+use crate::{backend::ConfigError, payload::BodyError};
+use http::Uri;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::{
+    client::legacy::connect::{Connection, HttpConnector},
+    rt::TokioIo,
+};
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, version};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use std::{
+    future::Future,
+    io,
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::net::TcpStream;
+
+/// Most authorities that a `ca` file may hold. A distribution's whole set has about 150.
+const AUTHORITIES_MAX: usize = 1024;
+
+/// What hyper asks for connections.
+#[derive(Clone, Debug)]
+pub(super) struct Connector {
+    inner: HttpsConnector<HttpConnector>,
+    timeout: Duration,
+    /// TLS without `h2` agreed is refused, because only HTTP/2 will be spoken.
+    http2: bool,
+}
+
+/// A connection, clear or TLS.
+pub(super) type Connected = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+impl Connector {
+    /// A connector for one backend. `ca` replaces the system's authorities.
+    pub(super) fn new(tls: bool, ca: Option<&Path>, http2: bool, timeout: Duration) -> Result<Self, ConfigError> {
+        let roots = if tls { roots(ca)? } else { RootCertStore::empty() };
+        // The provider prefers X25519MLKEM768, so a recorded session stays closed to a later quantum computer.
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[&version::TLS13, &version::TLS12])
+            .map_err(|e| ConfigError { field: "url", message: format!("TLS can't be set up: {e}") })?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let builder = HttpsConnectorBuilder::new().with_tls_config(config);
+        let builder = if tls { builder.https_only() } else { builder.https_or_http() };
+        let inner =
+            if http2 { builder.enable_http2().wrap_connector(tcp) } else { builder.enable_http1().wrap_connector(tcp) };
+        Ok(Self { inner, timeout, http2 })
+    }
+}
+
+impl tower_service::Service<Uri> for Connector {
+    type Response = Connected;
+    type Error = BodyError;
+    type Future = Pin<Box<dyn Future<Output = Result<Connected, BodyError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let (connecting, timeout, http2) = (self.inner.call(uri), self.timeout, self.http2);
+        Box::pin(async move {
+            let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("not connected within {timeout:?}"));
+            let connection = tokio::time::timeout(timeout, connecting).await.map_err(late)??;
+            if http2 && matches!(connection, MaybeHttpsStream::Https(_)) && !connection.connected().is_negotiated_h2() {
+                return Err(io::Error::other("the server did not agree to HTTP/2").into());
+            }
+            Ok(connection)
+        })
+    }
+}
+
+fn roots(ca: Option<&Path>) -> Result<RootCertStore, ConfigError> {
+    let mut roots = RootCertStore::empty();
+    let bad = |message: String| ConfigError { field: "ca", message };
+    let Some(path) = ca else {
+        let found = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(found.certs);
+        if roots.is_empty() {
+            return Err(bad("this system has no certificate authorities: name a PEM file of them".to_owned()));
+        }
+        return Ok(roots);
+    };
+    let shown = path.display();
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|e| bad(format!("`{shown}` can't be read: {e}")))?;
+    for certificate in certificates.take(AUTHORITIES_MAX + 1) {
+        let certificate = certificate.map_err(|e| bad(format!("`{shown}` is not PEM: {e}")))?;
+        roots.add(certificate).map_err(|e| bad(format!("`{shown}` has a certificate that is no authority: {e}")))?;
+    }
+    match roots.len() {
+        0 => Err(bad(format!("`{shown}` has no certificate"))),
+        n if n > AUTHORITIES_MAX => Err(bad(format!("`{shown}` has more than {AUTHORITIES_MAX} certificates"))),
+        _ => Ok(roots),
+    }
+}

@@ -1,0 +1,186 @@
+//! Types: every policy is validated against the slice of the vocabulary that its head can reach.
+//!
+//! One schema of all functions would cost the square of their number. Functions whose actions are declared
+//! alike are validated once, by the first of them.
+
+use super::{compare, written::Written};
+use crate::{
+    engine::entities::Declaration,
+    finding::Finding,
+    index::{Actions, Index, Scope},
+    question::{FunctionName, PrincipalKind},
+    vocabulary::Vocabulary,
+};
+use cedar_policy::{
+    PolicyId, PolicySet, ValidationError, ValidationMode, ValidationWarning, Validator, ffi::DetailedError,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+/// How many steps a condition may go from an entity to another. All of them are in a question's entities.
+const LEVEL_MAX: u32 = 2;
+
+/// What the head of a policy can reach.
+#[derive(Debug, Default)]
+pub(crate) struct Reach {
+    /// Functions whose call it can decide: one for each distinct declaration.
+    pub(crate) functions: BTreeMap<Arc<str>, FunctionName>,
+    /// Whether a fixed action can match. What a head names was seen to exist before.
+    pub(crate) fixed: bool,
+}
+
+/// Validates policies whose names are known to exist.
+pub(crate) fn check(
+    policies: &[&Written],
+    declarations: &[(FunctionName, Declaration)],
+    vocabulary: &Vocabulary,
+    findings: &mut Vec<Finding>,
+) {
+    let reaches = reaches(policies, declarations, vocabulary);
+    let mut groups: BTreeMap<BTreeSet<FunctionName>, Vec<&Written>> = BTreeMap::new();
+    for (policy, reach) in policies.iter().zip(&reaches) {
+        if reach.functions.is_empty() && !reach.fixed {
+            findings.push(dead(policy));
+            continue;
+        }
+        let named = policy.constants.iter().filter(|constant| constant.entity_type == "Action");
+        let named = named.filter_map(|constant| FunctionName::parse(&constant.id).ok());
+        let named = named.filter(|name| vocabulary.function(name).is_some());
+        let names = reach.functions.values().cloned().chain(named).collect();
+        groups.entry(names).or_default().push(policy);
+        findings.extend(compare::check(policy, reach, vocabulary));
+    }
+    for (names, group) in groups {
+        if let Err(finding) = validate(&names, &group, vocabulary, findings) {
+            findings.push(finding);
+            return;
+        }
+    }
+}
+
+fn reaches(policies: &[&Written], declarations: &[(FunctionName, Declaration)], vocabulary: &Vocabulary) -> Vec<Reach> {
+    let mut reaches: Vec<Reach> = policies.iter().map(|policy| fixed(&policy.scope, vocabulary)).collect();
+    let index = Index::new(policies.iter().map(|policy| &policy.scope));
+    let scope = |place: usize| policies.get(place).map(|policy| &policy.scope);
+    for (name, declaration) in declarations {
+        let Some(words) = vocabulary.function(name) else { continue };
+        for place in index.matching(&declaration.call, scope) {
+            let (Some(policy), Some(reach)) = (policies.get(place), reaches.get_mut(place)) else { continue };
+            let bound = &policy.scope.principal;
+            if words.principals.iter().any(|kind| bound.allows_type(kind.as_str())) {
+                reach.functions.entry(Arc::clone(&words.shape)).or_insert_with(|| name.clone());
+            }
+        }
+    }
+    reaches
+}
+
+/// Whether a head can match a fixed action by its types alone.
+fn fixed(scope: &Scope, vocabulary: &Vocabulary) -> Reach {
+    let base = &vocabulary.base;
+    let fixed = base.applied().any(|action| {
+        let Some((principals, resources)) = base.applies_to(action) else { return false };
+        scope.action.matches(action, &base.ancestors(action))
+            && principals.iter().any(|kind| scope.principal.allows_type(kind))
+            && resources.iter().any(|kind| scope.resource.allows_type(kind))
+    });
+    Reach { fixed, ..Reach::default() }
+}
+
+/// A head that names one function and still matches nothing is a mistake; one over a group may wait for its functions.
+fn dead(policy: &Written) -> Finding {
+    let exact_action = match &policy.scope.action {
+        Actions::Any => false,
+        Actions::Eq(name) => name.contains('.'),
+        Actions::In(names) => names.iter().any(|name| name.contains('.')),
+    };
+    let resource =
+        policy.scope.resource.uid().is_some_and(|uid| matches!(uid.type_name().basename(), "Function" | "Target"));
+    let (caller, subject) = (&policy.scope.principal, &policy.scope.resource);
+    let no_caller = !PrincipalKind::ALL.iter().any(|kind| caller.allows_type(kind.as_str()));
+    let no_subject = !["Function", "Target", "Bundle", "Log"].iter().any(|kind| subject.allows_type(kind));
+    if exact_action || resource || no_caller || no_subject {
+        let message = "no call can match this head, so the policy does nothing";
+        let help = "compare the kinds of caller, the groups and the app that the function is declared with";
+        policy.place.finding("dead_scope", message, None).help(help)
+    } else {
+        let message = "no declared function is within this head yet, so the policy does nothing";
+        policy.place.finding("empty_scope", message, None).warning()
+    }
+}
+
+fn validate(
+    names: &BTreeSet<FunctionName>,
+    group: &[&Written],
+    vocabulary: &Vocabulary,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Finding> {
+    let validator = Validator::new(vocabulary.slice(names)?);
+    let mut set = PolicySet::new();
+    let mut by_id: HashMap<PolicyId, &Written> = HashMap::new();
+    for policy in group {
+        // Of two policies of one id, which is an error already, the first is checked.
+        if set.add(policy.policy.clone()).is_ok() {
+            by_id.insert(policy.policy.id().clone(), policy);
+        }
+    }
+    let result = validator.validate_with_level(&set, ValidationMode::Strict, LEVEL_MAX);
+    for error in result.validation_errors() {
+        if let Some(policy) = by_id.get(error.policy_id()) {
+            findings.push(finding(policy, error_code(error), &DetailedError::from(error)));
+        }
+    }
+    for warning in result.validation_warnings() {
+        if let Some(policy) = by_id.get(warning.policy_id()) {
+            findings.push(finding(policy, warning_code(warning), &DetailedError::from(warning)));
+        }
+    }
+    // A fault that belongs to no policy must stop the load as well.
+    if !result.validation_passed() && !findings.iter().any(|f| f.severity == crate::finding::Severity::Error) {
+        return Err(Finding::error("policy_validation", crate::vocabulary::DECLARED_FILE, result.to_string()));
+    }
+    Ok(())
+}
+
+fn finding(policy: &Written, code: &'static str, error: &DetailedError) -> Finding {
+    let prefix = format!("for policy `{}`, ", policy.name);
+    let message = error.message.strip_prefix(&prefix).unwrap_or(&error.message).to_owned();
+    let range = error.source_locations.first().map(|label| label.loc.start..label.loc.end);
+    let finding = policy.place.finding(code, message, range);
+    match &error.help {
+        Some(help) => finding.help(help.clone()),
+        None => finding,
+    }
+}
+
+fn error_code(error: &ValidationError) -> &'static str {
+    match error {
+        ValidationError::UnrecognizedEntityType(_) => "unknown_entity_type",
+        ValidationError::UnrecognizedActionId(_) => "unknown_action",
+        ValidationError::UnexpectedType(_) | ValidationError::IncompatibleTypes(_) => "type_mismatch",
+        ValidationError::UnsafeAttributeAccess(_) => "unknown_attribute",
+        ValidationError::UnsafeOptionalAttributeAccess(_) => "unguarded_attribute",
+        ValidationError::UndefinedFunction(_) | ValidationError::WrongNumberArguments(_) => "unknown_operation",
+        ValidationError::FunctionArgumentValidation(_) | ValidationError::NonLitExtConstructor(_) => "invalid_literal",
+        ValidationError::EntityDerefLevelViolation(_) => "too_deep",
+        ValidationError::InvalidEnumEntity(_) => "unknown_entity",
+        ValidationError::EmptySetForbidden(_) => "empty_set",
+        _ => "policy_validation",
+    }
+}
+
+/// Cedar only warns of these; here each is an error, as a guard that never holds guards nothing.
+fn warning_code(warning: &ValidationWarning) -> &'static str {
+    match warning {
+        ValidationWarning::ImpossiblePolicy(_) => "impossible_policy",
+        ValidationWarning::InvalidActionApplication(_) => "dead_scope",
+        ValidationWarning::MixedScriptString(_)
+        | ValidationWarning::MixedScriptIdentifier(_)
+        | ValidationWarning::BidiCharsInString(_)
+        | ValidationWarning::BidiCharsInIdentifier(_)
+        | ValidationWarning::ConfusableIdentifier(_) => "confusable_text",
+        _ => "policy_validation",
+    }
+}

@@ -1,0 +1,178 @@
+//! A file of policies cut at its semicolons, so that each policy is parsed alone and errors keep their place.
+//!
+//! Only Cedar's parser decides what a piece says: a piece that is not exactly one policy is an error.
+
+use cedar_policy::{Policy, PrincipalConstraint};
+use std::ops::Range;
+
+/// A word, a string or a sign of policy text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub(crate) kind: TokenKind,
+    pub(crate) range: Range<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    Word,
+    Text,
+    Sign,
+}
+
+/// The pieces of a text, each up to and with its semicolon; what follows the last is a piece too.
+pub(crate) fn pieces(text: &str) -> Vec<Range<usize>> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    for token in tokens(text) {
+        if text.get(token.range.clone()) == Some(";") {
+            pieces.push(start..token.range.end);
+            start = token.range.end;
+        }
+    }
+    if start < text.len() {
+        pieces.push(start..text.len());
+    }
+    pieces
+}
+
+/// The tokens of a text, without blanks and comments.
+pub(crate) fn tokens(text: &str) -> Vec<Token> {
+    let bytes = text.as_bytes();
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let start = at;
+        let kind = match byte {
+            b'/' if bytes.get(at + 1) == Some(&b'/') => {
+                at = end_of(bytes, at, |b| !matches!(b, b'\n' | b'\r'));
+                continue;
+            }
+            b'"' => {
+                at = end_of_string(bytes, at);
+                TokenKind::Text
+            }
+            b'_' | b'a'..=b'z' | b'A'..=b'Z' => {
+                at = end_of(bytes, at, |b| b == b'_' || b.is_ascii_alphanumeric());
+                TokenKind::Word
+            }
+            b':' if bytes.get(at + 1) == Some(&b':') => {
+                at += 2;
+                TokenKind::Sign
+            }
+            b if b.is_ascii_whitespace() => {
+                at += 1;
+                continue;
+            }
+            b if b.is_ascii() => {
+                at += 1;
+                TokenKind::Sign
+            }
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        tokens.push(Token { kind, range: start..at });
+    }
+    tokens
+}
+
+/// An entity written out in policy text: its type, and the range and text of the whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Constant {
+    pub(crate) entity_type: String,
+    pub(crate) id: String,
+    pub(crate) range: Range<usize>,
+}
+
+/// Every `Type::"id"` of a piece that Cedar has parsed.
+pub(crate) fn constants(text: &str) -> Vec<Constant> {
+    let tokens = tokens(text);
+    let word = |i: usize| tokens.get(i).and_then(|t| text.get(t.range.clone())).unwrap_or_default();
+    let kind = |i: usize| tokens.get(i).map(|t| t.kind);
+    let mut constants = Vec::new();
+    for (i, token) in tokens.iter().enumerate() {
+        if token.kind != TokenKind::Text || i < 2 || word(i - 1) != "::" {
+            continue;
+        }
+        let mut first = i - 2;
+        while first >= 2 && word(first - 1) == "::" && kind(first - 2) == Some(TokenKind::Word) {
+            first -= 2;
+        }
+        let entity_type: String = (first..i - 1).map(word).collect();
+        let id = unescaped(&entity_type, word(i));
+        let start = tokens.get(first).map_or(token.range.start, |t| t.range.start);
+        constants.push(Constant { entity_type, id, range: start..token.range.end });
+    }
+    constants
+}
+
+/// What a string of policy text says, by Cedar's own reading.
+fn unescaped(entity_type: &str, text: &str) -> String {
+    let raw = text.trim_matches('"');
+    if !raw.contains('\\') {
+        return raw.to_owned();
+    }
+    let policy = Policy::parse(None, format!("permit(principal == {entity_type}::{text}, action, resource);"));
+    match policy.map(|policy| policy.principal_constraint()) {
+        Ok(PrincipalConstraint::Eq(uid)) => uid.id().unescaped().to_owned(),
+        _ => raw.to_owned(),
+    }
+}
+
+fn end_of(bytes: &[u8], mut at: usize, mut holds: impl FnMut(u8) -> bool) -> usize {
+    while bytes.get(at).is_some_and(|b| holds(*b)) {
+        at += 1;
+    }
+    at
+}
+
+fn end_of_string(bytes: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn semicolons_in_strings_and_comments_do_not_cut() {
+        let text = "// a; b\r@id(\"x;\\\";\") permit(principal,action,resource); // tail;\n";
+        let pieces: Vec<_> = pieces(text).into_iter().map(|r| text.get(r).unwrap()).collect();
+        assert_eq!(pieces, ["// a; b\r@id(\"x;\\\";\") permit(principal,action,resource);", " // tail;\n"]);
+    }
+
+    #[test]
+    fn a_comment_ends_at_a_carriage_return_too() {
+        let text = "// c\rforbid(principal,action,resource);";
+        assert_eq!(pieces(text).len(), 1);
+        assert_eq!(tokens(text)[0].range, 5..11);
+    }
+
+    #[test]
+    fn constants_have_types_ids_and_places() {
+        let text = "permit(principal in Group :: \"a\\u{62}\", action == Action::\"x\", resource) when { \"a\" == N::M::\"y\" };";
+        let found: Vec<_> = constants(text).into_iter().map(|c| (c.entity_type, c.id, c.range.start)).collect();
+        let at = |word: &str| text.find(word).unwrap();
+        let expected = [("Group", "ab", at("Group")), ("Action", "x", at("Action")), ("N::M", "y", at("N::M"))];
+        assert_eq!(found, expected.map(|(t, i, s)| (t.to_owned(), i.to_owned(), s)));
+    }
+
+    #[test]
+    fn broken_text_is_cut_without_panic() {
+        for text in ["\"", "\"\\", "\"é\\", "é;", ";;", "::\"a\"", "/", "a::"] {
+            for piece in pieces(text) {
+                assert!(text.get(piece).is_some(), "{text}");
+            }
+            constants(text);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! One policy as it was written: parsed, named, with its place in its file.
+
+use super::{
+    Source,
+    split::{self, Constant, Token, TokenKind},
+};
+use crate::{finding::Finding, index::Scope, permit::PolicyName};
+use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Template, ffi::DetailedError, pst};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use std::{ops::Range, str::FromStr, sync::Arc};
+
+/// Annotations that Latchwork reads.
+const ANNOTATIONS: [&str; 4] = ["id", "owner", "expires", "description"];
+/// Longest `@id`, in bytes.
+const ID_BYTES_MAX: usize = 256;
+
+/// A parsed policy and where it stands.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) name: PolicyName,
+    pub(crate) policy: Policy,
+    pub(crate) tree: pst::Template,
+    pub(crate) scope: Scope,
+    pub(crate) constants: Vec<Constant>,
+    pub(crate) owner: Option<Arc<str>>,
+    pub(crate) description: Option<Arc<str>>,
+    /// When a permit stops granting.
+    pub(crate) expires: Option<Timestamp>,
+    pub(crate) place: Place,
+}
+
+/// Where a policy stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) source: Source,
+    /// The piece that was parsed, to which Cedar's offsets are relative.
+    pub(crate) piece: Range<usize>,
+    /// From its first annotation to its semicolon.
+    pub(crate) range: Range<usize>,
+}
+
+impl Place {
+    /// A finding at a byte range of the piece, or at the policy's first line.
+    pub(crate) fn finding(
+        &self,
+        code: &'static str,
+        message: impl Into<String>,
+        within: Option<Range<usize>>,
+    ) -> Finding {
+        let range = match within {
+            Some(range) => self.piece.start + range.start..self.piece.start + range.end,
+            None => self.range.clone(),
+        };
+        Finding::error(code, self.source.file.as_ref(), message).at(&self.source.text, range)
+    }
+
+    /// Text of the piece.
+    pub(crate) fn text(&self) -> &str {
+        self.source.text.get(self.piece.clone()).unwrap_or_default()
+    }
+
+    /// Range of a word right after an `@` within the piece.
+    fn annotation_name(&self, name: &str) -> Option<Range<usize>> {
+        let text = self.text();
+        let tokens = split::tokens(text);
+        let word = |token: &Token| text.get(token.range.clone());
+        let mut pairs = tokens.windows(2);
+        let found =
+            pairs.find(|pair| pair.first().and_then(word) == Some("@") && pair.get(1).and_then(word) == Some(name));
+        found.and_then(|pair| pair.get(1)).map(|token| token.range.clone())
+    }
+
+    /// Range of an annotation's value within the piece, or of its name if it has none.
+    fn annotation(&self, name: &str) -> Option<Range<usize>> {
+        let found = self.annotation_name(name)?;
+        let tokens = split::tokens(self.text());
+        let mut after = tokens.into_iter().filter(|token| token.range.start >= found.end);
+        let value = after.nth(1).filter(|token| token.kind == TokenKind::Text);
+        Some(value.map_or(found, |token| token.range))
+    }
+
+    /// Range of the first word of this text within the piece.
+    pub(crate) fn word(&self, wanted: &str) -> Option<Range<usize>> {
+        let text = self.text();
+        split::tokens(text).into_iter().map(|token| token.range).find(|range| text.get(range.clone()) == Some(wanted))
+    }
+}
+
+/// Parses one file; every policy that can be read is, whatever is wrong with the others.
+pub(crate) fn read(source: &Source, findings: &mut Vec<Finding>) -> Vec<Written> {
+    let mut policies = Vec::new();
+    for piece in split::pieces(&source.text) {
+        let text = source.text.get(piece.clone()).unwrap_or_default();
+        let tokens = split::tokens(text);
+        let first = tokens.first().map_or(0, |token| token.range.start);
+        let place = Place { source: source.clone(), range: piece.start + first..piece.end, piece };
+        match Policy::parse(None, text) {
+            Ok(policy) => policies.extend(written(policy, place, findings)),
+            // Blanks and comments after the last policy: Cedar itself must find nothing there.
+            Err(_) if PolicySet::from_str(text).is_ok_and(|set| set.is_empty()) => {}
+            Err(_) if Template::parse(None, text).is_ok_and(|t| t.slots().next().is_some()) => {
+                let slot = text.find('?').map(|at| at..at + 1);
+                let message = "this is a template (it has a slot), and templates are not supported";
+                let help = "write one policy for each caller or function, or name a group";
+                findings.push(place.finding("template", message, slot).help(help));
+            }
+            Err(errors) => findings.extend(errors.iter().map(|error| syntax(&place, &DetailedError::from(error)))),
+        }
+    }
+    policies
+}
+
+fn syntax(place: &Place, error: &DetailedError) -> Finding {
+    let label = error.source_locations.first();
+    let range = label.map(|label| label.loc.start..label.loc.end);
+    let message = match label.and_then(|label| label.label.as_deref()) {
+        Some(label) if !error.message.contains(label) => format!("{}: {label}", error.message),
+        _ => error.message.clone(),
+    };
+    let finding = place.finding("policy_syntax", message, Some(range.unwrap_or(0..0)));
+    match &error.help {
+        Some(help) => finding.help(help.clone()),
+        None => finding,
+    }
+}
+
+fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<Written> {
+    let mut ok = true;
+    for (name, _) in policy.annotations() {
+        if !ANNOTATIONS.contains(&name) {
+            let message = format!("`@{name}` means nothing here");
+            let finding = place.finding("unknown_annotation", message, place.annotation_name(name)).warning();
+            findings.push(finding.nearest(name, ANNOTATIONS));
+        }
+    }
+    let id = match policy.annotation("id") {
+        None => {
+            let help = "begin it with `@id(\"team.what-it-does\")`; records and tests name it so";
+            findings.push(place.finding("missing_id", "a policy needs an `@id`", None).help(help));
+            None
+        }
+        Some(id) if !is_id(id) => {
+            let message = "an `@id` is 1 to 256 visible characters without blanks";
+            findings.push(place.finding("invalid_id", message, place.annotation("id")));
+            None
+        }
+        Some(id) => Some(id.to_owned()),
+    };
+    let expires = match expires(&policy, &place) {
+        Ok(expires) => expires,
+        Err(finding) => {
+            findings.push(finding);
+            ok = false;
+            None
+        }
+    };
+    let tree = match policy.to_pst() {
+        Ok(tree) => tree.body().clone(),
+        Err(error) => {
+            findings.push(place.finding("policy_syntax", error.to_string(), None));
+            return None;
+        }
+    };
+    let id = id.filter(|_| ok)?;
+    let constants = split::constants(place.text());
+    let note = |name: &str| policy.annotation(name).filter(|text| !text.is_empty()).map(Arc::from);
+    Some(Written {
+        name: PolicyName(id.as_str().into()),
+        scope: Scope::of(&policy),
+        owner: note("owner"),
+        description: note("description"),
+        policy: policy.new_id(PolicyId::new(&id)),
+        tree,
+        constants,
+        expires,
+        place,
+    })
+}
+
+fn is_id(id: &str) -> bool {
+    (1..=ID_BYTES_MAX).contains(&id.len()) && !id.chars().any(|c| c.is_whitespace() || c.is_control())
+}
+
+/// A permit grants through the end of its day, in UTC. A guard that ends by itself would open a door silently.
+fn expires(policy: &Policy, place: &Place) -> Result<Option<Timestamp>, Finding> {
+    let Some(text) = policy.annotation("expires") else { return Ok(None) };
+    let finding = |code, message: String| place.finding(code, message, place.annotation("expires"));
+    if policy.effect() == Effect::Forbid {
+        let message = "a forbid can't expire: what it guards would open by itself".to_owned();
+        return Err(
+            finding("forbid_expires", message).help("remove the `@expires`, or the policy once it is not needed")
+        );
+    }
+    let end = Date::from_str(text)
+        .ok()
+        .filter(|date| date.to_string() == text)
+        .and_then(|date| TimeZone::UTC.to_timestamp(date.tomorrow().ok()?.at(0, 0, 0, 0)).ok());
+    match end {
+        Some(end) => Ok(Some(end)),
+        None => {
+            let message = format!("`{text}` is not a date");
+            Err(finding("invalid_expires", message)
+                .help("write it like `2027-03-31`; the permit grants through that day, in UTC"))
+        }
+    }
+}

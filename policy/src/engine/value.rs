@@ -1,0 +1,169 @@
+//! JSON, text and time as Cedar values of a declared type; what doesn't fit is refused, never rounded.
+
+use crate::vocabulary::shape::{Field, Shape};
+use cedar_policy::RestrictedExpression;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::net::IpAddr;
+
+/// Up to here a double keeps four decimal places exactly.
+const DECIMAL_MAX: f64 = 9.0e11;
+/// Up to here a double keeps whole numbers exactly.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// Makes a value of a declared type. `at` names the place in errors.
+pub(crate) fn value(shape: &Shape, json: &Value, at: &str) -> Result<RestrictedExpression, String> {
+    let misfit = |what: &str| Err(format!("`{at}` is not {what}"));
+    match (shape, json) {
+        (Shape::Bool, Value::Bool(value)) => Ok(RestrictedExpression::new_bool(*value)),
+        (Shape::String, Value::String(value)) => Ok(RestrictedExpression::new_string(value.clone())),
+        (Shape::Long, Value::Number(number)) => match whole(number) {
+            Some(value) => Ok(RestrictedExpression::new_long(value)),
+            None => misfit("a whole number of 64 bits"),
+        },
+        (Shape::Decimal, Value::Number(number)) => match decimal(number) {
+            Some(text) => Ok(RestrictedExpression::new_decimal(text)),
+            None => misfit("a number of at most four decimal places within range"),
+        },
+        (Shape::Datetime, Value::String(text)) => match datetime(text) {
+            Some(text) => Ok(RestrictedExpression::new_datetime(text)),
+            None => misfit("a date and time in whole milliseconds"),
+        },
+        (Shape::Ip, Value::String(text)) => match text.parse() {
+            Ok(address) => Ok(ip(address)),
+            Err(_) => misfit("an IP address"),
+        },
+        (Shape::Set(item), Value::Array(values)) => {
+            let values: Result<Vec<_>, _> =
+                values.iter().enumerate().map(|(i, json)| value(item, json, &format!("{at}[{i}]"))).collect();
+            Ok(RestrictedExpression::new_set(values?))
+        }
+        (Shape::Record(fields), Value::Object(members)) => {
+            let mut pairs = Vec::with_capacity(fields.len());
+            for Field { name, required, shape } in fields.iter() {
+                match members.get(name.as_ref()) {
+                    Some(json) => pairs.push((name.to_string(), value(shape, json, &format!("{at}.{name}"))?)),
+                    None if *required => return Err(format!("`{at}.{name}` is missing")),
+                    None => {}
+                }
+            }
+            record(pairs)
+        }
+        (Shape::Bool, _) => misfit("true or false"),
+        (Shape::String, _) => misfit("text"),
+        (Shape::Long | Shape::Decimal, _) => misfit("a number"),
+        (Shape::Datetime | Shape::Ip, _) => misfit("text"),
+        (Shape::Set(_), _) => misfit("an array"),
+        (Shape::Record(_), _) => misfit("an object"),
+    }
+}
+
+/// Makes a record.
+pub(crate) fn record(pairs: Vec<(String, RestrictedExpression)>) -> Result<RestrictedExpression, String> {
+    RestrictedExpression::new_record(pairs).map_err(|error| error.to_string())
+}
+
+/// An address; IPv4 written as IPv6 is the IPv4 address, or a range in policy could be walked around.
+pub(crate) fn ip(address: IpAddr) -> RestrictedExpression {
+    RestrictedExpression::new_ip(address.to_canonical().to_string())
+}
+
+/// An instant as the gateway knows it, to the millisecond.
+pub(crate) fn instant(at: Timestamp) -> Result<RestrictedExpression, String> {
+    let text = instant_text(at).ok_or_else(|| format!("the year of `{at}` is outside 0 to 9999"))?;
+    Ok(RestrictedExpression::new_datetime(text))
+}
+
+fn instant_text(at: Timestamp) -> Option<String> {
+    let at = at.to_zoned_datetime(jiff::tz::TimeZone::UTC);
+    let (year, month, day) = (u16::try_from(at.year()).ok()?, at.month(), at.day());
+    let (hour, minute, second, milli) = (at.hour(), at.minute(), at.second(), at.millisecond());
+    Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"))
+}
+
+fn datetime(text: &str) -> Option<String> {
+    let at: Timestamp = text.parse().ok()?;
+    (at.subsec_nanosecond() % 1_000_000 == 0).then(|| instant_text(at))?
+}
+
+fn whole(number: &serde_json::Number) -> Option<i64> {
+    if let Some(value) = number.as_i64() {
+        return Some(value);
+    }
+    // JSON Schema calls 1.0 an integer; a double beyond 2^53 may stand for another number.
+    let value = number.as_f64().filter(|_| number.is_f64())?;
+    (value.fract() == 0.0 && value.abs() < WHOLE_MAX).then(|| format!("{value:.0}").parse().ok())?
+}
+
+fn decimal(number: &serde_json::Number) -> Option<String> {
+    if let Some(value) = number.as_i64() {
+        return Some(format!("{value}.0"));
+    }
+    let value = number.as_f64().filter(|value| number.is_f64() && value.abs() < DECIMAL_MAX)?;
+    let text = format!("{value}");
+    match text.split_once('.') {
+        Some((_, places)) if places.len() <= 4 => Some(text),
+        Some(_) => None,
+        None => Some(format!("{text}.0")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn fits(shape: &Shape, json: Value) -> Result<String, String> {
+        let value = value(shape, &json, "input")?;
+        let context = cedar_policy::Context::from_pairs([("v".to_owned(), value)]).map_err(|e| e.to_string())?;
+        Ok(context.get("v").map(|v| v.to_string()).unwrap_or_default())
+    }
+
+    #[test]
+    fn integers_outside_64_bits_are_refused_never_rounded() {
+        assert_eq!(fits(&Shape::Long, json!(i64::MAX)).unwrap(), "9223372036854775807");
+        assert_eq!(fits(&Shape::Long, json!(3.0)).unwrap(), "3");
+        assert_eq!(fits(&Shape::Long, json!(-0.0)).unwrap(), "0");
+        for json in [json!(9_223_372_036_854_775_808_u64), json!(1.5), json!(1e17), json!("1"), json!(null)] {
+            assert!(fits(&Shape::Long, json.clone()).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn decimals_keep_four_places_or_are_refused() {
+        for (json, expected) in
+            [(json!(10), "10.0"), (json!(0.1), "0.1"), (json!(-12.3456), "-12.3456"), (json!(5.0), "5.0")]
+        {
+            let found = fits(&Shape::Decimal, json).unwrap();
+            assert!(found.contains(&format!("\"{expected}\"")) || found.contains(expected), "{found}");
+        }
+        for json in [json!(0.00001), json!(1e12), json!(i64::MAX), json!("1.0")] {
+            assert!(fits(&Shape::Decimal, json.clone()).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn times_and_addresses_are_read_strictly() {
+        assert!(
+            fits(&Shape::Datetime, json!("2026-11-23T10:00:00+01:00")).unwrap().contains("2026-11-23T09:00:00.000Z")
+        );
+        assert!(fits(&Shape::Datetime, json!("2026-11-23T10:00:00.123Z")).is_ok());
+        for text in ["2026-11-23T10:00:00.1234Z", "2026-11-23", "-000044-03-15T00:00:00Z", "x"] {
+            assert!(fits(&Shape::Datetime, json!(text)).is_err(), "{text}");
+        }
+        assert!(fits(&Shape::Ip, json!("::ffff:10.0.0.1")).unwrap().contains("10.0.0.1"));
+        assert!(fits(&Shape::Ip, json!("2001:db8::1")).is_ok());
+        for text in ["10.0.0.0/8", "10.0.0", "host"] {
+            assert!(fits(&Shape::Ip, json!(text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn objects_need_their_required_members() {
+        let shape = Shape::Record([Field { name: "a".into(), required: true, shape: Shape::Bool }].into());
+        assert_eq!(fits(&shape, json!({ "b": 1 })).unwrap_err(), "`input.a` is missing");
+        assert_eq!(fits(&shape, json!({ "a": 1 })).unwrap_err(), "`input.a` is not true or false");
+        let set = Shape::Set(Box::new(shape));
+        assert_eq!(fits(&set, json!([{ "a": true }, []])).unwrap_err(), "`input[1]` is not an object");
+    }
+}

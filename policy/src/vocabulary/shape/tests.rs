@@ -1,0 +1,74 @@
+//! Which JSON Schemas policy can see, and what is said of those that it can't.
+
+use super::*;
+use serde_json::json;
+
+fn schema(json: &Value) -> InputSchema {
+    let text = serde_json::to_string_pretty(&json).unwrap();
+    InputSchema { file: "order.json".into(), text: text.into(), json: Arc::new(json.clone()) }
+}
+
+fn check(json: Value, expected: &str, reported: &[&str]) {
+    let (shape, findings) = read(&schema(&json));
+    assert_eq!(shape.map(|s| s.to_string()).unwrap_or_default(), expected);
+    let found: Vec<_> = findings.iter().map(|f| f.message.split('`').rev().nth(1).unwrap()).collect();
+    assert_eq!(found, reported, "{findings:#?}");
+    for finding in findings {
+        assert!(finding.line > 0, "{finding}");
+        assert_eq!(finding.severity, crate::finding::Severity::Warning);
+    }
+}
+
+#[test]
+fn every_expressible_type() {
+    let json = json!({ "type": "object", "required": ["a", "g"], "additionalProperties": false, "properties": {
+        "a": { "type": "string" }, "b": { "type": "integer" }, "c": { "type": "boolean" },
+        "d": { "type": "number", "multipleOf": 0.01 }, "e": { "type": "string", "format": "date-time" },
+        "f": { "type": "string", "format": "ipv6" }, "g": { "type": "array", "items": { "$ref": "#/$defs/line" } },
+        "h": { "enum": ["x", "y"] }, "i-j": { "type": "number", "format": "decimal" }, "k": { "const": 3 } },
+        "$defs": { "line": { "type": "object", "required": ["sku"], "properties": { "sku": { "type": "string" } } } } });
+    let expected = "{ \"a\": String, \"b\"?: Long, \"c\"?: Bool, \"d\"?: decimal, \"e\"?: datetime, \"f\"?: ipaddr, \
+                    \"g\": Set<{ \"sku\": String }>, \"h\"?: String, \"i-j\"?: decimal, \"k\"?: Long }";
+    check(json, expected, &[]);
+}
+
+#[test]
+fn what_cannot_be_said_is_reported_not_dropped_silently() {
+    let json = json!({ "type": "object", "additionalProperties": true, "properties": {
+        "a": { "oneOf": [{ "type": "string" }] }, "b": { "type": ["string", "null"] }, "c": { "type": "number" },
+        "d": { "type": "object" }, "e": { "type": "array" }, "f/g": { "type": "null" }, "h": {}, "i": true,
+        "j": { "$ref": "other.json" }, "k": { "type": "array", "items": { "type": "number" } }, "ok": { "type": "boolean" } } });
+    let reported = [
+        "/additionalProperties",
+        "/properties/a",
+        "/properties/b",
+        "/properties/c",
+        "/properties/d",
+        "/properties/e",
+        "/properties/f~1g",
+        "/properties/h",
+        "/properties/i",
+        "/properties/j",
+        "/properties/k/items",
+    ];
+    let (shape, findings) = read(&schema(&json));
+    assert_eq!(shape.unwrap().to_string(), "{ \"ok\"?: Boolean }".replace("Boolean", "Bool"));
+    for (finding, pointer) in findings.iter().zip(reported) {
+        assert!(finding.message.contains(&format!("`{pointer}`")), "{pointer}: {}", finding.message);
+        assert!(finding.line > 0, "{finding}");
+    }
+    assert_eq!(findings.len(), reported.len());
+}
+
+#[test]
+fn a_type_that_contains_itself_ends() {
+    let json = json!({ "type": "object", "properties": { "next": { "$ref": "#" }, "n": { "type": "integer" } } });
+    let (shape, findings) = read(&schema(&json));
+    assert_eq!(shape.unwrap().to_string(), "{ \"next\"?: { \"n\"?: Long }, \"n\"?: Long }");
+    assert_eq!(findings.len(), 1);
+}
+
+#[test]
+fn an_input_that_is_no_object_is_not_seen() {
+    check(json!({ "type": "array", "items": { "type": "string" } }), "", &[""]);
+}

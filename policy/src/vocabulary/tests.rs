@@ -1,0 +1,60 @@
+//! What the vocabulary says of declared functions.
+
+use super::*;
+
+fn function(name: &str, groups: &[&str]) -> Function {
+    Function {
+        name: FunctionName::parse(name).unwrap(),
+        app: "shop".into(),
+        action_groups: groups.iter().map(|g| Arc::from(*g)).collect(),
+        principals: PrincipalKind::ALL.to_vec(),
+        owner: None,
+        tenant: None,
+        shared: false,
+        class: 1,
+        labels: Vec::new(),
+        idempotent: false,
+        path: vec!["sku".into()],
+        query: vec![("limit".into(), QueryType::Long), ("weird \"name\"".into(), QueryType::Bool)],
+        input: None,
+        targets: Vec::new(),
+    }
+}
+
+fn declared(functions: Vec<Function>) -> Declared {
+    Declared { functions, ..Declared::default() }
+}
+
+#[test]
+fn the_whole_text_is_a_valid_schema() {
+    let declared = declared(vec![function("stock.level", &["read", "pricing"]), function("orders.create", &["money"])]);
+    let (vocabulary, warnings) = Vocabulary::new(&declared).unwrap();
+    assert_eq!(warnings, []);
+    let text = vocabulary.text();
+    assert!(Schema::from_cedarschema_str(&text).unwrap().1.next().is_none(), "no warnings");
+    assert!(text.contains("action \"pricing\" in [\"call\"];"), "{text}");
+    assert!(text.contains("\"limit\"?: Long"), "{text}");
+    let name = FunctionName::parse("orders.create").unwrap();
+    let schema = vocabulary.slice([&name]).unwrap();
+    assert_eq!(schema.actions().filter(|a| a.id().unescaped() == "stock.level").count(), 0);
+    assert!(vocabulary.function(&name).unwrap().groups.contains("write"), "money is in write");
+}
+
+#[test]
+fn a_group_name_never_has_a_dot() {
+    let findings = Vocabulary::new(&declared(vec![function("a.b", &["x.y"])])).unwrap_err();
+    assert_eq!(findings[0].code, "invalid_action_group");
+}
+
+#[test]
+fn names_of_fixed_actions_are_reserved() {
+    let findings = Vocabulary::new(&declared(vec![function("audit.read", &["describe"])])).unwrap_err();
+    let codes: Vec<_> = findings.iter().map(|f| f.code).collect();
+    assert_eq!(codes, ["reserved_name", "reserved_name"]);
+}
+
+#[test]
+fn a_function_declared_twice_is_refused() {
+    let findings = Vocabulary::new(&declared(vec![function("a.b", &[]), function("a.b", &[])])).unwrap_err();
+    assert_eq!(findings[0].code, "duplicate_function");
+}
