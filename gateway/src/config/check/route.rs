@@ -42,8 +42,9 @@ pub(crate) fn parameters(pattern: &str) -> Vec<Arc<str>> {
 /// A host of a listener or route: lowercase, without port.
 pub(crate) fn host(written: &At<String>, desk: &mut Desk<'_>) -> Option<Arc<str>> {
     let text = written.value.as_str();
-    let parsed = url::Host::parse(text).ok().map(|host| host.to_string());
+    let parsed = url::Host::parse(text.trim_end_matches('.')).ok().map(|host| host.to_string());
     let help = match &parsed {
+        _ if text.contains('*') => "hosts are named one by one".to_owned(),
         Some(canonical) if canonical == text => return Some(text.into()),
         Some(canonical) => format!("`{canonical}`"),
         None if text.contains(':') => "a host without scheme and port".to_owned(),
