@@ -151,7 +151,7 @@ fn process(written: &At<ProcessConfig>, desk: &mut Desk<'_>) -> ProcessConfig {
         desk.error("out_of_range", &place, "a process needs memory");
     }
     for name in config.environment.keys() {
-        if name.is_empty() || name.contains(['=', '\0']) || name.starts_with("AWS_LAMBDA_") {
+        if name.is_empty() || name.contains(['=', '\0']) {
             let place = desk.text.within(span, name);
             desk.error("bad_environment", &place, format!("`{}` can't be set here", shorten(name)));
         }
