@@ -1,36 +1,167 @@
-//! The commands of `latchwork`, and how they end.
+//! The commands of `latchwork`, one file each. Names and exit codes are a contract.
 
+pub mod audit;
+pub mod call;
 pub mod check;
+pub mod explain;
 pub mod init;
+pub mod policy;
+pub mod quickstart;
+pub mod reload;
+pub mod run;
+pub mod token;
 
-/// How a command ends: the exit code of the process.
+use crate::{build, config::load};
+use ::policy::finding::Finding;
+use clap::{Parser, Subcommand, ValueEnum};
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// Lets callers run functions where policy permits it, and records every decision.
+#[derive(Debug, Parser)]
+#[command(name = "latchwork", version, max_term_width = 120)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything embedded: a development issuer, sample functions, policies; print calls to paste
+    Quickstart(quickstart::QuickstartArgs),
+    /// Write a commented project whose policy cases pass
+    Init(init::InitArgs),
+    /// Validate configuration, catalog, schemas and policies, without any network
+    Check(check::CheckArgs),
+    /// Serve
+    Run(run::RunArgs),
+    /// Put what is on disk in force, or say what would change
+    Reload(reload::ReloadArgs),
+    /// Call a function as a client
+    Call(call::CallArgs),
+    /// Explain why a call was answered as it was
+    Explain(explain::Explain),
+    /// Make and inspect tokens
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Test policies
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Read the audit log
+    #[command(subcommand)]
+    Audit(audit::Audit),
+}
+
+/// How a command ends. The numbers are a contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Exit {
     /// Done.
     Ok = 0,
-    /// Something went wrong.
+    /// It was tried and failed.
     Failed = 1,
     /// Policy said no.
     Denied = 2,
-    /// Invalid input or usage.
+    /// The input or the command line is invalid.
     Invalid = 3,
     /// A change would grant something new.
     Widens = 4,
 }
 
-impl From<Exit> for std::process::ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
-
-/// How a command writes its result.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+/// How output is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people.
     #[default]
     Human,
     /// For programs.
     Json,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers; everything else is a mistake.
+            let exit = if error.use_stderr() { Exit::Invalid } else { Exit::Ok };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let (mut out, mut talk) = (io::stdout(), io::stderr());
+    run(cli.command, &mut out, &mut talk).into()
+}
+
+/// Runs one command; data goes to `out`, talk to `talk`.
+pub fn run(command: Command, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
+    match command {
+        Command::Quickstart(args) => quickstart::run(&args, out, talk),
+        Command::Init(args) => written(init::run(&args, out, talk)),
+        Command::Check(args) => written(check::run(&args, &build::findings, out, talk)),
+        Command::Run(args) => run::run(&args, out, talk),
+        Command::Reload(args) => reload::run(&args, out, talk),
+        Command::Call(args) => call::run(&args, out, talk),
+        Command::Explain(args) => match loaded(&args.config, talk) {
+            Ok(l) => explain::explain(&args, &l.config.audit.path, &l.config.node.id, (out, talk)),
+            Err(exit) => exit,
+        },
+        Command::Token(command) => token::run(&command, out, talk),
+        Command::Policy(command) => policy::run(&command, out, talk),
+        Command::Audit(audit::Audit::Tail(args)) => match loaded(&args.config, talk) {
+            Ok(l) => audit::tail(&args, &l.config.audit.path, &l.config.node.id, (out, talk), &|| false),
+            Err(exit) => exit,
+        },
+    }
+}
+
+/// A reader that goes away early ends the command, not in order.
+pub(crate) fn written(done: io::Result<Exit>) -> Exit {
+    done.unwrap_or(Exit::Failed)
+}
+
+/// Loads a configuration, or says what is wrong with it.
+///
+/// # Errors
+/// [`Exit::Invalid`], after the findings were written.
+pub(crate) fn loaded(file: &Path, talk: &mut dyn Write) -> Result<load::Loaded, Exit> {
+    load::load(file).map_err(|findings| findings_told(&findings, talk))
+}
+
+/// Writes findings and answers with the exit that they deserve.
+pub(crate) fn findings_told(findings: &[Finding], talk: &mut dyn Write) -> Exit {
+    for finding in findings {
+        tell(talk, format_args!("{finding}"));
+    }
+    Exit::Invalid
+}
+
+/// Writes a line; a reader that has gone away is no failure of ours.
+pub(crate) fn tell(out: &mut dyn Write, line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
+}
+
+/// A runtime for a command that waits.
+pub(crate) fn runtime(talk: &mut dyn Write) -> Result<tokio::runtime::Runtime, Exit> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        tell(talk, format_args!("latchwork: no threads can be started: {error}"));
+        Exit::Failed
+    })
+}
+
+/// Where the configuration is, unless said otherwise.
+pub(crate) fn default_config() -> PathBuf {
+    "latchwork.toml".into()
 }

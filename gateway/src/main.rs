@@ -1,2 +1,7 @@
 //! The binary `latchwork`: parses the command line and hands over to the library.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gateway::command::main()
+}

@@ -75,6 +75,20 @@ pub struct Challenge {
     pub description: Option<&'static str>,
 }
 
+impl Challenge {
+    /// The field's value. Quoted strings hold fixed words only, so nothing needs escaping.
+    #[must_use]
+    pub fn header(&self) -> http::HeaderValue {
+        let mut value = String::from("Bearer realm=\"latchwork\"");
+        for (name, text) in [("error", self.error), ("error_description", self.description)] {
+            if let Some(text) = text {
+                value.push_str(&format!(", {name}=\"{text}\""));
+            }
+        }
+        http::HeaderValue::try_from(value).unwrap_or(http::HeaderValue::from_static("Bearer"))
+    }
+}
+
 /// One row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -123,6 +137,15 @@ impl Refusal {
             Self::Revoked => row(403, 7, "revoked", "The call is no longer permitted"),
             Self::Internal => row(500, 13, "internal", "The gateway failed"),
         }
+    }
+
+    /// The row as the caller sees it: what it may not know looks like something else.
+    #[must_use]
+    pub fn public(&self) -> Row {
+        if matches!(self, Self::DeniedUnseen) {
+            return Self::NotFound.row();
+        }
+        if matches!(self, Self::PolicyError) { Self::Denied.row() } else { self.row() }
     }
 
     /// What may be told to the caller beyond the title: only its own mistakes, in fixed or its own words.

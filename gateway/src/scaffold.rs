@@ -79,8 +79,6 @@ pub(crate) struct File {
     path: &'static str,
     content: String,
     executable: bool,
-    /// Written again even if it is there: it holds ports.
-    renewed: bool,
 }
 
 /// Writes a new project, or what is missing of one that `init` wrote. Returns the files that were written.
@@ -91,7 +89,7 @@ pub fn init(directory: &Path) -> Result<Vec<PathBuf>, ScaffoldError> {
     write::project(directory, &init_files(), INIT_MARKER)
 }
 
-/// Writes the quickstart project. In a folder of its own, files that a person may have changed are kept.
+/// Writes the quickstart project, or what is missing of it: what is there may have been changed and is kept.
 ///
 /// # Errors
 /// [`ScaffoldError`].
@@ -116,7 +114,6 @@ macro_rules! file {
             path: $path,
             content: include_str!(concat!("scaffold/files/", $folder, "/", $path)).to_owned(),
             executable: false,
-            renewed: false,
         }
     };
 }
@@ -144,7 +141,7 @@ fn quickstart_files(ports: Ports) -> Vec<File> {
             .replace("{{issuer_port}}", &ports.issuer.to_string())
             .replace("{{admin_port}}", &ports.admin.to_string())
             .replace("{{legacy_port}}", &ports.legacy.to_string());
-        File { content, renewed: true, ..file }
+        File { content, ..file }
     };
     vec![
         ported(file!("quickstart", "latchwork.toml")),
@@ -163,12 +160,12 @@ fn quickstart_files(ports: Ports) -> Vec<File> {
 /// Keys and records never belong into version control.
 fn ignored() -> File {
     let content = include_str!("scaffold/files/gitignore").to_owned();
-    File { path: ".gitignore", content, executable: false, renewed: false }
+    File { path: ".gitignore", content, executable: false }
 }
 
 fn marker(path: &'static str, command: &str) -> File {
     let content = format!("This folder was written by `latchwork {command}`, which may write into it again.\n");
-    File { path, content, executable: false, renewed: false }
+    File { path, content, executable: false }
 }
 
 #[cfg(test)]

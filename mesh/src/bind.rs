@@ -1,11 +1,28 @@
 //! One input object per function, whichever front it came through: read strictly, checked, bound out.
 
+mod strict;
+
+use http::{
+    HeaderMap,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
+use jsonschema::{Draft, Retrieve, Uri, ValidationError, Validator};
+use serde_json::Value;
 use std::sync::Arc;
+
+/// Deepest nesting of an input.
+pub const DEPTH_MAX: usize = 64;
+
+/// Longest pointer and longest message that an error repeats, in characters each.
+const ERROR_CHARS_MAX: usize = 200;
+
+/// Largest automaton of a `pattern`, in bytes.
+const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 
 /// A function's input schema, compiled.
 #[derive(Debug)]
 pub struct InputSchema {
-    validator: jsonschema::Validator,
+    validator: Validator,
 }
 
 /// Why a body is not the function's input.
@@ -21,7 +38,7 @@ pub enum InputError {
     #[error("`content-encoding` is not accepted here")]
     ContentEncoding,
     /// JSON that does not fit the schema.
-    #[error("`{pointer}` does not fit the schema: {message}")]
+    #[error("{} does not fit the schema: {message}", if pointer.is_empty() { "the input".to_owned() } else { format!("`{pointer}`") })]
     Schema {
         /// JSON pointer (RFC 6901) into the input.
         pointer: String,
@@ -31,12 +48,23 @@ pub enum InputError {
 }
 
 impl InputSchema {
-    /// Compiles a JSON Schema (draft 2020-12).
+    /// Compiles a JSON Schema (draft 2020-12). Only references within the schema are followed.
     ///
     /// # Errors
-    /// In words, when the schema is none.
-    pub fn compile(schema: &serde_json::Value) -> Result<Self, String> {
-        let validator = jsonschema::draft202012::new(schema).map_err(|e| e.to_string())?;
+    /// In words that name the place in the schema, when the schema is none.
+    pub fn compile(schema: &Value) -> Result<Self, String> {
+        let validator = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .with_retriever(Nowhere)
+            // A regular expression that needs no backtracking, whatever the caller sends.
+            .with_pattern_options(jsonschema::PatternOptions::regex().size_limit(PATTERN_BYTES_MAX))
+            .should_validate_formats(true)
+            .build(schema)
+            .map_err(|error| {
+                let message = error.to_string();
+                let place = reference(schema, &message).unwrap_or_else(|| place(&error));
+                format!("`{}`: {}", bounded(&place), bounded(&message))
+            })?;
         Ok(Self { validator })
     }
 
@@ -44,12 +72,80 @@ impl InputSchema {
     ///
     /// # Errors
     /// [`InputError`].
-    pub fn read(&self, headers: &http::HeaderMap, body: &[u8]) -> Result<Arc<serde_json::Value>, InputError> {
-        let _ = headers;
-        let value = serde_json::from_slice(body).map_err(|e| InputError::NotStrictJson(e.to_string()))?;
-        self.validator
-            .validate(&value)
-            .map_err(|e| InputError::Schema { pointer: e.instance_path().to_string(), message: e.to_string() })?;
+    pub fn read(&self, headers: &HeaderMap, body: &[u8]) -> Result<Arc<Value>, InputError> {
+        check_content_type(headers)?;
+        check_content_encoding(headers)?;
+        let value = strict::read(body).map_err(|error| InputError::NotStrictJson(bounded(&error)))?;
+        self.validator.validate(&value).map_err(|error| InputError::Schema {
+            pointer: bounded(&place(&error)),
+            // The value stays out of the message: it may be large, or secret.
+            message: bounded(&error.masked_with("the value").to_string()),
+        })?;
         Ok(Arc::new(value))
     }
 }
+
+/// No schema is fetched: not from the network, not from a file.
+struct Nowhere;
+
+impl Retrieve for Nowhere {
+    fn retrieve(&self, uri: &Uri<String>) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+        Err(format!("`{uri}` is outside of this schema; only references within it are followed").into())
+    }
+}
+
+/// One header `application/json` or `application/…+json`, with no parameter but `charset=utf-8`.
+fn check_content_type(headers: &HeaderMap) -> Result<(), InputError> {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(InputError::ContentType) };
+    let value = value.to_str().map_err(|_| InputError::ContentType)?.to_ascii_lowercase();
+    let mut parts = value.split(';').map(str::trim);
+    let kind = parts.next().and_then(|kind| kind.strip_prefix("application/")).unwrap_or_default();
+    let token =
+        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.+_".contains(&b));
+    let is_json = kind == "json" || kind.strip_suffix("+json").is_some_and(token);
+    let charset = |parameter: &str| matches!(parameter, "charset=utf-8" | "charset=\"utf-8\"");
+    let parameters: Vec<&str> = parts.collect();
+    let plain = parameters.is_empty() || matches!(parameters.as_slice(), [only] if charset(only));
+    if is_json && plain { Ok(()) } else { Err(InputError::ContentType) }
+}
+
+fn check_content_encoding(headers: &HeaderMap) -> Result<(), InputError> {
+    let all_identity = headers.get_all(CONTENT_ENCODING).iter().all(|v| v.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if all_identity { Ok(()) } else { Err(InputError::ContentEncoding) }
+}
+
+fn place(error: &ValidationError<'_>) -> String {
+    error.instance_path().to_string()
+}
+
+/// Where the reference stands that an error speaks of: such an error knows only where it leads.
+fn reference(schema: &Value, message: &str) -> Option<String> {
+    let below = |name: &str, value: &Value| Some(format!("/{}{}", escape(name), reference(value, message)?));
+    match schema {
+        Value::Object(members) => members.iter().find_map(|(name, value)| match value {
+            Value::String(target) if name == "$ref" => {
+                let target = target.trim_start_matches('#');
+                (!target.is_empty() && message.contains(target)).then(|| "/$ref".to_owned())
+            }
+            value => below(name, value),
+        }),
+        Value::Array(items) => items.iter().enumerate().find_map(|(place, value)| below(&place.to_string(), value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+/// A member's name in a JSON pointer.
+fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+fn bounded(text: &str) -> String {
+    match text.char_indices().nth(ERROR_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,17 @@
-//! E2E.
+//! The one integration test binary: starts the real thing and looks from outside.
+
+mod audit;
+mod compile_fail;
+mod functions_framework;
+mod goldens;
+mod malformed;
+mod peers;
+mod process_host;
+mod quickstart;
+mod readme;
+mod reload;
+mod rules;
+mod skipped;
+mod strangers;
+mod tokens;
+mod world;

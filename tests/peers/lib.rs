@@ -1,1 +1,30 @@
-//! Real peers.
+//! The harness: fetches real peers, starts them and Latchwork as processes, and looks at both from outside.
+
+pub mod built;
+pub mod child;
+pub mod client;
+pub mod disk;
+pub mod fetch;
+pub mod functions_framework;
+pub mod lambda;
+pub mod latchwork;
+pub mod oidc;
+pub mod origin;
+pub mod processes;
+pub mod project;
+pub mod raw;
+pub mod records;
+pub mod skip;
+pub mod wait;
+
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate `tests` is a folder of the repository")
+}
+
+/// Scripts that the harness gives to peers.
+pub fn scripts() -> PathBuf {
+    root().join("tests/peers/scripts")
+}

@@ -39,7 +39,7 @@ impl Desk<'_> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.report.push(self.text.error(code, span, message).help(help.into() as String));
+        self.report.push(self.text.error(code, span, message).help(Into::<String>::into(help)));
     }
 
     /// Reports a warning with a suggestion.
@@ -50,7 +50,7 @@ impl Desk<'_> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.report.push(self.text.error(code, span, message).help(help.into() as String).warning());
+        self.report.push(self.text.error(code, span, message).help(Into::<String>::into(help)).warning());
     }
 
     /// The value of a required key; its table is at `span`.

@@ -252,3 +252,6 @@ fn text(value: &HeaderValue) -> String {
 fn bad(words: impl Into<String>) -> InvokeError {
     InvokeError::BadAnswer(words.into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,3 +36,34 @@ pub(super) fn reply(body: Bytes) -> Reply {
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     reply
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+    use std::time::Duration;
+
+    #[test]
+    fn the_body_goes_in_and_out_as_it_is() {
+        assert_eq!(event(Bytes::new()), "{}");
+        assert_eq!(event(Bytes::from("\0 x")), "\0 x");
+        for (body, content_type) in [("{\"a\":1}", "application/json"), ("a,b", "application/octet-stream")] {
+            let answer = reply(Bytes::from(body));
+            assert_eq!(
+                (answer.status().as_u16(), &answer.headers()[CONTENT_TYPE]),
+                (200, &HeaderValue::from_static(content_type))
+            );
+            assert!(matches!(answer.into_body(), Answer::Buffered(bytes) if bytes == body));
+        }
+        assert!(reply(Bytes::new()).headers().is_empty());
+    }
+
+    #[test]
+    fn the_client_context_is_safe_in_a_header() {
+        let mut context = samples::context(Duration::from_secs(1));
+        context.principal = "corp/a\"b\n\u{f6}".into();
+        let text = client_context(&context);
+        assert!(HeaderValue::from_str(&text).unwrap().to_str().is_ok());
+        assert!(text.contains("corp/a\\\"b%0A%C3%B6"), "{text}");
+    }
+}

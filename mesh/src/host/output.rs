@@ -114,3 +114,6 @@ fn printable(line: &[u8]) -> String {
     let keep = |c: char| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
     String::from_utf8_lossy(line).chars().map(keep).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,8 +142,8 @@ fn read_authority(text: &str) -> Result<uri::Authority, String> {
     }
     let authority =
         uri::Authority::try_from(text).map_err(|_| format!("`{text}` is not a host with an optional port"))?;
-    let port_is_odd =
-        text.ends_with(':') || authority.port().is_some_and(|p| !matches!(p.as_str().parse(), Ok(1..=u16::MAX)));
+    // What follows the host is a colon and a port; the type lets any digits through.
+    let port_is_odd = authority.as_str() != authority.host() && matches!(authority.port_u16(), None | Some(0));
     if authority.host().is_empty() || port_is_odd {
         return Err(format!("`{text}` is not a host with an optional port"));
     }

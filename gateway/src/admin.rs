@@ -1,0 +1,245 @@
+//! The administrative interface: its own port, thread and runtime, so that it answers while calls are saturated.
+
+use crate::{
+    reload::{self, Wish},
+    server::Gateway,
+};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::{Value, json};
+use std::{
+    convert::Infallible,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+use tokio::sync::{Semaphore, oneshot};
+
+/// Everything is under this path; the short forms are for people and scrapers.
+const PREFIX: &str = "/latchwork/v1/";
+/// Connections at once.
+const CONNECTIONS_MAX: usize = 64;
+/// A head must be there within this time.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Must be sent with everything that changes something: a web page can't send it to another origin.
+pub const CHANGE_HEADER: &str = "latchwork-admin";
+
+/// A bound interface.
+#[derive(Debug)]
+pub struct Bound {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+/// A serving interface.
+#[derive(Debug)]
+pub struct Serving {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Bound {
+    /// Takes the socket, or binds the address.
+    ///
+    /// # Errors
+    /// When the address is taken.
+    pub fn bind(socket: Option<TcpListener>, address: SocketAddr) -> std::io::Result<Self> {
+        let socket = socket.map_or_else(|| TcpListener::bind(address), Ok)?;
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves on a thread of its own.
+    #[must_use]
+    pub fn serve(self, gateway: Arc<Gateway>, reloads: reload::Handle) -> Serving {
+        let (stop, stopped) = oneshot::channel();
+        let work = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(async {
+                tokio::select! {
+                    () = accept(self.socket, gateway, reloads) => {}
+                    _ = stopped => {}
+                }
+            }),
+            Err(error) => tracing::error!(%error, "the administrative interface can't run"),
+        };
+        let thread = std::thread::Builder::new().name("latchwork-admin".to_owned()).spawn(work);
+        if let Err(error) = &thread {
+            tracing::error!(%error, "the administrative interface has no thread");
+        }
+        Serving { stop: Some(stop), thread: thread.ok() }
+    }
+}
+
+impl Serving {
+    /// Stops and frees the port.
+    pub fn stop(mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn accept(socket: TcpListener, gateway: Arc<Gateway>, reloads: reload::Handle) {
+    let Ok(socket) = tokio::net::TcpListener::from_std(socket) else { return };
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let Ok((stream, _)) = socket.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let (gateway, reloads) = (gateway.clone(), reloads.clone());
+        tokio::spawn(async move {
+            let service = service_fn(|request| {
+                let (gateway, reloads) = (gateway.clone(), reloads.clone());
+                async move { Ok::<_, Infallible>(answer(&gateway, &reloads, request).await) }
+            });
+            let mut server = http1::Builder::new();
+            server.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+            // A client that breaks off is no news.
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            drop(place);
+        });
+    }
+}
+
+async fn answer(gateway: &Gateway, reloads: &reload::Handle, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    if !local(&request) {
+        return error(StatusCode::MISDIRECTED_REQUEST, "the administrative interface answers only to a loopback host");
+    }
+    let path = request.uri().path();
+    let name = path.strip_prefix(PREFIX).or_else(|| path.strip_prefix('/')).unwrap_or_default();
+    match (request.method(), name) {
+        (&Method::GET | &Method::HEAD, "live") => json_answer(StatusCode::OK, &json!({"live": true})),
+        (&Method::GET | &Method::HEAD, "ready") => ready(gateway),
+        (&Method::GET | &Method::HEAD, "metrics") => metrics(gateway),
+        (&Method::GET | &Method::HEAD, "functions") => json_answer(StatusCode::OK, &functions(gateway)),
+        (&Method::GET | &Method::HEAD, "bundle") => json_answer(StatusCode::OK, &bundle(gateway)),
+        (&Method::POST, "reload") => reload(reloads, &request).await,
+        (_, "live" | "ready" | "metrics" | "functions" | "bundle" | "reload") => {
+            error(StatusCode::METHOD_NOT_ALLOWED, "the method is not supported here")
+        }
+        _ => error(StatusCode::NOT_FOUND, "there is live, ready, metrics, functions, bundle and reload"),
+    }
+}
+
+/// Refuses names that resolve to loopback by accident or by design (DNS rebinding).
+fn local(request: &Request<Incoming>) -> bool {
+    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
+    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn ready(gateway: &Gateway) -> Response<Full<Bytes>> {
+    let generation = gateway.generation();
+    let stats = generation.identify.stats();
+    let issuers: Vec<Value> = stats
+        .iter()
+        .map(|s| json!({"alias": s.alias, "available": s.available, "keys": s.keys, "problem": s.problem}))
+        .collect();
+    let quarantined: Vec<Value> = generation
+        .served
+        .values()
+        .filter_map(|s| Some(json!({"function": s.function.name, "problem": s.quarantine.as_ref()?.finding})))
+        .collect();
+    let healthy = gateway.log.healthy();
+    let detail = json!({
+        "ready": healthy,
+        "audit": {"healthy": healthy, "problem": gateway.log.stats().failing.map(|f| f.error)},
+        "bundle": generation.policy.id(),
+        "reload": gateway.reloads.last(),
+        "issuers": issuers,
+        "quarantined": quarantined,
+    });
+    json_answer(if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &detail)
+}
+
+fn metrics(gateway: &Gateway) -> Response<Full<Bytes>> {
+    let Ok(text) = gateway.metrics.text() else {
+        return error(StatusCode::INTERNAL_SERVER_ERROR, "metrics can't be written");
+    };
+    let mut response = Response::new(Full::new(text.into()));
+    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+fn functions(gateway: &Gateway) -> Value {
+    let generation = gateway.generation();
+    let mut all: Vec<_> = generation.served.values().collect();
+    all.sort_by(|a, b| a.function.name.cmp(&b.function.name));
+    let one = |served: &&Arc<crate::generation::Served>| {
+        let targets: Vec<Value> = served
+            .function
+            .targets
+            .iter()
+            .map(|t| json!({"index": t.index, "kind": t.backend.kind(), "region": t.region}))
+            .collect();
+        let route =
+            served.config.route.as_ref().map(
+                |r| json!({"method": r.method.as_ref().map(Method::as_str), "host": r.host, "pattern": r.pattern}),
+            );
+        json!({
+            "name": served.function.name,
+            "app": served.function.app,
+            "route": route,
+            "targets": targets,
+            "running": served.function.concurrency_max - served.slots.available_permits(),
+            "waiting": served.waiting.load(std::sync::atomic::Ordering::Relaxed),
+            "quarantine": served.quarantine.as_ref().map(|q| &q.finding),
+        })
+    };
+    json!({"functions": all.iter().map(one).collect::<Vec<_>>()})
+}
+
+fn bundle(gateway: &Gateway) -> Value {
+    let generation = gateway.generation();
+    let policies: Vec<Value> = generation
+        .policy
+        .policies()
+        .map(|p| json!({"id": p.name, "effect": p.effect, "owner": p.owner, "file": p.file, "line": p.line}))
+        .collect();
+    json!({"bundle": generation.policy.id(), "generation": generation.number, "policies": policies})
+}
+
+async fn reload(reloads: &reload::Handle, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    if !request.headers().contains_key(CHANGE_HEADER) {
+        return error(StatusCode::FORBIDDEN, "a change needs the header `latchwork-admin`");
+    }
+    let wish = match request.uri().query() {
+        Some("dry_run=true") => Wish::DryRun,
+        None | Some("") => Wish::Confirmed,
+        Some(_) => return error(StatusCode::BAD_REQUEST, "the only query is `dry_run=true`"),
+    };
+    match reloads.reload(wish).await {
+        None => error(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping"),
+        Some(outcome) => {
+            let failed = matches!(outcome.result, "failed" | "held");
+            json_answer(if failed { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &json!(outcome))
+        }
+    }
+}
+
+fn error(status: StatusCode, title: &str) -> Response<Full<Bytes>> {
+    json_answer(status, &json!({"type": "about:blank", "title": title, "status": status.as_u16()}))
+}
+
+fn json_answer(status: StatusCode, value: &Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(value.to_string().into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

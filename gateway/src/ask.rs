@@ -1,0 +1,132 @@
+//! ask: builds the question. Reads the body only if policy looks at it and could let this caller in.
+
+use crate::{
+    call::{Asked, Identified, Metered, Unread},
+    config::Zone,
+    front::body::{Bounds, Received},
+    generation::Served,
+    refusal::Refusal,
+};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use mesh::{bind::InputError, payload::Payload};
+use policy::{
+    declared::QueryType,
+    question::{CallKind, Clock, Facts, Network, Principal, Question, Transport, Verb, Via},
+};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use tokio::sync::Semaphore;
+
+/// The zone of addresses that no configured zone holds.
+const ZONE_OTHER: &str = "other";
+
+/// Builds the question that policy is asked.
+///
+/// # Errors
+/// [`Refusal::BadInput`], [`Refusal::UnsupportedMedia`], and those of reading the body.
+pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Refusal> {
+    let Identified { arrived, found, identity } = metered.identified;
+    let served = &found.function;
+    let query = declared_query(served, arrived.head.query.as_deref())?;
+    let bounds = Bounds {
+        bytes_max: served.function.request_bytes_max,
+        frame_timeout: arrived.envelope.listener.timeouts.body,
+        seen: arrived.envelope.bytes_in.clone(),
+    };
+    let wanted = arrived.generation.policy.needs_input(&served.function.name, &identity.principal);
+    let (payload, input) = match (&served.function.input, wanted) {
+        (Some(schema), true) => {
+            let bytes = whole(arrived.body, bounds, budget).await?;
+            let input = schema.read(&arrived.head.headers, &bytes).map_err(bad_input)?;
+            (Payload::Buffered(bytes), Some(input))
+        }
+        (_, _) => (unread(arrived.body, bounds), None),
+    };
+    let question = Question {
+        principal: Principal::clone(&identity.principal),
+        verb: Verb::Call,
+        function: served.function.name.clone(),
+        facts: Facts {
+            call: CallKind::Sync,
+            network: network(&arrived.generation.config.zones, &arrived.envelope.peer),
+            transport: Transport { mtls: arrived.envelope.peer.mtls, tls: arrived.envelope.peer.tls, sealed: false },
+            token: identity.token.clone(),
+            clock: clock(arrived.envelope.at, &served.zone),
+            via: Via::default(),
+        },
+        path: found.parameters.clone(),
+        query,
+        input,
+    };
+    let (envelope, head, generation) = (arrived.envelope, arrived.head, arrived.generation);
+    Ok(Asked { envelope, head, payload, generation, found, identity, question })
+}
+
+fn unread(body: Unread, bounds: Bounds) -> Payload {
+    match body {
+        Unread::Empty => Payload::Empty,
+        Unread::Incoming(incoming) => Payload::Stream(Received::new(incoming, bounds).boxed_unsync()),
+        Unread::Duplex(promise) => Payload::Duplex(promise),
+    }
+}
+
+async fn whole(body: Unread, bounds: Bounds, budget: &Arc<Semaphore>) -> Result<Bytes, Refusal> {
+    match body {
+        Unread::Empty => Ok(Bytes::new()),
+        Unread::Incoming(incoming) => Received::new(incoming, bounds).whole(budget).await,
+        Unread::Duplex(_) => Err(Refusal::BadInput("this function has an input, so it can't be upgraded".to_owned())),
+    }
+}
+
+fn bad_input(error: InputError) -> Refusal {
+    match error {
+        InputError::ContentType | InputError::ContentEncoding => Refusal::UnsupportedMedia(error.to_string().into()),
+        InputError::NotStrictJson(_) | InputError::Schema { .. } => Refusal::BadInput(error.to_string()),
+    }
+}
+
+/// Declared query parameters, each at most once and of its type; others are the backend's business.
+fn declared_query(served: &Served, query: Option<&str>) -> Result<BTreeMap<Arc<str>, Vec<Arc<str>>>, Refusal> {
+    let declared = &served.config.declared.query;
+    let mut values = BTreeMap::new();
+    if declared.is_empty() {
+        return Ok(values);
+    }
+    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        let Some((name, kind)) = declared.iter().find(|(d, _)| **d == *name) else { continue };
+        let fits = match kind {
+            QueryType::String => true,
+            QueryType::Long => value.parse::<i64>().is_ok_and(|n| n.to_string() == *value),
+            QueryType::Bool => matches!(&*value, "true" | "false"),
+        };
+        if !fits {
+            return Err(Refusal::BadInput(format!("query parameter `{name}` is not of its declared type")));
+        }
+        if values.insert(name.clone(), vec![Arc::from(&*value)]).is_some() {
+            return Err(Refusal::BadInput(format!("query parameter `{name}` is given more than once")));
+        }
+    }
+    Ok(values)
+}
+
+fn network(zones: &[Zone], peer: &crate::call::Peer) -> Network {
+    let holds = |zone: &&Zone| zone.networks.iter().any(|n| n.contains(&unmapped(peer.source)));
+    let zone = zones.iter().find(holds).map_or_else(|| ZONE_OTHER.into(), |z| z.name.clone());
+    Network { source: unmapped(peer.source), provenance: peer.provenance, zone }
+}
+
+/// An IPv4 caller on an IPv6 socket is an IPv4 caller.
+fn unmapped(source: IpAddr) -> IpAddr {
+    source.to_canonical()
+}
+
+fn clock(now: jiff::Timestamp, zone: &jiff::tz::TimeZone) -> Clock {
+    let local = zone.to_datetime(now);
+    Clock {
+        now,
+        weekday: i64::from(local.weekday().to_monday_one_offset()),
+        minute: i64::from(local.hour()) * 60 + i64::from(local.minute()),
+        business_day: None,
+        frozen: None,
+    }
+}

@@ -1,0 +1,322 @@
+//! The log of one incarnation: opening and closing it, records that are of no call, and how it fares.
+
+use super::{
+    Unrecorded,
+    early::Early,
+    guard::Guard,
+    queue::{Duty, Entry, Promise, Queue, Room},
+    record::{Admin, Kind, Known, Predecessor, Refused, System, tail},
+    redact::Redaction,
+    repair,
+    segment::{self, Disk, Folder},
+    writer::Writer,
+};
+use crate::config::{self, Durability};
+use jiff::Timestamp;
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+pub use super::queue::Failing;
+
+/// Longest time that a caller waits for its record to be accepted.
+const ACCEPT_WAIT: Duration = Duration::from_secs(10);
+/// Longest node id, in bytes; it is part of every record.
+const NODE_BYTES_MAX: usize = 128;
+/// Smallest segment that makes sense.
+const SEGMENT_BYTES_MIN: u64 = 4 * 1024;
+
+/// The audit log of this incarnation. Cloning it is cheap.
+#[derive(Clone, Debug)]
+pub struct Log(pub(crate) Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) early: Arc<Early>,
+    pub(crate) redaction: Redaction,
+    counters: Arc<Counters>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    /// Held as long as the log is open, so that no other process writes or repairs this incarnation.
+    _lock: Option<File>,
+}
+
+/// Why a log can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The node id can't be part of a path.
+    #[error("`{0}` can't be a node's id: letters, digits, `-`, `_` and `.`, at most 128, not starting with a dot")]
+    Node(String),
+    /// Another process writes this incarnation, or has written it.
+    #[error("incarnation {0} has been used already")]
+    Taken(Uuid),
+    /// The disk refuses.
+    #[error("the audit log at `{path}` can't be opened")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// How a log fares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Accepted records by kind.
+    pub records: [(Kind, u64); 8],
+    /// Bytes written.
+    pub bytes: u64,
+    /// Syncs.
+    pub syncs: u64,
+    /// Refusals before identification that were counted instead of recorded one by one.
+    pub counted: u64,
+    /// Records that wait to be written.
+    pub queued: usize,
+    /// Calls that can still be opened.
+    pub calls_left: usize,
+    /// Bytes that can still wait or be promised.
+    pub bytes_left: usize,
+    /// Why and since when nothing can be written; `None` when all is well.
+    pub failing: Option<Failing>,
+    /// The last error, even if it is over.
+    pub last_error: Option<String>,
+}
+
+/// Numbers that only grow.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    records: [AtomicU64; 8],
+    pub(crate) bytes: AtomicU64,
+    pub(crate) syncs: AtomicU64,
+    counted: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn record(&self, kind: Kind) {
+        if let Some(counter) = self.records.get(kind as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Log {
+    /// Opens the log of an incarnation, repairs its predecessor's torn end, and writes its first record.
+    ///
+    /// # Errors
+    /// When the folder can't be made or written, or the incarnation was used before.
+    pub fn open(config: &config::Audit, node: &Arc<str>, incarnation: Uuid) -> Result<Self, OpenError> {
+        Self::open_redacting(config, node, incarnation, Redaction::default())
+    }
+
+    /// Like [`Log::open`], keeping more out of the records than what is kept out always.
+    ///
+    /// # Errors
+    /// Like [`Log::open`].
+    pub fn open_redacting(
+        config: &config::Audit,
+        node: &Arc<str>,
+        incarnation: Uuid,
+        redaction: Redaction,
+    ) -> Result<Self, OpenError> {
+        if !is_node(node) {
+            return Err(OpenError::Node(node.to_string()));
+        }
+        let folder = config.path.join(node.as_ref());
+        let directory = folder.join(incarnation.to_string());
+        let durable = config.durability == Durability::Fsync;
+        let prepare = || -> io::Result<_> {
+            segment::create_folder(&folder)?;
+            let predecessor = repair::predecessor(&folder, incarnation)?;
+            segment::create_folder(&directory)?;
+            let lock = segment::create_file(&directory.join(segment::LOCK))?;
+            lock.try_lock()?;
+            if durable {
+                for path in [Some(config.path.as_path()), config.path.parent(), Some(&folder)].into_iter().flatten() {
+                    segment::sync_folder(if path.as_os_str().is_empty() { Path::new(".") } else { path })?;
+                }
+            }
+            Ok((predecessor, lock))
+        };
+        let (predecessor, lock) = prepare().map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::WouldBlock => OpenError::Taken(incarnation),
+            _ => OpenError::Io { path: directory.clone(), source },
+        })?;
+        let disk = Box::new(Folder::new(directory.clone(), durable));
+        Self::start(disk, config, node, incarnation, redaction, (predecessor, Some(lock)))
+            .map_err(|source| OpenError::Io { path: directory, source })
+    }
+
+    pub(crate) fn start(
+        disk: Box<dyn Disk>,
+        config: &config::Audit,
+        node: &str,
+        incarnation: Uuid,
+        redaction: Redaction,
+        (predecessor, lock): (Option<Predecessor>, Option<File>),
+    ) -> io::Result<Self> {
+        let queue = Arc::new(Queue::new(Room::ALL));
+        let early = Arc::new(Early::new(Instant::now()));
+        let counters = Arc::new(Counters::default());
+        let mut writer = Writer::new(
+            Arc::clone(&queue),
+            Arc::clone(&early),
+            Arc::clone(&counters),
+            disk,
+            (config.durability == Durability::Fsync, config.segment_bytes_max.max(SEGMENT_BYTES_MIN)),
+            format!("\"node\":\"{node}\",\"incarnation\":\"{incarnation}\""),
+        );
+        writer.begin(&System::Started { version: env!("CARGO_PKG_VERSION").into(), predecessor })?;
+        let writer = thread::Builder::new().name("audit".into()).spawn(move || writer.run())?;
+        let writer = Mutex::new(Some(writer));
+        Ok(Self(Arc::new(Inner { queue, early, redaction, counters, writer, _lock: lock })))
+    }
+
+    /// Opens a call that arrived at `now`. Room for its end is promised, so that it can always be closed.
+    ///
+    /// # Errors
+    /// While the log can't be written, and when too many calls are open.
+    pub fn open_call(&self, call: Uuid, now: Timestamp) -> Result<Guard, Unrecorded> {
+        self.0.queue.open_call()?;
+        Ok(Guard::new(Arc::clone(&self.0), call, now))
+    }
+
+    /// Records a refusal of a call that has no guard, by itself up to a rate, counted beyond it.
+    ///
+    /// # Errors
+    /// When the record was not accepted; then it is counted.
+    pub async fn refused_early(&self, call: Uuid, known: &Known, refused: &Refused) -> Result<(), Unrecorded> {
+        let tail = tail::refused(call, known, refused, 0, &self.0.redaction, false);
+        if !self.0.admits_early(known, &tail) {
+            self.0.count_early(known, refused);
+            return Ok(());
+        }
+        let done = self.0.refusable(Kind::Refused, tail).await;
+        if done.is_err() {
+            self.0.count_early(known, refused);
+        }
+        done
+    }
+
+    /// Records something of the gateway's own life.
+    ///
+    /// # Errors
+    /// When the record was not accepted.
+    pub async fn system(&self, system: &System) -> Result<(), Unrecorded> {
+        self.0.refusable(Kind::System, tail::plain(system)).await
+    }
+
+    /// Records an administrative action, before it is done.
+    ///
+    /// # Errors
+    /// When the record was not accepted.
+    pub async fn admin(&self, admin: &Admin) -> Result<(), Unrecorded> {
+        self.0.refusable(Kind::Admin, tail::plain(admin)).await
+    }
+
+    /// How the log fares.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let (queued, room, failing, last_error) = self.0.queue.look();
+        let counters = &self.0.counters;
+        let of = |kind: Kind| counters.records.get(kind as usize).map_or(0, |c| c.load(Ordering::Relaxed));
+        Stats {
+            records: Kind::ALL.map(|kind| (kind, of(kind))),
+            bytes: counters.bytes.load(Ordering::Relaxed),
+            syncs: counters.syncs.load(Ordering::Relaxed),
+            counted: counters.counted.load(Ordering::Relaxed),
+            queued,
+            calls_left: room.calls,
+            bytes_left: room.bytes,
+            failing,
+            last_error,
+        }
+    }
+
+    /// Whether records are accepted.
+    #[must_use]
+    pub fn healthy(&self) -> bool {
+        self.0.queue.failing().is_none()
+    }
+
+    /// Writes all that waits and the last record, then closes the log. Blocks; calls should be over.
+    pub fn shutdown_blocking(&self) {
+        self.0.queue.stop();
+        let writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer
+            && writer.join().is_err()
+        {
+            tracing::error!("the audit log's writer failed");
+        }
+    }
+
+    /// Like [`Log::shutdown_blocking`], without blocking the runtime.
+    pub async fn shutdown(&self) {
+        let log = self.clone();
+        // It can't fail: the closure does not panic and is not cancelled.
+        let _ = tokio::task::spawn_blocking(move || log.shutdown_blocking()).await;
+    }
+}
+
+impl Inner {
+    pub(crate) fn admits_early(&self, known: &Known, tail: &[u8]) -> bool {
+        self.queue.failing().is_none()
+            && self.early.admit(known.source, tail.len() + tail::HEAD_BYTES_MAX, Instant::now())
+    }
+
+    pub(crate) fn count_early(&self, known: &Known, refused: &Refused) {
+        self.counters.counted.fetch_add(1, Ordering::Relaxed);
+        self.early.count(known.source, &refused.refusal);
+    }
+
+    /// Records what is not to happen unless it is recorded.
+    pub(crate) async fn refusable(&self, kind: Kind, tail: Vec<u8>) -> Result<(), Unrecorded> {
+        let (waiter, accepted) = oneshot::channel();
+        self.queue.push(entry(kind, tail, Duty::Refusable, Promise::None, Some(waiter)))?;
+        wait(accepted).await
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue.stop();
+    }
+}
+
+pub(crate) type Accepted = oneshot::Receiver<Result<(), Unrecorded>>;
+
+/// Waits until the writer has accepted or refused a record.
+pub(crate) async fn wait(accepted: Accepted) -> Result<(), Unrecorded> {
+    match tokio::time::timeout(ACCEPT_WAIT, accepted).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(Unrecorded::Closed),
+        Err(_) => Err(Unrecorded::TimedOut),
+    }
+}
+
+pub(crate) fn entry(
+    kind: Kind,
+    tail: Vec<u8>,
+    duty: Duty,
+    promise: Promise,
+    waiter: Option<oneshot::Sender<Result<(), Unrecorded>>>,
+) -> Entry {
+    Entry { kind, at: Timestamp::UNIX_EPOCH, tail, duty, promise, waiter, room: Room::default(), since: Instant::now() }
+}
+
+fn is_node(node: &str) -> bool {
+    node.len() <= NODE_BYTES_MAX
+        && node.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && node.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}

@@ -1,0 +1,270 @@
+//! What waits for the writer, and the room that is promised to pending calls. The lock is held for a push or a take.
+
+use super::{Unrecorded, record::Kind};
+use jiff::Timestamp;
+use std::{
+    mem,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::sync::oneshot;
+
+/// Room that every open call is promised, in memory and on disk: its `answered` and `closed`, or a small `refused`.
+pub(crate) const CALL_BYTES: usize = 2048;
+/// Most calls that may be open at once.
+const CALLS_MAX: usize = 16 * 1024;
+/// Most bytes that may wait in memory or be promised to open calls.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Most records that may wait besides those that open calls were promised.
+const EXTRA_MAX: usize = 16 * 1024;
+
+/// What becomes of a record when the disk refuses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Duty {
+    /// It is refused: what it announces won't happen.
+    Refusable,
+    /// It is kept until the disk takes it: it happened.
+    Owed,
+}
+
+/// What a record means for the room that its call was promised on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Promise {
+    /// None.
+    None,
+    /// From here on there must be room for the rest of the call.
+    Begins,
+    /// It is written into that room.
+    Uses,
+    /// It is written into that room and gives the rest of it back.
+    Ends,
+}
+
+/// One record on its way.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) kind: Kind,
+    pub(crate) at: Timestamp,
+    pub(crate) tail: Vec<u8>,
+    pub(crate) duty: Duty,
+    pub(crate) promise: Promise,
+    pub(crate) waiter: Option<oneshot::Sender<Result<(), Unrecorded>>>,
+    /// Room in memory that is free again once the record is written: bytes, calls, extra records.
+    pub(crate) room: Room,
+    pub(crate) since: Instant,
+}
+
+/// An amount of room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Room {
+    pub(crate) bytes: usize,
+    pub(crate) calls: usize,
+    pub(crate) extra: usize,
+}
+
+impl Room {
+    /// What an open call holds.
+    pub(crate) const CALL: Self = Self { bytes: CALL_BYTES, calls: 1, extra: 0 };
+    /// What is free at first.
+    pub(crate) const ALL: Self = Self { bytes: BYTES_MAX, calls: CALLS_MAX, extra: EXTRA_MAX };
+
+    /// What a record of this length needs besides.
+    pub(crate) fn record(bytes: usize) -> Self {
+        Self { bytes, calls: 0, extra: 1 }
+    }
+
+    /// Both together.
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self { bytes: self.bytes + other.bytes, calls: self.calls + other.calls, extra: self.extra + other.extra }
+    }
+
+    fn less(self, other: Self) -> Option<Self> {
+        Some(Self {
+            bytes: self.bytes.checked_sub(other.bytes)?,
+            calls: self.calls.checked_sub(other.calls)?,
+            extra: self.extra.checked_sub(other.extra)?,
+        })
+    }
+}
+
+/// Why and since when the log can't be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// Since when.
+    pub since: Timestamp,
+    /// What the disk said.
+    pub error: String,
+}
+
+/// See the file's first line.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    entries: Vec<Entry>,
+    free: Room,
+    failing: Option<Failing>,
+    last_error: Option<String>,
+    /// The writer waits to be woken.
+    asleep: bool,
+    /// How many entries it wants before it is woken.
+    wanted: usize,
+    stop: bool,
+    ended: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(room: Room) -> Self {
+        let state = State {
+            entries: Vec::new(),
+            free: room,
+            failing: None,
+            last_error: None,
+            asleep: false,
+            wanted: 1,
+            stop: false,
+            ended: false,
+        };
+        Self { state: Mutex::new(state), wake: Condvar::new() }
+    }
+
+    /// Takes room for a call; refused at once while the log fails.
+    pub(crate) fn open_call(&self) -> Result<(), Unrecorded> {
+        let mut state = self.lock();
+        state.check()?;
+        state.free = state.free.less(Room::CALL).ok_or(Unrecorded::NoRoom)?;
+        Ok(())
+    }
+
+    /// Gives room back.
+    pub(crate) fn give_back(&self, room: Room) {
+        let mut state = self.lock();
+        state.free = state.free.with(room);
+    }
+
+    /// Queues a record that may be refused, in room of its own.
+    pub(crate) fn push(&self, mut entry: Entry) -> Result<(), Unrecorded> {
+        let room = Room::record(entry.tail.len());
+        let mut state = self.lock();
+        state.check()?;
+        state.free = state.free.less(room).ok_or(Unrecorded::NoRoom)?;
+        entry.room = entry.room.with(room);
+        self.put(state, entry);
+        Ok(())
+    }
+
+    /// Queues a record in room that its call was promised.
+    pub(crate) fn push_promised(&self, entry: Entry) -> Result<(), Unrecorded> {
+        let state = self.lock();
+        if entry.duty == Duty::Refusable {
+            state.check()?;
+        } else if state.ended {
+            return Err(Unrecorded::Closed);
+        }
+        self.put(state, entry);
+        Ok(())
+    }
+
+    /// Queues a large owed record if there is room for it beyond what was promised; gives it back otherwise.
+    pub(crate) fn push_large(&self, mut entry: Entry) -> Result<(), Entry> {
+        let mut state = self.lock();
+        let room = Room::record(entry.tail.len());
+        match state.free.less(room) {
+            Some(free) if state.check().is_ok() => {
+                state.free = free;
+                entry.room = entry.room.with(room);
+                self.put(state, entry);
+                Ok(())
+            }
+            _ => Err(entry),
+        }
+    }
+
+    fn put(&self, mut state: MutexGuard<'_, State>, mut entry: Entry) {
+        // Taken under the lock, so that `at` never runs backwards in a segment while the clock does not.
+        entry.at = Timestamp::now();
+        state.entries.push(entry);
+        let wake = state.asleep && state.entries.len() >= state.wanted;
+        if wake {
+            state.asleep = false;
+        }
+        drop(state);
+        if wake {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Takes all that waits; returns at the latest after `longest`, and at once when the log is to stop.
+    pub(crate) fn take(&self, entries: &mut Vec<Entry>, longest: Duration) -> bool {
+        self.wait(1, longest);
+        let mut state = self.lock();
+        mem::swap(entries, &mut state.entries);
+        state.stop
+    }
+
+    /// Returns when so many entries wait, at the latest after `longest`.
+    pub(crate) fn wait(&self, wanted: usize, longest: Duration) {
+        let until = Instant::now() + longest;
+        let mut state = self.lock();
+        while state.entries.len() < wanted && !state.stop {
+            let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else { break };
+            state.asleep = true;
+            state.wanted = wanted;
+            state = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.asleep = false;
+    }
+
+    pub(crate) fn set_failing(&self, failing: Option<Failing>) {
+        let mut state = self.lock();
+        if let Some(failing) = &failing {
+            state.last_error = Some(failing.error.clone());
+        }
+        state.failing = failing;
+    }
+
+    /// Asks the writer to end.
+    pub(crate) fn stop(&self) {
+        self.lock().stop = true;
+        self.wake.notify_all();
+    }
+
+    /// From here on nothing is taken; what waits is given back.
+    pub(crate) fn end(&self) -> Vec<Entry> {
+        let mut state = self.lock();
+        state.stop = true;
+        state.ended = true;
+        mem::take(&mut state.entries)
+    }
+
+    pub(crate) fn failing(&self) -> Option<Failing> {
+        self.lock().failing.clone()
+    }
+
+    /// Entries that wait, room that is free, the last error.
+    pub(crate) fn look(&self) -> (usize, Room, Option<Failing>, Option<String>) {
+        let state = self.lock();
+        (state.entries.len(), state.free, state.failing.clone(), state.last_error.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock, and every state between its statements is sound.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn check(&self) -> Result<(), Unrecorded> {
+        if self.stop {
+            Err(Unrecorded::Closed)
+        } else if self.failing.is_some() {
+            Err(Unrecorded::Failing)
+        } else {
+            Ok(())
+        }
+    }
+}

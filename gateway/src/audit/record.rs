@@ -1,0 +1,295 @@
+//! The audit record: one JSON object per line. It is a contract; a change here needs a changelog entry.
+//!
+//! A line is a head, which the writer makes (`v`, `kind`, `seq`, `at`, `node`, `incarnation`), and a tail, which the
+//! caller makes (`tail.rs`). What is read back is [`Head`] and a [`Body`].
+
+use jiff::Timestamp;
+use policy::permit::{BundleId, TargetIndex};
+use serde::{Deserialize, Serialize};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use uuid::Uuid;
+
+pub(crate) mod read;
+pub(crate) mod tail;
+pub(crate) mod write;
+
+pub use read::{ClosedBody, IntentBody, RefusedBody};
+pub use write::{Closed, Intent, Known, Refused};
+
+/// The version of the format.
+pub const VERSION: u8 = 1;
+/// Longest record, in bytes, with its newline. What does not fit is cut in defined places and named in `truncated`.
+pub const RECORD_BYTES_MAX: usize = 64 * 1024;
+
+/// What a record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A permitted call, before its backend is asked.
+    Intent,
+    /// A further target is about to be asked.
+    Attempt,
+    /// The reply starts.
+    Answered,
+    /// The call is over.
+    Closed,
+    /// The call was refused.
+    Refused,
+    /// Refusals before identification that were counted instead of recorded one by one.
+    Summary,
+    /// An administrative action.
+    Admin,
+    /// The log's own life.
+    System,
+}
+
+impl Kind {
+    /// Every kind, in the order of their discriminants.
+    pub const ALL: [Self; 8] = [
+        Self::Intent,
+        Self::Attempt,
+        Self::Answered,
+        Self::Closed,
+        Self::Refused,
+        Self::Summary,
+        Self::Admin,
+        Self::System,
+    ];
+
+    /// The word in records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Intent => "intent",
+            Self::Attempt => "attempt",
+            Self::Answered => "answered",
+            Self::Closed => "closed",
+            Self::Refused => "refused",
+            Self::Summary => "summary",
+            Self::Admin => "admin",
+            Self::System => "system",
+        }
+    }
+}
+
+/// What every record has.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Head {
+    /// [`VERSION`].
+    pub v: u8,
+    /// Kind.
+    pub kind: Kind,
+    /// From 0, contiguous in an incarnation.
+    pub seq: u64,
+    /// When it was handed to the log.
+    pub at: Timestamp,
+    /// Node id.
+    pub node: String,
+    /// Incarnation of the node.
+    pub incarnation: Uuid,
+    /// Call id; absent in `summary`, `admin` and `system`.
+    #[serde(default)]
+    pub call: Option<Uuid>,
+}
+
+/// A record after its head.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// `intent`
+    Intent(Box<IntentBody>),
+    /// `attempt`
+    Attempt(Attempt),
+    /// `answered`
+    Answered(Answered),
+    /// `closed`
+    Closed(ClosedBody),
+    /// `refused`
+    Refused(Box<RefusedBody>),
+    /// `summary`
+    Summary(Summary),
+    /// `admin`
+    Admin(Admin),
+    /// `system`
+    System(System),
+}
+
+impl Body {
+    /// Reads the body of a line whose head says `kind`.
+    ///
+    /// # Errors
+    /// When a member is missing or malformed.
+    pub fn parse(kind: Kind, line: &[u8]) -> Result<Self, serde_json::Error> {
+        Ok(match kind {
+            Kind::Intent => Self::Intent(serde_json::from_slice(line)?),
+            Kind::Attempt => Self::Attempt(serde_json::from_slice(line)?),
+            Kind::Answered => Self::Answered(serde_json::from_slice(line)?),
+            Kind::Closed => Self::Closed(serde_json::from_slice(line)?),
+            Kind::Refused => Self::Refused(serde_json::from_slice(line)?),
+            Kind::Summary => Self::Summary(serde_json::from_slice(line)?),
+            Kind::Admin => Self::Admin(serde_json::from_slice(line)?),
+            Kind::System => Self::System(serde_json::from_slice(line)?),
+        })
+    }
+}
+
+/// The request line, as the gateway understood it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Method.
+    pub method: Arc<str>,
+    /// Canonical path, without the query.
+    pub path: Arc<str>,
+    /// Such as `HTTP/1.1`.
+    pub version: Cow<'static, str>,
+}
+
+/// A step of the pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// TLS handshake.
+    Tls,
+    /// Wire to call.
+    Front,
+    /// Which function.
+    Route,
+    /// Who calls.
+    Identify,
+    /// How often.
+    Meter,
+    /// With what input.
+    Ask,
+    /// Whether it may.
+    Authorize,
+    /// Whether there is room.
+    Admit,
+    /// Running it.
+    Invoke,
+}
+
+/// `attempt`: another target is about to be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The target.
+    pub target: TargetIndex,
+    /// Why the former one failed, as a word.
+    pub failed: Cow<'static, str>,
+    /// Why, as a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// `answered`: the reply starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// HTTP status.
+    pub status: u16,
+    /// The target that answers.
+    pub target: TargetIndex,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The reply was handed over whole.
+    Completed,
+    /// The function failed.
+    Failed,
+    /// The function did not answer in time.
+    TimedOut,
+    /// The caller hung up.
+    Abandoned,
+    /// Policy changed meanwhile.
+    Revoked,
+}
+
+impl Outcome {
+    /// The word in records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Abandoned => "abandoned",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// `summary`: refusals of one network before identification, counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// An IPv4 address, an IPv6 /64, or `other`.
+    pub network: String,
+    /// When the first was counted.
+    #[serde(serialize_with = "tail::micros")]
+    pub from: Timestamp,
+    /// When the last was counted.
+    #[serde(serialize_with = "tail::micros")]
+    pub to: Timestamp,
+    /// Audit word to number.
+    pub counts: BTreeMap<Cow<'static, str>, u64>,
+}
+
+/// `admin`: an administrative action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admin {
+    /// What was done, such as `reload`.
+    pub verb: Cow<'static, str>,
+    /// Who did it.
+    pub who: String,
+    /// Bundle before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle_before: Option<BundleId>,
+    /// Bundle after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle_after: Option<BundleId>,
+    /// What else there is to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// `system`: the log's own life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum System {
+    /// The incarnation begins.
+    Started {
+        /// Version of the program.
+        version: Cow<'static, str>,
+        /// The incarnation before this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        predecessor: Option<Predecessor>,
+    },
+    /// The incarnation ends.
+    Stopped {
+        /// Calls that were still open.
+        calls_open: u64,
+    },
+    /// The log can be written again.
+    LogRecovered {
+        /// Since when it could not.
+        #[serde(serialize_with = "tail::micros")]
+        since: Timestamp,
+        /// What the disk said.
+        error: String,
+        /// Records that were refused meanwhile; what they would have recorded did not happen.
+        refused: u64,
+    },
+}
+
+/// The incarnation before this one, as it was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Predecessor {
+    /// Which.
+    pub incarnation: Uuid,
+    /// Its last good record; absent when it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seq: Option<u64>,
+    /// Bytes after the last good record, moved to a side file.
+    pub torn_bytes: u64,
+    /// It still runs, so it was left alone.
+    pub running: bool,
+}

@@ -1,0 +1,351 @@
+//! How what callers hand to the log becomes the tail of a line: redacted, bounded, in fixed order.
+
+use super::{
+    Outcome, RECORD_BYTES_MAX, Request, Stage,
+    write::{Closed, Intent, Known, Refused},
+};
+use crate::audit::redact::{self, Redaction};
+use jiff::Timestamp;
+use policy::{
+    permit::{BundleId, DenialReason, PolicyName, TargetIndex},
+    question::{Facts, FunctionName, Principal, Question, Verb},
+};
+use serde::{Serialize, Serializer};
+use std::{borrow::Cow, io, net::IpAddr, sync::Arc};
+use uuid::Uuid;
+
+/// Longest head, in bytes.
+pub(crate) const HEAD_BYTES_MAX: usize = 512;
+/// Longest tail, in bytes.
+pub(crate) const TAIL_BYTES_MAX: usize = RECORD_BYTES_MAX - HEAD_BYTES_MAX;
+/// Longest free text, in bytes; what is longer ends in `…`.
+pub(crate) const TEXT_BYTES_MAX: usize = 512;
+/// Longest identifier, such as a principal's, in a record that had to be cut.
+const ID_BYTES_MAX: usize = 512;
+/// Longest request path, in bytes.
+const PATH_BYTES_MAX: usize = 2048;
+/// Most policies, targets and errors that one record names.
+const LISTED_MAX: usize = 64;
+/// How many steps of cutting there are; see [`cut`].
+const CUTS: u8 = 5;
+/// What most tails need.
+const TAIL_BYTES_USUAL: usize = 1024;
+
+#[derive(Serialize)]
+struct IntentTail<'a> {
+    call: Uuid,
+    function: &'a FunctionName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<Cow<'a, str>>,
+    principal: &'a Principal,
+    verb: &'a Verb,
+    facts: &'a Facts,
+    path: redact::Parameters<'a>,
+    query: redact::Parameters<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<redact::Input<'a>>,
+    bundle: &'a BundleId,
+    decision: &'static str,
+    determining: &'a [PolicyName],
+    targets: &'a [TargetIndex],
+    target: TargetIndex,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listener: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<RequestTail<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    truncated: &'a [&'static str],
+}
+
+#[derive(Serialize)]
+struct RefusedTail<'a> {
+    call: Uuid,
+    refusal: Cow<'a, str>,
+    status: u16,
+    stage: Stage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listener: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<&'a FunctionName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<&'a Principal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verb: Option<&'a Verb>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    facts: Option<&'a Facts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<redact::Parameters<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<redact::Parameters<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<redact::Input<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<&'a BundleId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<DenialReason>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    determining: &'a [PolicyName],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    may_describe: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<RequestTail<'a>>,
+    duration_us: u64,
+    bytes_in: u64,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    truncated: &'a [&'static str],
+}
+
+#[derive(Serialize)]
+struct ClosedTail<'a> {
+    call: Uuid,
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    bytes_in: u64,
+    bytes_out: u64,
+    duration_us: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Cow<'a, str>>,
+}
+
+#[derive(Serialize)]
+struct OfCall<'a, T> {
+    call: Uuid,
+    #[serde(flatten)]
+    body: &'a T,
+}
+
+#[derive(Serialize)]
+struct RequestTail<'a> {
+    method: Cow<'a, str>,
+    path: Cow<'a, str>,
+    version: Cow<'a, str>,
+}
+
+/// The tail of an `intent`.
+pub(crate) fn intent(call: Uuid, known: &Known, intent: &Intent, redaction: &Redaction) -> Vec<u8> {
+    smallest(call, |level| {
+        let (question, mut truncated) = cut(&intent.question, level, redaction);
+        let determining = first(&intent.determining, "determining", &mut truncated);
+        let targets = first(&intent.targets, "targets", &mut truncated);
+        tail(&IntentTail {
+            call,
+            function: &question.function,
+            tenant: known.tenant.as_deref().map(text),
+            principal: &question.principal,
+            verb: &question.verb,
+            facts: &question.facts,
+            path: redaction.path(&question.path),
+            query: redaction.query(&question.query),
+            input: question.input.as_deref().map(|input| redaction.input(input)),
+            bundle: &intent.bundle,
+            decision: "allow",
+            determining,
+            targets,
+            target: intent.target,
+            listener: known.listener.as_deref().map(text),
+            trace: known.trace.as_deref().map(text),
+            request: known.request.as_ref().map(request),
+            truncated: &truncated,
+        })
+    })
+}
+
+/// The tail of a `refused`. `small` leaves out whatever may be large, so that it fits the room that was reserved.
+pub(crate) fn refused(
+    call: Uuid,
+    known: &Known,
+    refused: &Refused,
+    duration_us: u64,
+    redaction: &Redaction,
+    small: bool,
+) -> Vec<u8> {
+    let asked = refused.question.as_ref().filter(|_| !small);
+    smallest(call, |level| {
+        let cut = asked.map(|question| cut(question, level, redaction));
+        let mut truncated = cut.as_ref().map(|(_, names)| names.clone()).unwrap_or_default();
+        let question = cut.as_ref().map(|(question, _)| question);
+        let known_principal = known.principal.as_deref().filter(|_| !small && level < CUTS);
+        if small {
+            truncated.push("all");
+        }
+        let determining = first(&refused.determining, "determining", &mut truncated);
+        let listed = if small { 0 } else { LISTED_MAX };
+        tail(&RefusedTail {
+            call,
+            refusal: text(&refused.refusal),
+            status: refused.status,
+            stage: refused.stage,
+            listener: known.listener.as_deref().map(text).filter(|_| !small),
+            source: known.source.or_else(|| question.map(|q| q.facts.network.source)),
+            function: refused.question.as_ref().map(|q| &q.function).or(known.function.as_ref()),
+            tenant: known.tenant.as_deref().map(text).filter(|_| !small),
+            principal: question.map(|q| &q.principal).or(known_principal),
+            verb: question.map(|q| &q.verb),
+            facts: question.map(|q| &q.facts),
+            path: question.map(|q| redaction.path(&q.path)),
+            query: question.map(|q| redaction.query(&q.query)),
+            input: question.and_then(|q| q.input.as_deref()).map(|input| redaction.input(input)),
+            bundle: refused.bundle.as_ref(),
+            reason: refused.reason,
+            determining: if small { &[] } else { determining },
+            errors: refused.errors.iter().take(listed).map(|e| text(e)).collect(),
+            may_describe: refused.may_describe,
+            trace: known.trace.as_deref().map(text).filter(|_| !small),
+            request: known.request.as_ref().filter(|_| !small).map(request),
+            duration_us,
+            bytes_in: refused.bytes_in,
+            truncated: &truncated,
+        })
+    })
+}
+
+/// The tail of a `closed`.
+pub(crate) fn closed(call: Uuid, closed: &Closed, duration_us: u64) -> Vec<u8> {
+    smallest(call, |_| {
+        tail(&ClosedTail {
+            call,
+            outcome: closed.outcome,
+            status: closed.status,
+            bytes_in: closed.bytes_in,
+            bytes_out: closed.bytes_out,
+            duration_us,
+            error: closed.error.as_deref().map(text),
+        })
+    })
+}
+
+/// The tail of a record of a call that has no defined place to cut.
+pub(crate) fn of_call<T: Serialize>(call: Uuid, body: &T) -> Vec<u8> {
+    smallest(call, |_| tail(&OfCall { call, body }))
+}
+
+/// The tail of a record that is of no call.
+pub(crate) fn plain<T: Serialize>(body: &T) -> Vec<u8> {
+    tail(body).unwrap_or_else(|_| b"\"truncated\":[\"all\"]}".to_vec())
+}
+
+/// A free text, bounded.
+pub(crate) fn text(text: &str) -> Cow<'_, str> {
+    bounded(text, TEXT_BYTES_MAX)
+}
+
+/// An instant with microseconds, so that every `at` is of the same length.
+pub(crate) fn micros<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{at:.6}"))
+}
+
+fn request(request: &Request) -> RequestTail<'_> {
+    RequestTail {
+        method: bounded(&request.method, 32),
+        path: bounded(&request.path, PATH_BYTES_MAX),
+        version: bounded(&request.version, 32),
+    }
+}
+
+/// The first attempt that fits; each level cuts more.
+fn smallest(call: Uuid, mut attempt: impl FnMut(u8) -> Result<Vec<u8>, serde_json::Error>) -> Vec<u8> {
+    (0..=CUTS)
+        .find_map(|level| attempt(level).ok())
+        .unwrap_or_else(|| format!("\"call\":\"{call}\",\"truncated\":[\"all\"]}}").into_bytes())
+}
+
+/// The question with its largest members cut, and the names of those: 1 input, 2 path and query, 3 token and `via`,
+/// 4 groups, 5 attributes and the end of the id.
+fn cut<'a>(question: &'a Question, level: u8, redaction: &Redaction) -> (Cow<'a, Question>, Vec<&'static str>) {
+    let mut truncated = Vec::new();
+    if level == 0 {
+        return (Cow::Borrowed(question), truncated);
+    }
+    let mut cut = question.clone();
+    if let Some(input) = &question.input {
+        let bytes = redaction.input(input).bytes();
+        cut.input = Some(Arc::new(serde_json::json!({"truncated": true, "bytes": bytes})));
+        truncated.push("input");
+    }
+    if level >= 2 {
+        cut.path.clear();
+        cut.query.clear();
+        truncated.extend(["path", "query"]);
+    }
+    if level >= 3 {
+        cut.facts.token = None;
+        cut.facts.via.workload = None;
+        cut.facts.via.client = None;
+        truncated.extend(["facts.token", "facts.via"]);
+    }
+    if level >= 4 {
+        cut.principal.groups = Arc::new([]);
+        truncated.push("principal.groups");
+    }
+    if level >= CUTS {
+        cut.principal.id = bounded(&cut.principal.id, ID_BYTES_MAX).into();
+        cut.principal.attributes = Default::default();
+        truncated.extend(["principal.id", "principal.attributes"]);
+    }
+    (Cow::Owned(cut), truncated)
+}
+
+fn first<'a, T>(list: &'a [T], name: &'static str, truncated: &mut Vec<&'static str>) -> &'a [T] {
+    match list.get(..LISTED_MAX) {
+        Some(some) if list.len() > LISTED_MAX => {
+            truncated.push(name);
+            some
+        }
+        _ => list,
+    }
+}
+
+fn bounded(text: &str, bytes_max: usize) -> Cow<'_, str> {
+    if text.len() <= bytes_max {
+        return Cow::Borrowed(text);
+    }
+    let mut kept: String = text
+        .chars()
+        .scan(0, |used, c| {
+            *used += c.len_utf8();
+            (*used <= bytes_max).then_some(c)
+        })
+        .collect();
+    kept.push('…');
+    Cow::Owned(kept)
+}
+
+/// Serialises without the opening brace; an error means that it does not fit.
+fn tail<T: Serialize>(body: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let mut bytes = Bounded(Vec::with_capacity(TAIL_BYTES_USUAL));
+    serde_json::to_writer(&mut bytes, body)?;
+    let bytes = redact::scrub(bytes.0);
+    if bytes.len() > TAIL_BYTES_MAX {
+        return Err(serde_json::Error::io(io::ErrorKind::FileTooLarge.into()));
+    }
+    Ok(bytes)
+}
+
+/// Takes as much as a tail may have, and skips the opening brace.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let kept = if self.0.is_empty() { bytes.strip_prefix(b"{").unwrap_or(bytes) } else { bytes };
+        if self.0.len() + kept.len() > TAIL_BYTES_MAX {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(kept);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! Segments: the files of a log, what they are called, and what the writer does with a disk.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// Digits of the first sequence number in a segment's name, so that names sort.
+const DIGITS: usize = 12;
+/// What segments end in.
+const EXTENSION: &str = "jsonl";
+/// What the lock of an incarnation's folder is called.
+pub(crate) const LOCK: &str = "lock";
+/// Where a torn tail goes, besides the segment's name.
+pub(crate) const TORN: &str = "torn";
+
+/// What the writer needs of a disk. The tests have one that is slow, full or broken.
+pub(crate) trait Disk: Send {
+    /// Creates an empty segment, durably if the log is.
+    fn create(&mut self, name: &str) -> io::Result<Box<dyn Segment>>;
+    /// Takes an empty segment away again.
+    fn remove(&mut self, name: &str) -> io::Result<()>;
+    /// Whether what is written still has a name on the disk.
+    fn is_there(&mut self, name: &str) -> bool;
+}
+
+/// An open segment.
+pub(crate) trait Segment: Send {
+    /// Writes all of it at the end; after an error any part may be there.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Cuts the end off, and gives room beyond it back.
+    fn truncate(&mut self, bytes: u64) -> io::Result<()>;
+    /// Returns once what was written survives a power cut.
+    fn sync(&mut self) -> io::Result<()>;
+    /// Takes room from `from` on, without changing the length.
+    fn reserve(&mut self, from: u64, bytes: u64) -> io::Result<()>;
+}
+
+/// Which segment: its first sequence number, and which try it is to begin there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Name {
+    pub(crate) first: u64,
+    pub(crate) again: u32,
+}
+
+impl Name {
+    /// `000000000042.jsonl`, or `000000000042-1.jsonl` when the former had to be abandoned before its first record.
+    pub(crate) fn file(self) -> String {
+        let Self { first, again } = self;
+        if again == 0 {
+            format!("{first:0DIGITS$}.{EXTENSION}")
+        } else {
+            format!("{first:0DIGITS$}-{again}.{EXTENSION}")
+        }
+    }
+
+    pub(crate) fn parse(file: &str) -> Option<Self> {
+        let stem = file.strip_suffix(EXTENSION)?.strip_suffix('.')?;
+        let (first, again) = stem.split_once('-').unwrap_or((stem, "0"));
+        if first.len() < DIGITS || !first.bytes().chain(again.bytes()).all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        Some(Self { first: first.parse().ok()?, again: again.parse().ok()? })
+    }
+}
+
+/// The segments of an incarnation's folder, in order.
+pub(crate) fn list(directory: &Path) -> io::Result<Vec<(Name, PathBuf)>> {
+    let mut segments = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if let Some(name) = entry.file_name().to_str().and_then(Name::parse) {
+            segments.push((name, entry.path()));
+        }
+    }
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+/// Creates a folder that only its owner may enter, and those above it.
+pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Makes names in a folder survive a power cut.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Creates a file that only its owner may read; it is an error if it exists.
+pub(crate) fn create_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).read(true).create_new(true).mode(0o600).open(path)
+}
+
+/// The folder of an incarnation.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    durable: bool,
+}
+
+impl Folder {
+    pub(crate) fn new(path: PathBuf, durable: bool) -> Self {
+        Self { path, durable }
+    }
+}
+
+impl Disk for Folder {
+    fn create(&mut self, name: &str) -> io::Result<Box<dyn Segment>> {
+        let path = self.path.join(name);
+        let file = create_file(&path)?;
+        if self.durable
+            && let Err(error) = sync_folder(&self.path)
+        {
+            fs::remove_file(&path)?;
+            return Err(error);
+        }
+        Ok(Box::new(file))
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path.join(name))
+    }
+
+    fn is_there(&mut self, name: &str) -> bool {
+        self.path.join(name).symlink_metadata().is_ok()
+    }
+}
+
+impl Segment for File {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+        self.set_len(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn reserve(&mut self, from: u64, bytes: u64) -> io::Result<()> {
+        Ok(rustix::fs::fallocate(&*self, rustix::fs::FallocateFlags::KEEP_SIZE, from, bytes)?)
+    }
+}

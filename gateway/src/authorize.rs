@@ -1,0 +1,33 @@
+//! authorize: policy answers.
+
+use crate::{
+    call::{Asked, Permitted},
+    refusal::Refusal,
+};
+use policy::permit::{Denial, DenialReason};
+
+/// Asks policy. A denial comes back with the refusal that the caller may see.
+///
+/// # Errors
+/// The refusal and the denial that the record needs.
+pub fn pass(asked: Asked) -> Result<Permitted, (Refusal, Box<Denial>)> {
+    let Asked { envelope, head, payload, generation, found, identity, question } = asked;
+    match generation.policy.decide(question) {
+        Ok(permit) => Ok(Permitted { envelope, head, payload, found, identity, permit }),
+        Err(denial) => Err((seen(&denial), Box::new(denial))),
+    }
+}
+
+/// What the caller may know: 403 if it may describe the function, otherwise what an unknown function answers.
+#[must_use]
+pub fn seen(denial: &Denial) -> Refusal {
+    if !denial.may_describe {
+        return Refusal::DeniedUnseen;
+    }
+    match denial.reason {
+        DenialReason::PolicyError => Refusal::PolicyError,
+        DenialReason::NotPermitted | DenialReason::Forbidden | DenialReason::AbsentEntity | DenialReason::NoTarget => {
+            Refusal::Denied
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Builds a generation from a loaded configuration: off the hot path, all or nothing.
+
+use crate::{
+    config::{self, BackendConfig, Config, load::Loaded},
+    generation::{Generation, Quarantine, Served},
+    identify::Identify,
+    route::Router,
+    telemetry::Metrics,
+};
+use jiff::Timestamp;
+use mesh::{
+    backend::{Backend, ConfigError, http::Http, process::Process},
+    bind::InputSchema,
+    function::{Function, Target},
+    host::Host,
+};
+use policy::{bundle, finding::Finding, permit::TargetIndex};
+use std::{collections::HashMap, sync::Arc};
+use tokio::sync::Semaphore;
+
+/// What generations share.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Runs processes.
+    pub host: Host,
+}
+
+/// A generation and what is to be said of it.
+#[derive(Debug)]
+pub struct Built {
+    /// The generation.
+    pub generation: Generation,
+    /// Warnings.
+    pub warnings: Vec<Finding>,
+}
+
+impl Built {
+    /// Logs warnings and quarantined functions.
+    pub fn report(&self) {
+        for warning in &self.warnings {
+            tracing::warn!(code = warning.code, file = warning.file, line = warning.line, "{}", warning.message);
+        }
+        for served in self.generation.served.values() {
+            if let Some(quarantine) = &served.quarantine {
+                let function = served.function.name.as_str();
+                tracing::error!(function, problem = quarantine.finding.message, "the function is quarantined");
+            }
+        }
+    }
+}
+
+/// Builds a generation; what `previous` holds and did not change is kept: keys, processes, slots.
+///
+/// # Errors
+/// Everything that is wrong with policies, vocabulary, routes or issuers. A function whose target can't be made is
+/// quarantined instead: it answers 503, and the others serve.
+pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared) -> Result<Built, Vec<Finding>> {
+    let Loaded { config, policies, warnings, .. } = loaded;
+    let config = Arc::new(config);
+    let emptied = Generation::emptiable(&policies);
+    let mut findings = Vec::new();
+    let mut all_warnings = warnings;
+    let snapshot = match bundle::load(&policies, Arc::new(config.declared()), Timestamp::now()) {
+        Ok((snapshot, warnings)) => {
+            all_warnings.extend(warnings);
+            Some(snapshot)
+        }
+        Err(errors) => {
+            findings.extend(errors);
+            None
+        }
+    };
+    let identify = match Identify::new(&config.issuers, previous.map(|p| &*p.identify)) {
+        Ok(identify) => Some(identify),
+        Err(problems) => {
+            let file = config.file.display().to_string();
+            let finding = |(alias, problem)| {
+                Finding::error("issuer_unusable", file.clone(), format!("issuer `{alias}`: {problem}"))
+            };
+            findings.extend(problems.into_iter().map(finding));
+            None
+        }
+    };
+    let served = served(&config, previous, shared, &mut findings);
+    let routers = routers(&config, &served, &mut findings);
+    let (Some(snapshot), Some(identify)) = (snapshot, identify) else { return Err(findings) };
+    if !findings.is_empty() {
+        return Err(findings);
+    }
+    let generation = Generation {
+        number: previous.map_or(1, |p| p.number + 1),
+        policy: Arc::new(snapshot),
+        identify: Arc::new(identify),
+        served: served.into_iter().map(|s| (s.function.name.clone(), s)).collect(),
+        routers,
+        config,
+        sources: emptied,
+    };
+    Ok(Built { generation, warnings: all_warnings })
+}
+
+fn served(
+    config: &Config,
+    previous: Option<&Generation>,
+    shared: &Shared,
+    findings: &mut Vec<Finding>,
+) -> Vec<Arc<Served>> {
+    let zones: HashMap<_, _> = config.apps.iter().map(|a| (a.declared.name.clone(), a.zone.clone())).collect();
+    let mut all = Vec::new();
+    for function in &config.functions {
+        let old = previous.and_then(|p| p.served.get(&function.declared.name));
+        let input = match &function.declared.input {
+            None => None,
+            Some(schema) => match InputSchema::compile(&schema.json) {
+                Ok(compiled) => Some(Arc::new(compiled)),
+                Err(problem) => {
+                    findings.push(Finding::error("schema_invalid", &*schema.file, problem));
+                    continue;
+                }
+            },
+        };
+        let (targets, quarantine) = match targets(config, function, old, shared) {
+            Ok(targets) => (targets, None),
+            Err((index, error)) => {
+                let message =
+                    format!("target {index} of `{}`: `{}` {}", function.declared.name, error.field, error.message);
+                let mut finding = Finding::error("target_unusable", &*function.written.0, message);
+                finding.line = function.written.1;
+                (Vec::new(), Some(Quarantine { finding }))
+            }
+        };
+        let slots = old.filter(|o| o.config.concurrency_max == function.concurrency_max).map(|o| o.slots.clone());
+        let made = Function {
+            name: function.declared.name.clone(),
+            app: function.declared.app.clone(),
+            tenant: function.declared.tenant.clone(),
+            input,
+            timeout: function.timeout,
+            request_bytes_max: function.request_bytes_max,
+            response_bytes_max: function.response_bytes_max,
+            concurrency_max: function.concurrency_max,
+            idempotent: function.declared.idempotent,
+            targets,
+        };
+        all.push(Arc::new(Served {
+            meters: shared.metrics.function(&function.declared.name),
+            zone: zones.get(&function.declared.app).cloned().unwrap_or(jiff::tz::TimeZone::UTC),
+            slots: slots.unwrap_or_else(|| Arc::new(Semaphore::new(function.concurrency_max))),
+            waiting: Arc::default(),
+            config: Arc::new(function.clone()),
+            function: Arc::new(made),
+            quarantine,
+        }));
+    }
+    all
+}
+
+/// The targets of a function, or the first that can't be made.
+fn targets(
+    config: &Config,
+    function: &config::Function,
+    old: Option<&Arc<Served>>,
+    shared: &Shared,
+) -> Result<Vec<Target>, (usize, ConfigError)> {
+    let base = &config.directory;
+    let mut targets = Vec::new();
+    for (index, target) in function.targets.iter().enumerate() {
+        let backend = match &target.backend {
+            BackendConfig::Http(http) => Http::new(http, base).map(Backend::Http),
+            BackendConfig::Process(process) => {
+                let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
+                    Backend::Process(p)
+                        if p.same_config(process, base, function.timeout, function.response_bytes_max) =>
+                    {
+                        Some(p.clone())
+                    }
+                    Backend::Process(_) | Backend::Http(_) => None,
+                });
+                let (name, bytes_max) = (&function.declared.name, function.response_bytes_max);
+                let fresh = || Process::new(process, base, name, function.timeout, bytes_max, &shared.host);
+                running.map_or_else(fresh, Ok).map(Backend::Process)
+            }
+        };
+        let place = TargetIndex(u16::try_from(index).unwrap_or(u16::MAX));
+        let backend = backend.map_err(|e| (index, e))?;
+        targets.push(Target { index: place, region: target.region.clone(), backend });
+    }
+    Ok(targets)
+}
+
+fn routers(config: &Config, served: &[Arc<Served>], findings: &mut Vec<Finding>) -> HashMap<Arc<str>, Router> {
+    let mut routers = HashMap::new();
+    for listener in &config.listeners {
+        match Router::new(&listener.functions, served.iter()) {
+            Ok(router) => drop(routers.insert(listener.name.clone(), router)),
+            Err(conflict) => {
+                let file = config.file.display().to_string();
+                findings.push(Finding::error("route_conflict", file, conflict.to_string()));
+            }
+        }
+    }
+    routers
+}
+
+/// What only building shows: policies against the vocabulary, backends against this machine. Starts nothing.
+#[must_use]
+pub fn findings(loaded: &Loaded) -> Vec<Finding> {
+    let config = loaded.config.clone();
+    let host = match Host::start() {
+        Ok(host) => host,
+        Err(error) => {
+            let file = config.file.display().to_string();
+            return vec![Finding::error("host_unusable", file, format!("processes can't be run here: {error}"))];
+        }
+    };
+    let shared = Shared { metrics: Metrics::new(crate::telemetry::state::State::default()), host };
+    let loaded = Loaded { config, policies: loaded.policies.clone(), cases: Vec::new(), warnings: Vec::new() };
+    match generation(loaded, None, &shared) {
+        Err(findings) => findings,
+        Ok(built) => {
+            let broken = built.generation.served.values().filter_map(|s| s.quarantine.as_ref());
+            broken.map(|q| q.finding.clone()).chain(built.warnings).collect()
+        }
+    }
+}

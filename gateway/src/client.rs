@@ -1,0 +1,96 @@
+//! The HTTP client of the commands: one request, one answer, bounded.
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use std::{path::Path, time::Duration};
+
+/// Largest answer that a command reads, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The authorities' file can't be used.
+    #[error("`{file}` holds no usable certificate authority: {reason}")]
+    Authority {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// Nobody answers.
+    #[error("`{uri}` can't be reached: {reason}")]
+    Unreachable {
+        /// Where.
+        uri: Uri,
+        /// Why, with its causes.
+        reason: String,
+    },
+    /// The answer broke off or was too large.
+    #[error("the answer of `{0}` broke off or is too large")]
+    Broken(Uri),
+    /// No answer in time.
+    #[error("`{0}` did not answer in time")]
+    TimedOut(Uri),
+}
+
+/// Sends a request; `authorities` replaces the system's.
+///
+/// # Errors
+/// [`ClientError`].
+pub async fn send(
+    request: Request<Full<Bytes>>,
+    authorities: Option<&Path>,
+    timeout: Duration,
+) -> Result<Response<Bytes>, ClientError> {
+    let uri = request.uri().clone();
+    let builder = ClientConfig::builder_with_provider(crate::tls::provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|e| ClientError::Unreachable { uri: uri.clone(), reason: e.to_string() })?;
+    let config = builder.with_root_certificates(roots(authorities)?).with_no_client_auth();
+    let connector = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(config)
+        .https_or_http()
+        .enable_all_versions()
+        .build();
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    let exchange = async {
+        let response = client.request(request).await;
+        let response = response.map_err(|e| ClientError::Unreachable { uri: uri.clone(), reason: causes(&e) })?;
+        let (parts, body) = response.into_parts();
+        let whole = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+        let bytes = whole.map_err(|_| ClientError::Broken(uri.clone()))?.to_bytes();
+        Ok(Response::from_parts(parts, bytes))
+    };
+    tokio::time::timeout(timeout, exchange).await.map_err(|_| ClientError::TimedOut(uri.clone()))?
+}
+
+fn roots(authorities: Option<&Path>) -> Result<RootCertStore, ClientError> {
+    let mut roots = RootCertStore::empty();
+    let Some(path) = authorities else {
+        // Certificates of the system that can't be read vouch for nobody; the others still do.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        return Ok(roots);
+    };
+    let wrong = |reason: String| ClientError::Authority { file: path.display().to_string(), reason };
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|e| wrong(e.to_string()))? {
+        let certificate = certificate.map_err(|e| wrong(e.to_string()))?;
+        roots.add(certificate).map_err(|e| wrong(e.to_string()))?;
+    }
+    if roots.is_empty() { Err(wrong("there is none".to_owned())) } else { Ok(roots) }
+}
+
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

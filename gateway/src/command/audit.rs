@@ -1,0 +1,182 @@
+//! `latchwork audit tail`: the newest records, one line per call, as they come.
+
+use super::{Exit, Format};
+use crate::audit::query::{self, Line, Problem, Reader, Records, Source, What};
+use line::Lines;
+use std::{
+    collections::VecDeque,
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+pub mod line;
+
+/// How often `--follow` looks for more.
+const FOLLOW_EVERY: Duration = Duration::from_millis(100);
+/// What a record takes at most, nearly always; it says how far back reading starts.
+const RECORD_BYTES_USUAL: u64 = 4096;
+/// Records of one call, nearly always at most.
+const CALL_RECORDS_USUAL: u64 = 4;
+
+/// `latchwork audit …`
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Audit {
+    /// Show the newest records, one line per call.
+    Tail(Tail),
+}
+
+/// `latchwork audit tail`
+#[derive(Clone, Debug, clap::Args)]
+pub struct Tail {
+    /// Configuration that names the audit folder and the node.
+    #[arg(short, long, value_name = "FILE", default_value = "latchwork.toml")]
+    pub config: PathBuf,
+    /// Show this many lines of what is there already.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    pub lines: usize,
+    /// Go on as records come.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// How to write them.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Runs `audit tail` over the records of a node; `talk` hears of what is wrong with them.
+///
+/// With `--follow` it ends when `stop` says so, or when nobody reads on.
+pub fn tail(
+    args: &Tail,
+    audit: &Path,
+    node: &str,
+    (out, talk): (&mut dyn Write, &mut dyn Write),
+    stop: &dyn Fn() -> bool,
+) -> Exit {
+    match run(args, &audit.join(node), out, talk, stop) {
+        Ok(()) => Exit::Ok,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+        Err(error) => {
+            // If that can't be said either, the exit code says it.
+            let _ = writeln!(talk, "error: the audit log of `{node}` in `{}` can't be read: {error}", audit.display());
+            Exit::Failed
+        }
+    }
+}
+
+fn run(
+    args: &Tail,
+    folder: &Path,
+    out: &mut dyn Write,
+    talk: &mut dyn Write,
+    stop: &dyn Fn() -> bool,
+) -> io::Result<()> {
+    let mut shown = Shown { lines: Lines::new(jiff::tz::TimeZone::system()), format: args.format, talk };
+    let sources = newest(folder, args.lines)?;
+    let last = sources.last().cloned();
+    let mut records = Records::of_sources(sources);
+    let mut kept = VecDeque::new();
+    for found in &mut records {
+        if let Some(text) = shown.text(found)? {
+            kept.push_back(text);
+            if kept.len() > args.lines {
+                kept.pop_front();
+            }
+        }
+    }
+    for text in kept {
+        writeln!(out, "{text}")?;
+    }
+    if !args.follow {
+        for text in shown.lines.open() {
+            writeln!(out, "{text}")?;
+        }
+        return out.flush();
+    }
+    out.flush()?;
+    let mut follower = Follower { folder, reader: records.into_reader(), last };
+    while !stop() {
+        let mut quiet = true;
+        while let Some(found) = follower.next()? {
+            quiet = false;
+            if let Some(text) = shown.text(found)? {
+                writeln!(out, "{text}")?;
+            }
+        }
+        if !quiet {
+            out.flush()?;
+        }
+        std::thread::park_timeout(FOLLOW_EVERY);
+    }
+    Ok(())
+}
+
+/// The newest segments that surely hold so many lines, or all.
+fn newest(folder: &Path, lines: usize) -> io::Result<Vec<Source>> {
+    let mut sources = query::sources(folder)?;
+    let wanted = (lines as u64).saturating_mul(RECORD_BYTES_USUAL * CALL_RECORDS_USUAL);
+    let mut bytes = 0;
+    let mut first = sources.len();
+    while first > 0 && bytes <= wanted {
+        first -= 1;
+        bytes += sources.get(first).map_or(0, |source| fs::metadata(&source.path).map_or(0, |file| file.len()));
+    }
+    Ok(sources.split_off(first))
+}
+
+struct Shown<'a> {
+    lines: Lines,
+    format: Format,
+    talk: &'a mut dyn Write,
+}
+
+impl Shown<'_> {
+    /// What there is to show of a record; of a problem, nothing but a word aside.
+    fn text(&mut self, found: Result<Line, Problem>) -> io::Result<Option<String>> {
+        let said = found.and_then(|line| match self.format {
+            Format::Json => Ok(Some(String::from_utf8_lossy(&line.bytes).into_owned())),
+            Format::Human => line.body().map(|body| self.lines.line(&line.head, body)),
+        });
+        match said {
+            Ok(text) => Ok(text),
+            // The writer may be in the middle of it.
+            Err(Problem { what: What::Torn(_), .. }) => Ok(None),
+            Err(problem) => {
+                writeln!(self.talk, "warning: {problem}")?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Goes on where reading ended, from segment to segment.
+struct Follower<'a> {
+    folder: &'a Path,
+    reader: Option<Reader>,
+    last: Option<Source>,
+}
+
+impl Follower<'_> {
+    fn next(&mut self) -> io::Result<Option<Result<Line, Problem>>> {
+        if let Some(reader) = &mut self.reader
+            && let Some(found) = reader.grown()?
+        {
+            return Ok(Some(found));
+        }
+        let sources = query::sources(self.folder)?;
+        let at = self.last.as_ref().and_then(|last| sources.iter().position(|source| source.path == last.path));
+        let Some(next) = sources.get(at.map_or(0, |at| at + 1)) else { return Ok(None) };
+        // What came between the last look and the new segment comes first.
+        if let Some(reader) = &mut self.reader
+            && let Some(found) = reader.grown()?
+        {
+            return Ok(Some(found));
+        }
+        let mut reader = Reader::open(next.clone())?;
+        let found = reader.grown()?;
+        self.reader = Some(reader);
+        self.last = Some(next.clone());
+        Ok(found)
+    }
+}

@@ -1,0 +1,56 @@
+//! `latchwork policy`: commands over policies. The work is the policy crate's; here files are opened.
+
+use super::{Exit, Format, default_config, loaded, written};
+use jiff::Timestamp;
+use std::{io::Write, path::PathBuf, sync::Arc};
+
+/// `latchwork policy …`
+#[derive(Debug, clap::Subcommand)]
+pub enum PolicyCommand {
+    /// Run the policy cases and show which policies they exercise
+    Test(TestArgs),
+}
+
+/// `latchwork policy test`
+#[derive(Debug, clap::Args)]
+pub struct TestArgs {
+    /// Configuration
+    #[arg(short, long, default_value_os_t = default_config())]
+    config: PathBuf,
+    /// Output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Runs a command about policies.
+pub fn run(command: &PolicyCommand, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
+    match command {
+        PolicyCommand::Test(args) => test(args, out, talk),
+    }
+}
+
+fn test(args: &TestArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
+    let loaded = match loaded(&args.config, talk) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    let format = match args.format {
+        Format::Human => policy::command::Format::Human,
+        Format::Json => policy::command::Format::Json,
+    };
+    let declared = Arc::new(loaded.config.declared());
+    let tested = policy::command::test::test(loaded.policies, loaded.cases, declared, Timestamp::now(), format, out);
+    written(tested.map(Exit::from))
+}
+
+impl From<policy::command::Exit> for Exit {
+    fn from(exit: policy::command::Exit) -> Self {
+        match exit {
+            policy::command::Exit::Ok => Self::Ok,
+            policy::command::Exit::Failed => Self::Failed,
+            policy::command::Exit::Denied => Self::Denied,
+            policy::command::Exit::Invalid => Self::Invalid,
+            policy::command::Exit::GrantsNew => Self::Widens,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Wire to call and back: the fronts.
+
+pub mod body;
+pub mod http;
+pub mod hygiene;
+pub mod path;
+pub mod response;

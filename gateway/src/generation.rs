@@ -1,0 +1,77 @@
+//! Everything that a reload replaces at once: configuration, catalog, routes, policies, issuers, of one moment.
+
+use crate::{config::Config, identify::Identify, route::Router};
+use mesh::function::Function;
+use policy::{bundle::Source, engine::Snapshot, finding::Finding, question::FunctionName};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+use tokio::sync::Semaphore;
+
+/// One moment's state. A unary call sees exactly one.
+#[derive(Debug)]
+pub struct Generation {
+    /// Counts from 1.
+    pub number: u64,
+    /// Configuration.
+    pub config: Arc<Config>,
+    /// Policies, vocabulary, entities, index.
+    pub policy: Arc<Snapshot>,
+    /// Functions as the gateway serves them.
+    pub served: HashMap<FunctionName, Arc<Served>>,
+    /// Routes, by listener name.
+    pub routers: HashMap<Arc<str>, Router>,
+    /// Verifies credentials.
+    pub identify: Arc<Identify>,
+    /// Policy files, and whether they said anything.
+    pub sources: BTreeMap<Arc<str>, bool>,
+}
+
+/// A function that does not serve because its own configuration is broken.
+#[derive(Debug)]
+pub struct Quarantine {
+    /// What is wrong.
+    pub finding: Finding,
+}
+
+/// A function as the gateway serves it.
+#[derive(Debug)]
+pub struct Served {
+    /// What the mesh runs.
+    pub function: Arc<Function>,
+    /// What the configuration says of it.
+    pub config: Arc<crate::config::Function>,
+    /// Time zone of its clock facts.
+    pub zone: jiff::tz::TimeZone,
+    /// Slots of calls that run. Kept across reloads while the limit is the same.
+    pub slots: Arc<Semaphore>,
+    /// Calls that wait for a slot.
+    pub waiting: Arc<std::sync::atomic::AtomicUsize>,
+    /// Its metrics, looked up once.
+    pub meters: crate::telemetry::FunctionMeters,
+    /// Why it does not serve, if it does not.
+    pub quarantine: Option<Quarantine>,
+}
+
+impl Generation {
+    /// Policy files, and whether they say anything.
+    #[must_use]
+    pub fn emptiable(sources: &[Source]) -> BTreeMap<Arc<str>, bool> {
+        sources.iter().map(|s| (s.file.clone(), !s.text.trim().is_empty())).collect()
+    }
+
+    /// What a careless save would take away: forbids that vanished, files that became empty or went.
+    ///
+    /// Dropping a forbid grants, so a watcher must not do it on its own.
+    #[must_use]
+    pub fn losses(&self, next: &Self) -> Vec<String> {
+        let kept = next.policy.forbid_names();
+        let gone = self.policy.forbid_names().into_iter().filter(|name| !kept.contains(name));
+        let mut losses: Vec<String> = gone.map(|name| format!("forbid `{name}` vanished")).collect();
+        let emptied =
+            self.sources.iter().filter(|(file, full)| **full && !next.sources.get(*file).copied().unwrap_or(false));
+        losses.extend(emptied.map(|(file, _)| format!("policy file `{file}` became empty or went")));
+        losses
+    }
+}

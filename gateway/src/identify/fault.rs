@@ -1,0 +1,152 @@
+//! What can be wrong with a credential, in fixed words: never the credential's own.
+
+use crate::refusal::Challenge;
+use std::fmt;
+
+/// Why a credential that is present is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// `Authorization` came more than once.
+    HeaderRepeated,
+    /// Not the Bearer scheme, or nothing after it.
+    OtherScheme,
+    /// Longer than a token may be.
+    TooLong,
+    /// Not three parts with dots between.
+    Parts,
+    /// A part is not base64url, or padded, or has stray bits.
+    Encoding,
+    /// Header or claims are no JSON object, or repeat a member.
+    Json,
+    /// `alg` is none of the issuer's.
+    Algorithm,
+    /// `crit`, `b64`, `zip`, `jwk`, `jku`, `x5c` or `x5u`.
+    HeaderMember,
+    /// `typ` is not that of a token.
+    Type,
+    /// `kid` is not a short text.
+    KeyId,
+    /// `iss` is none of the issuers that count here.
+    Issuer,
+    /// The issuer has no such key.
+    UnknownKey,
+    /// No `kid`, and the issuer has several keys.
+    KeyNotNamed,
+    /// The key is not for this algorithm.
+    KeyAlgorithm,
+    /// The signature is not the key's.
+    Signature,
+    /// A date is not a number, or not a date.
+    Date,
+    /// No `exp`.
+    ExpiryMissing,
+    /// `exp` is over.
+    Expired,
+    /// `nbf` is to come.
+    NotYet,
+    /// `iat` is to come.
+    IssuedLater,
+    /// `aud` is missing, malformed, or names others.
+    Audience,
+    /// `sub` is missing, empty, too long or malformed.
+    Subject,
+    /// The claim of groups is malformed.
+    Groups,
+    /// More groups than a token may name.
+    GroupsTooMany,
+    /// The issuer keeps the groups elsewhere.
+    GroupsElsewhere,
+    /// A claim that becomes an attribute has the wrong type.
+    Attribute,
+    /// `scope`, `scp`, `auth_time`, `acr` or `amr` is malformed.
+    Claim,
+    /// `cnf`: only the holder of a key may use the token, and nothing here proves that.
+    SenderBound,
+}
+
+impl Fault {
+    /// Every fault, for the golden table.
+    pub const ALL: [Self; 28] = [
+        Self::HeaderRepeated,
+        Self::OtherScheme,
+        Self::TooLong,
+        Self::Parts,
+        Self::Encoding,
+        Self::Json,
+        Self::Algorithm,
+        Self::HeaderMember,
+        Self::Type,
+        Self::KeyId,
+        Self::Issuer,
+        Self::UnknownKey,
+        Self::KeyNotNamed,
+        Self::KeyAlgorithm,
+        Self::Signature,
+        Self::Date,
+        Self::ExpiryMissing,
+        Self::Expired,
+        Self::NotYet,
+        Self::IssuedLater,
+        Self::Audience,
+        Self::Subject,
+        Self::Groups,
+        Self::GroupsTooMany,
+        Self::GroupsElsewhere,
+        Self::Attribute,
+        Self::Claim,
+        Self::SenderBound,
+    ];
+
+    /// The words for the caller.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::HeaderRepeated => "the authorization header came more than once",
+            Self::OtherScheme => "the credential is not a bearer token",
+            Self::TooLong => "the token is too long",
+            Self::Parts => "the token does not have three parts",
+            Self::Encoding => "a part of the token is not base64url without padding",
+            Self::Json => "header or claims are not a JSON object with unique members",
+            Self::Algorithm => "the signature algorithm is not accepted",
+            Self::HeaderMember => "the header has a member that is not accepted",
+            Self::Type => "the token is not of type JWT or at+jwt",
+            Self::KeyId => "the key id is malformed",
+            Self::Issuer => "the issuer is not accepted here",
+            Self::UnknownKey => "the issuer has no key with this id",
+            Self::KeyNotNamed => "the token names no key and the issuer has not exactly one",
+            Self::KeyAlgorithm => "the key is not for this algorithm",
+            Self::Signature => "the signature is not valid",
+            Self::Date => "a date of the token is not a number of seconds in range",
+            Self::ExpiryMissing => "the token has no expiry",
+            Self::Expired => "the token has expired",
+            Self::NotYet => "the token is not valid yet",
+            Self::IssuedLater => "the token was issued in the future",
+            Self::Audience => "the token is not for this audience",
+            Self::Subject => "the subject of the token is missing or malformed",
+            Self::Groups => "the groups of the token are malformed",
+            Self::GroupsTooMany => "the token names too many groups",
+            Self::GroupsElsewhere => "the token does not hold its groups but refers to them",
+            Self::Attribute => "a claim that is an attribute here has the wrong type",
+            Self::Claim => "a claim of the token has the wrong type",
+            Self::SenderBound => "the token is bound to a key (cnf), which can't be checked here",
+        }
+    }
+
+    /// What `WWW-Authenticate` says.
+    #[must_use]
+    pub const fn challenge(self) -> Challenge {
+        match self {
+            // RFC 6750: a caller that used another scheme is told no error, only that Bearer is wanted.
+            Self::OtherScheme => Challenge { error: None, description: None },
+            fault => Challenge { error: Some("invalid_token"), description: Some(fault.words()) },
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
+    }
+}
+
+impl std::error::Error for Fault {}

@@ -1,0 +1,217 @@
+//! invoke: records the intent, spends the permit, runs the function, and makes the answer.
+
+use crate::{
+    call::{Admitted, Permitted},
+    cut::{self, Cut},
+    front::{body, hygiene, response},
+    refusal::Refusal,
+    server::Gateway,
+    telemetry::InFlight,
+    trail::Trail,
+    watched::{Tail, Watched},
+};
+use http::{Method, Response, response::Parts};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use jiff::Timestamp;
+use mesh::{
+    invocation::{CallContext, Failed, Head, Invocation, InvokeError, Outbound},
+    payload::{Answer, Body, Payload, Reply, Wire},
+};
+use policy::permit::TargetIndex;
+use std::time::Duration;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+
+/// An answer of known length up to this is read whole: one record fewer, and no half answer.
+const UNARY_BYTES_MAX: u64 = 64 * 1024;
+/// How much longer than the function's timeout we wait for the backend to say so itself.
+const TIMEOUT_GRACE: Duration = Duration::from_millis(250);
+/// A call pending for this long is asked again when policy changes.
+const PENDING_LONG: Duration = Duration::from_secs(1);
+
+/// What is answered, and what must live as long as the answer.
+#[derive(Debug)]
+pub struct Answered {
+    parts: Parts,
+    body: Shape,
+    target: TargetIndex,
+    held: Held,
+}
+
+/// Ends with the answer.
+#[derive(Debug)]
+struct Held {
+    slot: OwnedSemaphorePermit,
+    in_flight: InFlight,
+    cut: Cut,
+}
+
+#[derive(Debug)]
+enum Shape {
+    /// All of it is here; the length is what the record says.
+    Whole(Wire, u64),
+    Stream(Body),
+    Duplex(Answer),
+}
+
+/// Runs the function on the first permitted target that can be reached.
+///
+/// # Errors
+/// The refusal that the caller sees; the trail knows whether there was an intent.
+pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> Result<Answered, Refusal> {
+    let Admitted { permitted, slot } = admitted;
+    let Permitted { envelope, head, payload, found, identity, permit } = permitted;
+    let served = found.function.clone();
+    let in_flight = served.meters.admitted();
+    let invocation = Invocation::begin(served.function.clone(), permit, Timestamp::now()).map_err(|e| refusal(&e))?;
+    let terms = invocation.terms().clone();
+    let mut target = invocation.target_index().ok_or(Refusal::Unreachable)?;
+    trail.intent(&terms, target).await?;
+
+    let deadline = Instant::now() + served.function.timeout;
+    let method = head.method.clone();
+    let mut headers = head.headers;
+    hygiene::strip_credentials(&mut headers, &served.config.forward_headers);
+    let pattern = served.config.route.as_ref().map_or_else(|| head.path.shared(), |r| r.pattern.clone());
+    let outbound = Outbound {
+        head: Head {
+            method: head.method,
+            path: head.path.shared(),
+            query: head.query,
+            parameters: found.parameters,
+            pattern,
+            host: head.host,
+            headers,
+        },
+        payload,
+        context: CallContext {
+            call_id: envelope.id,
+            accepted: envelope.at,
+            deadline,
+            principal: identity.principal.id.clone(),
+            principal_kind: identity.principal.kind.as_str(),
+            traceparent: envelope.trace.traceparent(),
+            tracestate: envelope.trace.tracestate(),
+            source: envelope.peer.source,
+            response_bytes_max: served.function.response_bytes_max,
+        },
+    };
+    let cut = || cut::cut(gateway.generations(), terms.clone(), target, identity.expires);
+    let reply = {
+        let long = !matches!(outbound.payload, Payload::Empty | Payload::Buffered(_));
+        let mut revoked = std::pin::pin!(async {
+            if !long {
+                tokio::time::sleep(PENDING_LONG).await;
+            }
+            cut().await;
+        });
+        let running = run(invocation, outbound, deadline, trail);
+        tokio::select! {
+            reply = running => reply?,
+            () = &mut revoked => return Err(Refusal::Revoked),
+        }
+    };
+    let (reply, ran_on) = reply;
+    target = ran_on;
+    let cut = cut::cut(gateway.generations(), terms.clone(), target, identity.expires);
+    let (parts, body) = shape(reply, &method, deadline).await?;
+    Ok(Answered { parts, body, target, held: Held { slot, in_flight, cut } })
+}
+
+async fn run(
+    invocation: Invocation,
+    outbound: Outbound,
+    deadline: Instant,
+    trail: &mut Trail,
+) -> Result<(Reply, TargetIndex), Refusal> {
+    let mut next = (invocation, outbound);
+    loop {
+        let target = next.0.target_index().ok_or(Refusal::Unreachable)?;
+        let going = next.0.go(next.1);
+        match tokio::time::timeout_at(deadline + TIMEOUT_GRACE, going).await {
+            Err(_) => return Err(Refusal::TimedOut),
+            Ok(Ok(reply)) => return Ok((reply, target)),
+            Ok(Err(Failed { error, rest })) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(target = target.0, %error, cause, "a run failed");
+                let Some(rest) = rest.filter(|_| Instant::now() < deadline) else { return Err(refusal(&error)) };
+                let further = rest.0.target_index().ok_or(Refusal::Unreachable)?;
+                trail.attempt(further, &error).await?;
+                next = *rest;
+            }
+        }
+    }
+}
+
+/// Decides whether the answer is read whole or passed on as it comes.
+async fn shape(reply: Reply, method: &Method, deadline: Instant) -> Result<(Parts, Shape), Refusal> {
+    let (parts, answer) = reply.into_parts();
+    // hyper drops the body of these unpolled, so nothing could be learnt from it.
+    let bodiless = *method == Method::HEAD || matches!(parts.status.as_u16(), 204 | 304);
+    let shape = match answer {
+        Answer::Duplex { .. } => Shape::Duplex(answer),
+        Answer::Empty => Shape::Whole(Wire::Empty, 0),
+        _ if bodiless => Shape::Whole(Wire::Empty, 0),
+        Answer::Buffered(bytes) => {
+            let length = bytes.len() as u64;
+            Shape::Whole(Wire::Full(bytes), length)
+        }
+        Answer::Stream(stream) => match stream.size_hint().exact() {
+            Some(length) if length <= UNARY_BYTES_MAX => {
+                let whole = tokio::time::timeout_at(deadline + TIMEOUT_GRACE, stream.collect()).await;
+                let bytes = whole.map_err(|_| Refusal::TimedOut)?.map_err(|_| Refusal::FunctionFailed)?.to_bytes();
+                Shape::Whole(if bytes.is_empty() { Wire::Empty } else { Wire::Full(bytes) }, length)
+            }
+            Some(_) | None => Shape::Stream(stream),
+        },
+    };
+    Ok((parts, shape))
+}
+
+impl Answered {
+    /// Settles what can be settled and hands the answer over.
+    pub async fn respond(self, mut trail: Trail) -> Response<Watched> {
+        let Self { mut parts, body, target, held } = self;
+        let envelope = trail.envelope().clone();
+        response::stamp(&mut parts.headers, &envelope);
+        let status = parts.status.as_u16();
+        let recorded = match body {
+            Shape::Whole(wire, length) => {
+                drop(held);
+                trail.closed(status, length).await.map(|()| Watched::unwatched(Response::from_parts(parts, wire)))
+            }
+            Shape::Stream(stream) => trail.answered(status, target).await.map(|()| {
+                let grpc = envelope.grpc;
+                let tail = Tail::new(trail, held.slot, held.in_flight, held.cut, status);
+                Watched::watched(Response::from_parts(parts, Wire::Stream(stream)), tail, grpc)
+            }),
+            Shape::Duplex(answer) => trail.answered(status, target).await.map(|()| {
+                let tail = Tail::new(trail, held.slot, held.in_flight, held.cut, status);
+                if let Answer::Duplex { near, far } = answer {
+                    // `near` resolves only once the 101 has been written, hence a task that owns the tail.
+                    tokio::spawn(crate::watched::splice(near, far, tail));
+                }
+                Watched::unwatched(Response::from_parts(parts, Wire::Empty))
+            }),
+        };
+        recorded.unwrap_or_else(|refusal| Watched::unwatched(response::refused(&refusal, &envelope)))
+    }
+}
+
+/// What the caller is told of a failed run.
+fn refusal(error: &InvokeError) -> Refusal {
+    match error {
+        InvokeError::Lapsed => Refusal::Busy { retry_after: Duration::from_secs(1) },
+        InvokeError::WrongFunction => Refusal::Internal,
+        InvokeError::NoTarget | InvokeError::Unreachable(_) => Refusal::Unreachable,
+        InvokeError::Unsupported(_) => Refusal::Malformed("the function can't be called in this way".into()),
+        InvokeError::Busy => Refusal::Overloaded,
+        InvokeError::TimedOut => Refusal::TimedOut,
+        InvokeError::Broken(_)
+        | InvokeError::FunctionFailed(_)
+        | InvokeError::BadAnswer(_)
+        | InvokeError::AnswerTooLarge { .. } => Refusal::FunctionFailed,
+        InvokeError::RequestTooLarge { bytes_max } => Refusal::TooLarge { bytes_max: *bytes_max },
+        InvokeError::RequestBroken(cause) => body::refusal(cause),
+    }
+}

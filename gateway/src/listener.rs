@@ -1,0 +1,192 @@
+//! Accepts connections: limits their number and their handshakes, drains them when told to stop.
+
+use crate::{config, front, server::Gateway, telemetry::ListenerLabels, tls};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
+
+/// How long accepting pauses when the system has no more descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a call knows of the listener that it came through.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// Name.
+    pub name: Arc<str>,
+    /// Hosts that it answers for; empty means any.
+    pub hosts: Vec<Arc<str>>,
+    /// Which credentials count here.
+    pub identify: Vec<config::Credential>,
+    /// Time-outs.
+    pub timeouts: config::Timeouts,
+    /// Proxies whose forwarding header is believed.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+}
+
+/// A listener that is bound and not yet serving.
+#[derive(Debug)]
+pub struct Bound {
+    socket: TcpListener,
+    address: SocketAddr,
+    name: Arc<str>,
+    certificate: Option<Arc<tls::Certificate>>,
+    connections_max: usize,
+}
+
+/// One accepted connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) listener: Arc<str>,
+    pub(crate) source: SocketAddr,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+impl Listening {
+    /// What a call needs of a listener's configuration.
+    #[must_use]
+    pub fn of(listener: &config::Listener) -> Self {
+        Self {
+            name: listener.name.clone(),
+            hosts: listener.hosts.clone(),
+            identify: listener.identify.clone(),
+            timeouts: listener.timeouts,
+            trusted_proxies: listener.trusted_proxies.clone(),
+        }
+    }
+}
+
+impl Bound {
+    /// Takes a bound socket.
+    ///
+    /// # Errors
+    /// When the socket or the certificate can't be used.
+    pub fn new(socket: std::net::TcpListener, listener: &config::Listener) -> Result<Self, BindError> {
+        let name = listener.name.clone();
+        let socket_error = |source| BindError::Socket { name: name.clone(), address: listener.address, source };
+        socket.set_nonblocking(true).map_err(socket_error)?;
+        let socket = TcpListener::from_std(socket).map_err(socket_error)?;
+        let address = socket.local_addr().map_err(socket_error)?;
+        let certificate = listener.tls.as_ref().map(tls::Certificate::load).transpose()?.map(Arc::new);
+        Ok(Self {
+            socket,
+            address,
+            name: listener.name.clone(),
+            certificate,
+            connections_max: listener.connections_max,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The listener's name.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The certificate in force, if it speaks TLS.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&Arc<tls::Certificate>> {
+        self.certificate.as_ref()
+    }
+
+    /// Serves until `stop` says so, then waits for open calls, at most `grace`.
+    pub(crate) async fn serve(self, gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>, grace: Duration) {
+        let acceptor = match self.certificate.clone().map(tls::server).transpose() {
+            Ok(config) => config.map(|c| TlsAcceptor::from(Arc::new(c))),
+            Err(error) => {
+                tracing::error!(listener = %self.name, %error, "tls can't be set up");
+                return;
+            }
+        };
+        let places = Arc::new(Semaphore::new(self.connections_max));
+        let mut connections = JoinSet::new();
+        loop {
+            let place = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                Some(_) = connections.join_next() => continue,
+                place = places.clone().acquire_owned() => place,
+            };
+            let Ok(place) = place else { break };
+            let accepted = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                accepted = self.socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((socket, source)) => {
+                    let _ = socket.set_nodelay(true);
+                    let (gateway, listener) = (gateway.clone(), self.name.clone());
+                    let connection = Connection { gateway, listener, source, stop: stop.clone() };
+                    connections.spawn(connected(connection, socket, acceptor.clone(), place));
+                }
+                Err(error) => {
+                    tracing::warn!(listener = %self.name, %error, "a connection can't be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(self.socket);
+        let drained = tokio::time::timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
+        if drained.is_err() {
+            tracing::warn!(listener = %self.name, open = connections.len(), "connections are cut at the end of the drain");
+        }
+    }
+}
+
+/// Why a listener can't be bound.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address is taken, or not ours.
+    #[error("listener `{name}` can't listen on {address}: {source}")]
+    Socket {
+        /// The listener.
+        name: Arc<str>,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The certificate can't serve.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+}
+
+async fn connected(
+    connection: Connection,
+    socket: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    place: OwnedSemaphorePermit,
+) {
+    let labels = ListenerLabels { listener: connection.listener.clone() };
+    let metrics = connection.gateway.metrics.clone();
+    metrics.connections.get_or_create(&labels).inc();
+    match acceptor {
+        None => front::http::serve(connection, socket, None).await,
+        Some(acceptor) => {
+            let handshake = connection.gateway.timeouts(&connection.listener).handshake;
+            match tokio::time::timeout(handshake, acceptor.accept(socket)).await {
+                Ok(Ok(stream)) => {
+                    let session = front::http::Session::of(stream.get_ref().1);
+                    front::http::serve(connection, stream, Some(session)).await;
+                }
+                Ok(Err(_)) | Err(_) => {
+                    metrics.handshakes_failed.get_or_create(&labels).inc();
+                }
+            }
+        }
+    }
+    metrics.connections.get_or_create(&labels).dec();
+    drop(place);
+}

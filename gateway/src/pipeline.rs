@@ -1,0 +1,50 @@
+//! READ FIRST: the life of a call, one line per step. The order is in the types; this only spells it out.
+
+use crate::{
+    admit, ask,
+    audit::record::Stage,
+    authorize,
+    call::{Arrived, Envelope},
+    front::response,
+    identify, invoke,
+    refusal::Refusal,
+    route,
+    server::Gateway,
+    trail::{Stopped, Trail},
+    watched::Watched,
+};
+use http::Response;
+
+/// Takes a call from its arrival to its answer. It never fails: a refusal is an answer.
+pub async fn call(gateway: &Gateway, envelope: Envelope, arrived: Result<Arrived, Refusal>) -> Response<Watched> {
+    let mut trail = match Trail::open(gateway, envelope.clone()) {
+        Ok(trail) => trail,
+        Err(refusal) => return Watched::unwatched(response::refused(&refusal, &envelope)),
+    };
+    let answered = match arrived {
+        Ok(arrived) => steps(gateway, arrived, &mut trail).await,
+        Err(refusal) => Err(Stopped::at(Stage::Front)(refusal)),
+    };
+    match answered {
+        Ok(answer) => answer.respond(trail).await,
+        Err(stopped) => {
+            let refusal = trail.stop(stopped).await;
+            Watched::unwatched(response::refused(&refusal, &envelope))
+        }
+    }
+}
+
+async fn steps(gateway: &Gateway, arrived: Arrived, trail: &mut Trail) -> Result<invoke::Answered, Stopped> {
+    trail.arrived(&arrived);
+    let routed = route::pass(arrived);
+    trail.routed(&routed);
+    let identified = identify::pass::pass(routed).await.map_err(Stopped::at(Stage::Identify))?;
+    trail.identified(&identified);
+    let meter = gateway.meter();
+    let metered = meter.pass(identified).map_err(Stopped::at(Stage::Meter))?;
+    let asked = ask::pass(metered, meter.buffered()).await.map_err(Stopped::at(Stage::Ask))?;
+    let permitted = authorize::pass(asked).map_err(Stopped::denied)?;
+    trail.permitted(&permitted);
+    let admitted = admit::pass(permitted, meter.limits().queue_max).await.map_err(Stopped::at(Stage::Admit))?;
+    invoke::pass(gateway, admitted, trail).await.map_err(Stopped::at(Stage::Invoke))
+}

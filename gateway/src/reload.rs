@@ -1,0 +1,266 @@
+//! Puts a changed configuration in force: built off the hot path, validated, then swapped; a broken one changes nothing.
+
+mod watcher;
+
+use crate::{
+    audit::record::Admin,
+    build::{self, Shared},
+    config::{Config, load},
+    server::Gateway,
+    telemetry::ResultLabels,
+};
+use policy::{finding::Finding, permit::BundleId};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread::JoinHandle,
+};
+use tokio::{runtime::Handle as Runtime, sync::oneshot};
+
+/// How reloads went; read by readiness and metrics.
+#[derive(Debug, Default)]
+pub struct Status(Mutex<Option<Outcome>>);
+
+/// What a reload did.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Outcome {
+    /// `ok`, `unchanged`, `failed` or `held`: something would be lost, and nobody confirmed it.
+    pub result: &'static str,
+    /// The bundle in force.
+    pub bundle: BundleId,
+    /// The generation in force.
+    pub generation: u64,
+    /// What is wrong, or what was noticed.
+    pub findings: Vec<Finding>,
+    /// What would be lost: forbids, policy files.
+    pub losses: Vec<String>,
+}
+
+/// What is asked of a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Someone asked for it, and means what the files say.
+    Confirmed,
+    /// Files changed.
+    Noticed,
+    /// Say what would change; change nothing.
+    DryRun,
+}
+
+/// The thread that reloads.
+#[derive(Debug)]
+pub struct Reloader {
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+    watcher: Option<watcher::Watcher>,
+}
+
+/// Asks for reloads.
+#[derive(Clone, Debug)]
+pub struct Handle(mpsc::Sender<Message>);
+
+#[derive(Debug)]
+enum Message {
+    Reload(Wish, Option<oneshot::Sender<Outcome>>),
+    Stop,
+}
+
+impl Status {
+    /// The last outcome.
+    #[must_use]
+    pub fn last(&self) -> Option<Outcome> {
+        self.lock().clone()
+    }
+
+    fn set(&self, outcome: Outcome) {
+        *self.lock() = Some(outcome);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Outcome>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Handle {
+    /// Reloads, and returns once that is in force or refused. `None` when the gateway stops.
+    pub async fn reload(&self, wish: Wish) -> Option<Outcome> {
+        let (done, outcome) = oneshot::channel();
+        self.0.send(Message::Reload(wish, Some(done))).ok()?;
+        outcome.await.ok()
+    }
+
+    fn noticed(&self) {
+        // The receiver is gone only when the gateway stops.
+        let _ = self.0.send(Message::Reload(Wish::Noticed, None));
+    }
+}
+
+impl Reloader {
+    /// Starts the thread and the watcher of files. Must be called inside a runtime.
+    #[must_use]
+    pub fn start(file: PathBuf, gateway: Arc<Gateway>, shared: Shared) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        let handle = Handle(sender);
+        let watcher = watcher::Watcher::start(&gateway.generation().config, handle.clone());
+        let runtime = Runtime::current();
+        let name = "latchwork-reload".to_owned();
+        let work = move || Worker { file, gateway, shared, runtime }.run(&receiver);
+        let thread = std::thread::Builder::new().name(name).spawn(work);
+        if let Err(error) = &thread {
+            tracing::error!(%error, "reloads are not possible: no thread");
+        }
+        Self { handle, thread: thread.ok(), watcher }
+    }
+
+    /// Asks for reloads.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Stops the thread; a reload under way ends first.
+    pub fn stop(self) {
+        drop(self.watcher);
+        let _ = self.handle.0.send(Message::Stop);
+        if let Some(thread) = self.thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Worker {
+    file: PathBuf,
+    gateway: Arc<Gateway>,
+    shared: Shared,
+    runtime: Runtime,
+}
+
+impl Worker {
+    fn run(self, receiver: &mpsc::Receiver<Message>) {
+        // Fetching keys spawns tasks, which needs a runtime at hand.
+        let _inside = self.runtime.enter();
+        while let Ok(Message::Reload(wish, done)) = receiver.recv() {
+            let outcome = self.reload(wish);
+            if let Some(done) = done {
+                // Whoever asked may have gone.
+                let _ = done.send(outcome);
+            }
+        }
+    }
+
+    fn reload(&self, wish: Wish) -> Outcome {
+        let outcome = match load::load(&self.file) {
+            Ok(loaded) => self.apply(loaded, wish),
+            Err(findings) => self.failed(findings),
+        };
+        if wish != Wish::DryRun {
+            self.gateway.metrics.reloads.get_or_create(&ResultLabels { result: outcome.result }).inc();
+            self.tell(&outcome);
+            if outcome.result != "unchanged" || outcome.findings.is_empty() {
+                self.gateway.reloads.set(outcome.clone());
+            }
+        }
+        outcome
+    }
+
+    fn apply(&self, loaded: load::Loaded, wish: Wish) -> Outcome {
+        let old = self.gateway.generation();
+        if let Some(finding) = needs_restart(&old.config, &loaded.config) {
+            return self.failed(vec![finding]);
+        }
+        let certificates = match wish {
+            Wish::DryRun => Vec::new(),
+            Wish::Confirmed | Wish::Noticed => self.gateway.reload_certificates(&loaded.config),
+        };
+        let built = match build::generation(loaded, Some(&old), &self.shared) {
+            Ok(built) => built,
+            Err(findings) => return self.failed(findings),
+        };
+        let losses = old.losses(&built.generation);
+        if wish == Wish::Noticed && !losses.is_empty() {
+            return Outcome { losses, ..self.outcome("held", certificates) };
+        }
+        let same = built.generation.policy.id() == old.policy.id() && built.generation.config == old.config;
+        if wish == Wish::DryRun {
+            let bundle = built.generation.policy.id().clone();
+            let result = if same { "unchanged" } else { "ok" };
+            return Outcome { bundle, losses, ..self.outcome(result, built.warnings) };
+        }
+        if same {
+            return Outcome { losses, ..self.outcome("unchanged", certificates) };
+        }
+        built.report();
+        let next = Arc::new(built.generation);
+        next.identify.warm();
+        self.gateway.put_in_force(next.clone());
+        self.record(&old.policy.id().clone(), next.policy.id(), wish);
+        let findings = built.warnings.into_iter().chain(certificates).collect();
+        Outcome { losses, ..self.outcome("ok", findings) }
+    }
+
+    fn failed(&self, findings: Vec<Finding>) -> Outcome {
+        self.outcome("failed", findings)
+    }
+
+    fn outcome(&self, result: &'static str, findings: Vec<Finding>) -> Outcome {
+        let now = self.gateway.generation();
+        Outcome { result, bundle: now.policy.id().clone(), generation: now.number, findings, losses: Vec::new() }
+    }
+
+    fn tell(&self, outcome: &Outcome) {
+        let bundle = &*outcome.bundle.0;
+        match outcome.result {
+            "failed" => {
+                for finding in &outcome.findings {
+                    tracing::error!(bundle, "reload failed, the old configuration stays in force: {finding}");
+                }
+            }
+            "held" => {
+                let losses = outcome.losses.join("; ");
+                tracing::error!(
+                    bundle,
+                    losses,
+                    "reload held back, the old configuration stays in force; `latchwork reload` confirms it"
+                );
+            }
+            result => tracing::info!(bundle, generation = outcome.generation, result, "reload"),
+        }
+    }
+
+    fn record(&self, before: &BundleId, after: &BundleId, wish: Wish) {
+        let who = match wish {
+            Wish::Confirmed => "admin",
+            Wish::Noticed | Wish::DryRun => "watcher",
+        };
+        let record = Admin {
+            verb: "reload".into(),
+            who: who.to_owned(),
+            bundle_before: Some(before.clone()),
+            bundle_after: Some(after.clone()),
+            detail: None,
+        };
+        if let Err(error) = self.runtime.block_on(self.gateway.log.admin(&record)) {
+            tracing::error!(%error, "the reload is not in the audit log");
+        }
+    }
+}
+
+/// What can't change while serving: sockets and the audit log's place.
+fn needs_restart(old: &Config, new: &Config) -> Option<Finding> {
+    let sockets =
+        |c: &Config| c.listeners.iter().map(|l| (l.name.clone(), l.address, l.tls.is_some())).collect::<Vec<_>>();
+    let what = if sockets(old) != sockets(new) {
+        "listener names, addresses or the use of tls"
+    } else if old.admin.address != new.admin.address {
+        "`admin.address`"
+    } else if old.audit.path != new.audit.path
+        || old.audit.durability != new.audit.durability
+        || old.node.id != new.node.id
+    {
+        "`audit` or `node.id`"
+    } else {
+        return None;
+    };
+    let file = new.file.display().to_string();
+    Some(Finding::error("needs_restart", file, format!("{what} changed, which takes a restart")))
+}

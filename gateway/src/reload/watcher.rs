@@ -1,0 +1,91 @@
+//! Notices saved files and waits until they settle.
+
+use super::Handle;
+use crate::config::Config;
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::mpsc::{self, RecvTimeoutError},
+    time::{Duration, Instant},
+};
+
+/// Files must have been quiet for this long.
+const SETTLE: Duration = Duration::from_millis(100);
+/// A reload is tried at the latest after this, however busy the files are.
+const SETTLE_MAX: Duration = Duration::from_millis(500);
+
+/// Watches while it lives.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    _notify: RecommendedWatcher,
+}
+
+impl Watcher {
+    /// Watches the folders of everything that the configuration is made of. `None` when the system can't: then only
+    /// `latchwork reload` reloads.
+    pub(crate) fn start(config: &Config, reloads: Handle) -> Option<Self> {
+        let (sender, events) = mpsc::channel();
+        let audit = absolute(&config.audit.path);
+        let heard = move |event: notify::Result<notify::Event>| {
+            let relevant = event.is_ok_and(|e| {
+                !matches!(e.kind, EventKind::Access(_)) && !e.paths.iter().all(|p| absolute(p).starts_with(&audit))
+            });
+            if relevant {
+                // The receiver is gone only when the gateway stops.
+                let _ = sender.send(());
+            }
+        };
+        let mut notify = match notify::recommended_watcher(heard) {
+            Ok(notify) => notify,
+            Err(error) => {
+                tracing::warn!(%error, "files are not watched");
+                return None;
+            }
+        };
+        if let Err(error) = notify.watch(&config.policy.path, RecursiveMode::Recursive) {
+            tracing::warn!(%error, "policies are not watched");
+        }
+        for folder in folders(config) {
+            if let Err(error) = notify.watch(&folder, RecursiveMode::NonRecursive) {
+                tracing::warn!(folder = %folder.display(), %error, "a folder is not watched");
+            }
+        }
+        let spawned =
+            std::thread::Builder::new().name("latchwork-watch".to_owned()).spawn(move || settle(&events, &reloads));
+        spawned.ok()?;
+        Some(Self { _notify: notify })
+    }
+}
+
+/// Ends when the watcher is dropped.
+fn settle(events: &mpsc::Receiver<()>, reloads: &Handle) {
+    while events.recv().is_ok() {
+        let first = Instant::now();
+        while first.elapsed() < SETTLE_MAX {
+            match events.recv_timeout(SETTLE) {
+                Ok(()) => {}
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+        reloads.noticed();
+    }
+}
+
+fn folders(config: &Config) -> BTreeSet<PathBuf> {
+    let mut folders = BTreeSet::from([absolute(&config.directory)]);
+    let catalogs = config.functions.iter().map(|f| Path::new(&*f.written.0));
+    let schemas = config.functions.iter().filter_map(|f| Some(Path::new(&*f.declared.input.as_ref()?.file)));
+    let authorities = config.issuers.iter().filter_map(|i| i.ca.as_deref());
+    let files = catalogs.chain(schemas).chain(authorities).filter_map(Path::parent);
+    folders.extend(files.map(absolute));
+    for tls in config.listeners.iter().filter_map(|l| l.tls.as_ref()) {
+        folders.extend([&tls.certificate, &tls.key].into_iter().filter_map(|f| f.parent()).map(absolute));
+    }
+    folders
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,106 @@
+//! route: listener, host, method and path name a function, or none.
+
+use crate::{
+    call::{Arrived, Found, Routed},
+    config::{self, Shown},
+    front::path,
+    generation::Served,
+};
+use http::Method;
+use std::{collections::HashMap, sync::Arc};
+
+/// The routes of one listener.
+#[derive(Debug, Default)]
+pub struct Router {
+    hosts: HashMap<Arc<str>, matchit::Router<Methods>>,
+    any_host: matchit::Router<Methods>,
+}
+
+/// The functions at one pattern.
+#[derive(Debug, Default)]
+struct Methods {
+    any: Option<Arc<Served>>,
+    each: Vec<(Method, Arc<Served>)>,
+}
+
+/// Methods that a route without one takes.
+const ANY: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// Two functions claim one route.
+#[derive(Debug, thiserror::Error)]
+#[error("route `{pattern}` conflicts: {reason}")]
+pub struct RouteConflict {
+    /// The pattern that could not be added.
+    pub pattern: Arc<str>,
+    /// Why.
+    pub reason: String,
+}
+
+impl Router {
+    /// The routes of the functions that a listener shows.
+    ///
+    /// # Errors
+    /// When two functions claim the same requests.
+    pub fn new<'a>(shown: &Shown, functions: impl Iterator<Item = &'a Arc<Served>>) -> Result<Self, RouteConflict> {
+        let mut patterns: HashMap<(Option<Arc<str>>, Arc<str>), Methods> = HashMap::new();
+        for served in functions.filter(|f| shows(shown, &f.config)) {
+            let Some(route) = &served.config.route else { continue };
+            let methods = patterns.entry((route.host.clone(), route.pattern.clone())).or_default();
+            match &route.method {
+                Some(method) => methods.each.push((method.clone(), served.clone())),
+                None => methods.any = Some(served.clone()),
+            }
+        }
+        let mut router = Self::default();
+        for ((host, pattern), methods) in patterns {
+            let table = match host {
+                Some(host) => router.hosts.entry(host).or_default(),
+                None => &mut router.any_host,
+            };
+            table.insert(pattern.to_string(), methods).map_err(|e| RouteConflict { pattern, reason: e.to_string() })?;
+        }
+        Ok(router)
+    }
+
+    fn find(&self, host: &str, method: &Method, path: &str) -> Option<Found> {
+        let on_host = self.hosts.get(host).and_then(|table| at(table, method, path));
+        on_host.or_else(|| at(&self.any_host, method, path))
+    }
+}
+
+/// Names the function, if there is one.
+#[must_use]
+pub fn pass(arrived: Arrived) -> Routed {
+    let router = arrived.generation.routers.get(&arrived.envelope.listener.name);
+    let found = router.and_then(|r| r.find(&arrived.head.host, &arrived.head.method, arrived.head.path.as_str()));
+    Routed { arrived, found }
+}
+
+fn shows(shown: &Shown, function: &config::Function) -> bool {
+    match shown {
+        Shown::All => true,
+        Shown::Only { apps, names } => {
+            apps.contains(&function.declared.app) || names.contains(function.declared.name.as_str())
+        }
+    }
+}
+
+fn at(table: &matchit::Router<Methods>, method: &Method, path: &str) -> Option<Found> {
+    let matched = table.at(path).ok()?;
+    let function = matched.value.of(method)?.clone();
+    let mut parameters = std::collections::BTreeMap::new();
+    for (name, value) in matched.params.iter() {
+        // A tail parameter may hold slashes; its segments are decoded one by one.
+        let decoded: Result<Vec<String>, _> = value.split('/').map(path::decode).collect();
+        parameters.insert(Arc::from(name), Arc::from(decoded.ok()?.join("/")));
+    }
+    Some(Found { function, parameters })
+}
+
+impl Methods {
+    fn of(&self, method: &Method) -> Option<&Arc<Served>> {
+        let exact = |m: &Method| self.each.iter().find(|(of, _)| of == m).map(|(_, f)| f);
+        let head = || (*method == Method::HEAD).then(|| exact(&Method::GET)).flatten();
+        exact(method).or_else(head).or_else(|| self.any.as_ref().filter(|_| ANY.contains(method)))
+    }
+}

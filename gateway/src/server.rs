@@ -1,0 +1,266 @@
+//! The running gateway: what all calls share, how it starts, how it stops.
+
+use crate::{
+    admin,
+    audit::log::Log,
+    build::{self, Shared},
+    config::{Config, Timeouts, load::Loaded},
+    generation::Generation,
+    listener::{self, Listening},
+    meter::Meter,
+    reload::{self, Reloader},
+    telemetry::{FunctionMeters, Metrics, state},
+    tls,
+};
+use arc_swap::ArcSwap;
+use mesh::host::Host;
+use policy::finding::Finding;
+use std::{
+    collections::HashMap,
+    future::Future,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{sync::watch, task::JoinSet};
+use uuid::Uuid;
+
+/// How long open calls may take to end when the gateway stops.
+const DRAIN_GRACE: Duration = Duration::from_secs(10);
+/// How often budgets forget quiet callers.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What all calls share.
+#[derive(Debug)]
+pub struct Gateway {
+    current: ArcSwap<Generation>,
+    changed: watch::Sender<Arc<Generation>>,
+    listening: HashMap<Arc<str>, ArcSwap<Listening>>,
+    meter: ArcSwap<Meter>,
+    certificates: HashMap<Arc<str>, Arc<tls::Certificate>>,
+    /// The audit log.
+    pub log: Log,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Metrics of calls that named no function.
+    pub unnamed: FunctionMeters,
+    /// Runs processes.
+    pub host: Host,
+    /// How reloads went.
+    pub reloads: reload::Status,
+}
+
+/// Sockets that were bound before the start, by listener name; others are bound as configured.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    /// Listeners.
+    pub listeners: HashMap<Arc<str>, TcpListener>,
+    /// The administrative interface.
+    pub admin: Option<TcpListener>,
+}
+
+/// A gateway that is bound and ready to serve.
+#[derive(Debug)]
+pub struct Running {
+    gateway: Arc<Gateway>,
+    bound: Vec<listener::Bound>,
+    admin: admin::Bound,
+    reloader: Reloader,
+}
+
+/// Why a gateway can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Configuration, catalog or policies are broken.
+    #[error("the configuration has errors")]
+    Findings(Vec<Finding>),
+    /// The audit log can't be opened.
+    #[error("the audit log can't be opened: {0}")]
+    Audit(#[source] crate::audit::log::OpenError),
+    /// A listener can't be bound.
+    #[error(transparent)]
+    Listener(#[from] listener::BindError),
+    /// The administrative interface can't be bound.
+    #[error("the administrative interface can't listen on {address}: {source}")]
+    Admin {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The process host can't start.
+    #[error("processes can't be run here: {0}")]
+    Host(#[source] std::io::Error),
+}
+
+impl Gateway {
+    /// Everything that a reload replaces, as of now.
+    #[must_use]
+    pub fn generation(&self) -> Arc<Generation> {
+        self.current.load_full()
+    }
+
+    /// Tells of new generations.
+    #[must_use]
+    pub fn generations(&self) -> watch::Receiver<Arc<Generation>> {
+        self.changed.subscribe()
+    }
+
+    /// The budgets in force.
+    #[must_use]
+    pub fn meter(&self) -> Arc<Meter> {
+        self.meter.load_full()
+    }
+
+    /// What is configured of a listener.
+    #[must_use]
+    pub fn listening(&self, name: &Arc<str>) -> Option<Arc<Listening>> {
+        self.listening.get(name).map(ArcSwap::load_full)
+    }
+
+    /// The time-outs of a listener.
+    #[must_use]
+    pub fn timeouts(&self, name: &Arc<str>) -> Timeouts {
+        self.listening(name).map_or_else(Timeouts::default, |l| l.timeouts)
+    }
+
+    /// Puts a new generation in force.
+    pub(crate) fn put_in_force(&self, generation: Arc<Generation>) {
+        for listener in &generation.config.listeners {
+            if let Some(slot) = self.listening.get(&listener.name) {
+                slot.store(Arc::new(Listening::of(listener)));
+            }
+        }
+        if generation.config.limits != self.meter.load().limits() {
+            self.meter.store(Arc::new(Meter::new(generation.config.limits)));
+        }
+        self.current.store(generation.clone());
+        self.changed.send_replace(generation);
+    }
+
+    /// Reads certificates again; a bad pair keeps the old one and says so.
+    pub(crate) fn reload_certificates(&self, config: &Config) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for listener in &config.listeners {
+            let (Some(tls), Some(certificate)) = (&listener.tls, self.certificates.get(&listener.name)) else {
+                continue;
+            };
+            match certificate.reload(tls) {
+                Ok(true) => tracing::info!(listener = %listener.name, "a new certificate is in force"),
+                Ok(false) => {}
+                Err(error) => {
+                    let file = tls.certificate.display().to_string();
+                    findings.push(Finding::error("certificate_unusable", file, error.to_string()));
+                }
+            }
+        }
+        findings
+    }
+}
+
+/// Builds everything, binds everything, serves nothing yet.
+///
+/// # Errors
+/// [`StartError`]; nothing is left behind.
+pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, StartError> {
+    let file = loaded.config.file.clone();
+    let host = Host::start().map_err(StartError::Host)?;
+    let state = state::State::default();
+    let metrics = Metrics::new(state.clone());
+    let shared = Shared { metrics: metrics.clone(), host: host.clone() };
+    let built = build::generation(loaded, None, &shared).map_err(StartError::Findings)?;
+    built.report();
+    let generation = Arc::new(built.generation);
+    let config = generation.config.clone();
+    let mut bound = Vec::new();
+    for listener in &config.listeners {
+        let socket = match sockets.listeners.remove(&listener.name) {
+            Some(socket) => socket,
+            None => TcpListener::bind(listener.address).map_err(|source| listener::BindError::Socket {
+                name: listener.name.clone(),
+                address: listener.address,
+                source,
+            })?,
+        };
+        bound.push(listener::Bound::new(socket, listener)?);
+    }
+    let admin = admin::Bound::bind(sockets.admin.take(), config.admin.address)
+        .map_err(|source| StartError::Admin { address: config.admin.address, source })?;
+    let log = Log::open(&config.audit, &config.node.id, Uuid::now_v7()).map_err(StartError::Audit)?;
+    let certificates = bound.iter().filter_map(|b| Some((b.name().clone(), b.certificate()?.clone()))).collect();
+    let listening =
+        config.listeners.iter().map(|l| (l.name.clone(), ArcSwap::from_pointee(Listening::of(l)))).collect();
+    let gateway = Arc::new(Gateway {
+        changed: watch::Sender::new(generation.clone()),
+        listening,
+        meter: ArcSwap::from_pointee(Meter::new(config.limits)),
+        certificates,
+        unnamed: metrics.unnamed(),
+        metrics,
+        host,
+        log,
+        reloads: reload::Status::default(),
+        current: ArcSwap::new(generation),
+    });
+    state.set(&gateway);
+    gateway.generation().identify.warm();
+    let reloader = Reloader::start(file, gateway.clone(), shared);
+    Ok(Running { gateway, bound, admin, reloader })
+}
+
+impl Running {
+    /// Where the listeners listen, by name.
+    pub fn addresses(&self) -> impl Iterator<Item = (&Arc<str>, SocketAddr)> {
+        self.bound.iter().map(|b| (b.name(), b.address()))
+    }
+
+    /// Where the administrative interface listens.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// What all calls share.
+    #[must_use]
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Serves until `stop` resolves, then drains: open calls end, processes stop, the log is closed.
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let Self { gateway, bound, admin, reloader } = self;
+        let (told, stopping) = watch::channel(false);
+        let admin = admin.serve(gateway.clone(), reloader.handle());
+        let mut listeners = JoinSet::new();
+        for bound in bound {
+            listeners.spawn(bound.serve(gateway.clone(), stopping.clone(), DRAIN_GRACE));
+        }
+        let sweeper = tokio::spawn(sweep(gateway.clone()));
+        stop.await;
+        tracing::info!("stopping: no new connections, open calls may end");
+        told.send_replace(true);
+        while listeners.join_next().await.is_some() {}
+        sweeper.abort();
+        reloader.stop();
+        gateway.host.shutdown().await;
+        let log = gateway.log.clone();
+        // Joins the writer's thread, so it must not run on a worker.
+        let closed = tokio::task::spawn_blocking(move || {
+            let _ = log.shutdown();
+        })
+        .await;
+        if closed.is_err() {
+            tracing::error!("the audit log was not closed in order");
+        }
+        admin.stop();
+    }
+}
+
+async fn sweep(gateway: Arc<Gateway>) {
+    let mut tick = tokio::time::interval(SWEEP_INTERVAL);
+    loop {
+        tick.tick().await;
+        gateway.meter().sweep();
+    }
+}

@@ -1,0 +1,205 @@
+//! Metrics and logs. Names of metrics are a contract: dashboards and alerts stand on them.
+
+pub mod logs;
+pub mod state;
+
+use policy::question::FunctionName;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+use std::{fmt, sync::Arc, time::Duration};
+
+/// All metrics of a gateway.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    calls: Family<CallLabels, Counter>,
+    durations: Family<FunctionLabels, Histogram, fn() -> Histogram>,
+    in_flight: Family<FunctionLabels, Gauge>,
+    denials: Family<DenialLabels, Counter>,
+    /// Reloads by result.
+    pub reloads: Family<ResultLabels, Counter>,
+    /// Connections by listener.
+    pub connections: Family<ListenerLabels, Gauge>,
+    /// Handshakes that failed, by listener.
+    pub handshakes_failed: Family<ListenerLabels, Counter>,
+}
+
+/// A function's metrics, looked up once per generation.
+#[derive(Clone)]
+pub struct FunctionMeters {
+    name: Arc<str>,
+    calls: Family<CallLabels, Counter>,
+    completed: Counter,
+    duration: Histogram,
+    in_flight: Gauge,
+    denials: Family<DenialLabels, Counter>,
+}
+
+/// Labels of calls.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct CallLabels {
+    function: Arc<str>,
+    outcome: &'static str,
+}
+
+/// Labels of denials.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct DenialLabels {
+    function: Arc<str>,
+    reason: &'static str,
+}
+
+/// One function.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct FunctionLabels {
+    function: Arc<str>,
+}
+
+/// One result: `ok`, `failed` or `unchanged`.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ResultLabels {
+    /// The result.
+    pub result: &'static str,
+}
+
+/// One listener.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ListenerLabels {
+    /// Its name.
+    pub listener: Arc<str>,
+}
+
+impl Metrics {
+    /// Registers everything, and `state`, which is read when metrics are asked for.
+    #[must_use]
+    pub fn new(state: state::State) -> Self {
+        let mut registry = Registry::with_prefix("latchwork");
+        let calls = Family::<CallLabels, Counter>::default();
+        let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.0005, 2.0, 16));
+        let durations = Family::<FunctionLabels, Histogram, fn() -> Histogram>::new_with_constructor(histogram);
+        let in_flight = Family::<FunctionLabels, Gauge>::default();
+        let denials = Family::<DenialLabels, Counter>::default();
+        let reloads = Family::<ResultLabels, Counter>::default();
+        let connections = Family::<ListenerLabels, Gauge>::default();
+        let handshakes_failed = Family::<ListenerLabels, Counter>::default();
+        registry.register(
+            "calls",
+            "Calls by function and outcome; the function is empty where none was named",
+            calls.clone(),
+        );
+        registry.register(
+            "call_duration_seconds",
+            "From the head of the request to the end of the answer",
+            durations.clone(),
+        );
+        registry.register("calls_in_flight", "Calls between admission and the end of the answer", in_flight.clone());
+        registry.register("denials", "Denials of policy by function and reason", denials.clone());
+        registry.register("reloads", "Reloads by result", reloads.clone());
+        registry.register("connections", "Open connections by listener", connections.clone());
+        registry.register(
+            "handshakes_failed",
+            "Connections that ended before their first request",
+            handshakes_failed.clone(),
+        );
+        registry.register_collector(Box::new(state));
+        Self {
+            registry: Arc::new(registry),
+            calls,
+            durations,
+            in_flight,
+            denials,
+            reloads,
+            connections,
+            handshakes_failed,
+        }
+    }
+
+    /// The handles of one function.
+    #[must_use]
+    pub fn function(&self, name: &FunctionName) -> FunctionMeters {
+        self.named(name.as_str().into())
+    }
+
+    /// The handles of calls that named no function.
+    #[must_use]
+    pub fn unnamed(&self) -> FunctionMeters {
+        self.named("".into())
+    }
+
+    fn named(&self, name: Arc<str>) -> FunctionMeters {
+        let labels = FunctionLabels { function: name.clone() };
+        let completed = CallLabels { function: name.clone(), outcome: "completed" };
+        FunctionMeters {
+            calls: self.calls.clone(),
+            completed: self.calls.get_or_create_owned(&completed),
+            duration: self.durations.get_or_create_owned(&labels),
+            in_flight: self.in_flight.get_or_create_owned(&labels),
+            denials: self.denials.clone(),
+            name,
+        }
+    }
+
+    /// The text exposition format of OpenMetrics 1.0.
+    ///
+    /// # Errors
+    /// Never in practice: writing to a `String` can't fail.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl FunctionMeters {
+    /// A call ended.
+    pub fn ended(&self, outcome: &'static str, took: Duration) {
+        if outcome == "completed" {
+            self.completed.inc();
+        } else {
+            self.calls.get_or_create(&CallLabels { function: self.name.clone(), outcome }).inc();
+        }
+        self.duration.observe(took.as_secs_f64());
+    }
+
+    /// Policy said no.
+    pub fn denied(&self, reason: &'static str) {
+        self.denials.get_or_create(&DenialLabels { function: self.name.clone(), reason }).inc();
+    }
+
+    /// A call was admitted; the count falls when the guard is dropped.
+    #[must_use]
+    pub fn admitted(&self) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+}
+
+/// Counts a call as in flight while it lives.
+#[derive(Debug)]
+pub struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl fmt::Debug for FunctionMeters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FunctionMeters({})", self.name)
+    }
+}

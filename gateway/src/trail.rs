@@ -1,0 +1,319 @@
+//! What a call leaves behind, whatever becomes of it: its records, its metrics, one log line. Settled exactly once.
+
+use crate::{
+    audit::{
+        Unrecorded,
+        guard::Guard,
+        record::{Answered, Attempt, Closed, Intent, Outcome, Refused, Request, Stage},
+    },
+    call::{Arrived, Envelope, Identified, Permitted, Routed},
+    refusal::Refusal,
+    server::Gateway,
+    telemetry::FunctionMeters,
+};
+use mesh::invocation::InvokeError;
+use policy::{
+    permit::{Denial, TargetIndex, Terms},
+    question::{FunctionName, Principal, Question},
+};
+use std::sync::{Arc, atomic::Ordering};
+
+/// The trail of one call. Dropping it unsettled records that the caller hung up.
+#[derive(Debug)]
+pub struct Trail {
+    guard: Option<Guard>,
+    envelope: Envelope,
+    meters: FunctionMeters,
+    function: Option<FunctionName>,
+    principal: Option<Arc<Principal>>,
+    question: Option<Arc<Question>>,
+    intended: bool,
+}
+
+/// A refusal, where it fell, and what policy said if it was policy.
+#[derive(Debug)]
+pub struct Stopped {
+    stage: Stage,
+    refusal: Refusal,
+    denial: Option<Box<Denial>>,
+}
+
+impl Stopped {
+    /// A refusal at a stage.
+    pub fn at(stage: Stage) -> impl Fn(Refusal) -> Self {
+        move |refusal| Self { stage, refusal, denial: None }
+    }
+
+    /// A denial of policy.
+    #[must_use]
+    pub fn denied((refusal, denial): (Refusal, Box<Denial>)) -> Self {
+        Self { stage: Stage::Authorize, refusal, denial: Some(denial) }
+    }
+}
+
+impl Trail {
+    /// Reserves room for every record that the call will owe.
+    ///
+    /// # Errors
+    /// [`Refusal::Unrecorded`]: what can't be recorded does not happen.
+    pub fn open(gateway: &Gateway, envelope: Envelope) -> Result<Self, Refusal> {
+        let guard = gateway.log.open_call(envelope.id, envelope.at).map_err(|_| {
+            gateway.unnamed.ended(Refusal::Unrecorded.row().word, envelope.started.elapsed());
+            Refusal::Unrecorded
+        })?;
+        let meters = gateway.unnamed.clone();
+        let mut trail = Self {
+            guard: Some(guard),
+            envelope,
+            meters,
+            function: None,
+            principal: None,
+            question: None,
+            intended: false,
+        };
+        let (listener, source) = (trail.envelope.listener.name.clone(), trail.envelope.peer.source);
+        let trace = trail.envelope.trace.id();
+        trail.know(|known| {
+            known.listener = Some(listener);
+            known.source = Some(source);
+            known.trace = Some(trace.into());
+        });
+        Ok(trail)
+    }
+
+    pub(crate) fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    pub(crate) fn arrived(&mut self, arrived: &Arrived) {
+        let request = Request {
+            method: arrived.head.method.as_str().into(),
+            path: arrived.head.path.shared(),
+            version: version(arrived.head.version).into(),
+        };
+        self.know(|known| known.request = Some(request));
+    }
+
+    pub(crate) fn routed(&mut self, routed: &Routed) {
+        let Some(found) = &routed.found else { return };
+        self.meters = found.function.meters.clone();
+        let (name, tenant) = (found.function.function.name.clone(), found.function.function.tenant.clone());
+        self.function = Some(name.clone());
+        self.know(|known| {
+            known.function = Some(name);
+            known.tenant = tenant;
+        });
+    }
+
+    pub(crate) fn identified(&mut self, identified: &Identified) {
+        let principal = identified.identity.principal.clone();
+        self.principal = Some(principal.clone());
+        self.know(|known| known.principal = Some(principal));
+    }
+
+    pub(crate) fn permitted(&mut self, permitted: &Permitted) {
+        self.question = Some(permitted.permit.terms().question().clone());
+    }
+
+    /// Before the effect: the decision and everything that it depended on.
+    ///
+    /// # Errors
+    /// [`Refusal::Unrecorded`].
+    pub async fn intent(&mut self, terms: &Terms, target: TargetIndex) -> Result<(), Refusal> {
+        let Some(guard) = &mut self.guard else { return Err(Refusal::Internal) };
+        guard.intent(&Intent::of(terms, target)).await.map_err(|_| Refusal::Unrecorded)?;
+        self.intended = true;
+        Ok(())
+    }
+
+    /// Before another target is asked.
+    ///
+    /// # Errors
+    /// [`Refusal::Unrecorded`].
+    pub async fn attempt(&mut self, target: TargetIndex, failed: &InvokeError) -> Result<(), Refusal> {
+        let Some(guard) = &mut self.guard else { return Err(Refusal::Internal) };
+        let attempt = Attempt { target, failed: word(failed).into(), error: Some(failed.to_string()) };
+        guard.attempt(&attempt).await.map_err(|_| Refusal::Unrecorded)
+    }
+
+    /// Before the first byte of a streamed reply.
+    ///
+    /// # Errors
+    /// [`Refusal::Unrecorded`].
+    pub async fn answered(&mut self, status: u16, target: TargetIndex) -> Result<(), Refusal> {
+        let Some(guard) = &mut self.guard else { return Err(Refusal::Internal) };
+        guard.answered(Answered { status, target }).await.map_err(|_| Refusal::Unrecorded)
+    }
+
+    /// A unary call ended well: its answer may leave once this returns.
+    ///
+    /// # Errors
+    /// [`Refusal::Unrecorded`].
+    pub async fn closed(mut self, status: u16, bytes_out: u64) -> Result<(), Refusal> {
+        let Some(guard) = self.guard.take() else { return Err(Refusal::Internal) };
+        let closed = self.end(Outcome::Completed, Some(status), bytes_out, None);
+        guard.closed(&closed).await.map_err(|_| Refusal::Unrecorded)
+    }
+
+    /// A streamed call ended. Its room was reserved, so this neither waits nor fails.
+    pub fn close_later(mut self, outcome: Outcome, status: u16, bytes_out: u64) {
+        if let Some(guard) = self.guard.take() {
+            let closed = self.end(outcome, Some(status), bytes_out, None);
+            guard.close_later(&closed);
+        }
+    }
+
+    /// The call is refused, or failed after its intent. Returns what the caller is told.
+    pub async fn stop(mut self, stopped: Stopped) -> Refusal {
+        let Some(guard) = self.guard.take() else { return Refusal::Internal };
+        let row = stopped.refusal.row();
+        let recorded = if self.intended {
+            let outcome = outcome(&stopped.refusal);
+            let closed = self.end(outcome, Some(row.status), 0, Some(row.word));
+            guard.closed(&closed).await
+        } else {
+            self.log_line(row.word, row.status);
+            self.meters.ended(row.word, self.envelope.started.elapsed());
+            if let Some(denial) = &stopped.denial {
+                self.meters.denied(reason(denial));
+            }
+            self.refuse(guard, &stopped).await
+        };
+        if recorded.is_ok() { stopped.refusal } else { Refusal::Unrecorded }
+    }
+
+    /// Before anybody was identified, refusals beyond a rate are counted instead of written one by one.
+    async fn refuse(&self, guard: Guard, stopped: &Stopped) -> Result<(), Unrecorded> {
+        let refused = self.refused(stopped);
+        match self.principal {
+            Some(_) => guard.refused(&refused).await,
+            None => guard.refused_early(&refused).await,
+        }
+    }
+
+    fn refused(&self, stopped: &Stopped) -> Refused {
+        let seen = self.envelope.bytes_in.load(Ordering::Relaxed);
+        let mut refused = Refused::new(&stopped.refusal, stopped.stage).bytes_in(seen);
+        if let Some(denial) = &stopped.denial {
+            refused = refused.denied(denial);
+        } else if let Some(question) = &self.question {
+            refused = refused.asked(question.clone());
+        }
+        if let Refusal::UndeclaredGroup(group) = &stopped.refusal {
+            return refused.error(format!("group `{group}` is not declared"));
+        }
+        match stopped.refusal.detail() {
+            Some(detail) => refused.error(detail),
+            None => refused,
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome, status: Option<u16>, bytes_out: u64, error: Option<&'static str>) -> Closed {
+        let word = error.unwrap_or(outcome.as_str());
+        self.log_line(word, status.unwrap_or_default());
+        self.meters.ended(word, self.envelope.started.elapsed());
+        let bytes_in = self.envelope.bytes_in.load(Ordering::Relaxed);
+        Closed { outcome, status, bytes_in, bytes_out, error: error.map(Into::into) }
+    }
+
+    fn log_line(&self, outcome: &'static str, status: u16) {
+        let micros = u64::try_from(self.envelope.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        tracing::info!(
+            target: "latchwork::call",
+            call = %self.envelope.id,
+            function = self.function.as_ref().map(FunctionName::as_str),
+            principal = self.principal.as_ref().map(|p| &*p.id),
+            outcome,
+            status,
+            duration_us = micros,
+            "call"
+        );
+    }
+
+    fn know(&mut self, fill: impl FnOnce(&mut crate::audit::record::Known)) {
+        if let Some(guard) = &mut self.guard {
+            fill(guard.known());
+        }
+    }
+}
+
+impl Drop for Trail {
+    fn drop(&mut self) {
+        // The guard writes the record when it is dropped; metrics and log are ours.
+        if self.guard.is_some() {
+            let word = Outcome::Abandoned.as_str();
+            self.log_line(word, 0);
+            self.meters.ended(word, self.envelope.started.elapsed());
+        }
+    }
+}
+
+/// How a call ended that failed after its intent.
+fn outcome(refusal: &Refusal) -> Outcome {
+    match refusal {
+        Refusal::TimedOut => Outcome::TimedOut,
+        Refusal::Revoked => Outcome::Revoked,
+        Refusal::Malformed(_)
+        | Refusal::MethodUnknown
+        | Refusal::Misdirected
+        | Refusal::Unauthenticated(_)
+        | Refusal::IdentityUnavailable
+        | Refusal::UndeclaredGroup(_)
+        | Refusal::NotFound
+        | Refusal::Denied
+        | Refusal::DeniedUnseen
+        | Refusal::PolicyError
+        | Refusal::TooMany { .. }
+        | Refusal::Busy { .. }
+        | Refusal::TooLarge { .. }
+        | Refusal::UnsupportedMedia(_)
+        | Refusal::BadInput(_)
+        | Refusal::RequestTimeout
+        | Refusal::Unrecorded
+        | Refusal::Quarantined
+        | Refusal::Draining
+        | Refusal::Unreachable
+        | Refusal::Overloaded
+        | Refusal::FunctionFailed
+        | Refusal::Internal => Outcome::Failed,
+    }
+}
+
+/// The word for a failed attempt.
+fn word(error: &InvokeError) -> &'static str {
+    match error {
+        InvokeError::Lapsed => "lapsed",
+        InvokeError::WrongFunction => "wrong_function",
+        InvokeError::NoTarget => "no_target",
+        InvokeError::Unsupported(_) => "unsupported",
+        InvokeError::Unreachable(_) => "unreachable",
+        InvokeError::Busy => "busy",
+        InvokeError::TimedOut => "timed_out",
+        InvokeError::Broken(_) => "broken",
+        InvokeError::FunctionFailed(_) => "function_failed",
+        InvokeError::BadAnswer(_) => "bad_answer",
+        InvokeError::AnswerTooLarge { .. } => "answer_too_large",
+        InvokeError::RequestTooLarge { .. } => "request_too_large",
+        InvokeError::RequestBroken(_) => "request_broken",
+    }
+}
+
+fn reason(denial: &Denial) -> &'static str {
+    use policy::permit::DenialReason;
+    match denial.reason {
+        DenialReason::NotPermitted => "not_permitted",
+        DenialReason::Forbidden => "forbidden",
+        DenialReason::PolicyError => "policy_error",
+        DenialReason::AbsentEntity => "absent_entity",
+        DenialReason::NoTarget => "no_target",
+    }
+}
+
+fn version(version: http::Version) -> &'static str {
+    match version {
+        http::Version::HTTP_10 => "HTTP/1.0",
+        http::Version::HTTP_11 => "HTTP/1.1",
+        http::Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP",
+    }
+}

@@ -1,0 +1,57 @@
+//! Generates the wire types again and compares them with the committed ones. `LATCHWORK_BLESS=1` writes them anew.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+/// The environment variable that writes instead of comparing.
+const BLESS: &str = "LATCHWORK_BLESS";
+
+#[test]
+fn committed_types_are_those_of_the_proto_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let committed = root.join("src/gen");
+    let fresh = tempfile::tempdir().expect("a temporary folder");
+    let files = proto_files(&root.join("latchwork"));
+    assert!(!files.is_empty(), "no `.proto` file was found");
+    let descriptors = protox::compile(&files, [root]).expect("the files are valid");
+    let mut config = prost_build::Config::new();
+    config.out_dir(fresh.path()).bytes(["."]).compile_fds(descriptors).expect("Rust is generated");
+    let names = names(fresh.path());
+    assert!(!names.is_empty(), "nothing was generated");
+    for name in &names {
+        let text = fs::read_to_string(fresh.path().join(name)).expect("generated text");
+        let path = committed.join(name);
+        if env::var_os(BLESS).is_some_and(|value| value == "1") {
+            fs::write(&path, text).expect("the folder is ours");
+            continue;
+        }
+        let old = fs::read_to_string(&path).unwrap_or_default();
+        assert!(old == text, "`{}` is not what the proto files say: {BLESS}=1 writes it", path.display());
+    }
+    assert_eq!(self::names(&committed), names, "a committed file has no proto file any more");
+}
+
+fn proto_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in entries(folder) {
+        if path.is_dir() {
+            found.extend(proto_files(&path));
+        } else if path.extension().is_some_and(|e| e == "proto") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    entries(folder).iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect()
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("`{}`: {e}", folder.display()));
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}

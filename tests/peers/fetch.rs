@@ -1,0 +1,167 @@
+//! Fetches peers from the package registries into `target/peers` on first use: pinned, locked, once.
+
+use crate::{root, scripts, skip};
+use std::{
+    env,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The Python interpreter that has `package`; `None` when the peer is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn python(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, venv()))
+}
+
+/// The folder whose `node_modules` has `package`; `None` when the peer is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn node(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, node_modules()))
+}
+
+/// A program of the system, installed with apt when it is missing and we are root; `None` when skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn program(name: &str) -> Option<PathBuf> {
+    (!skip::skipped(name)).then(|| {
+        let _lock = lock().unwrap_or_else(|why| panic!("{why}"));
+        had(name, tool(name, name))
+    })
+}
+
+fn had<T>(peer: &str, got: Result<T, String>) -> T {
+    got.unwrap_or_else(|why| {
+        panic!("the peer `{peer}` can't be had: {why}\n(to go on without it: {}={peer})", skip::VARIABLE)
+    })
+}
+
+fn venv() -> Result<PathBuf, String> {
+    let _lock = lock()?;
+    let system = tool("python3", "python3")?;
+    let pins = pins("python.txt")?;
+    let folder = folder().join("python");
+    let version = run(Command::new(&system).arg("--version"))?;
+    let interpreter = folder.join("bin/python");
+    fetched(&folder, &format!("{version}{pins}"), || {
+        let made = run(Command::new(&system).args(["-m", "venv"]).arg(&folder));
+        if made.is_err() {
+            apt("python3-venv")?;
+            run(Command::new(&system).args(["-m", "venv", "--clear"]).arg(&folder))?;
+        }
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
+        let pinned = ["--no-deps", "--require-hashes", "--requirement"];
+        run(Command::new(&interpreter).args(install).args(pinned).arg(root().join(PINS).join("python.txt")))
+    })?;
+    Ok(interpreter)
+}
+
+fn node_modules() -> Result<PathBuf, String> {
+    let _lock = lock()?;
+    let node = tool("node", "nodejs")?;
+    let npm = tool("npm", "npm")?;
+    let folder = folder().join("node");
+    let lock_file = pins("node/package-lock.json")?;
+    let version = run(Command::new(&node).arg("--version"))?;
+    fetched(&folder, &format!("{version}{lock_file}"), || {
+        for file in ["package.json", "package-lock.json"] {
+            let text = pins(&format!("node/{file}"))?;
+            fs::write(folder.join(file), text).map_err(|e| format!("`{}`: {e}", folder.display()))?;
+        }
+        let quiet = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel", "error"];
+        run(Command::new(&npm).args(quiet).current_dir(&folder))
+    })?;
+    // Modules are looked up from the script's own folder, so the scripts live beside `node_modules`.
+    for script in fs::read_dir(scripts()).map_err(|e| e.to_string())?.flatten() {
+        if script.path().extension().is_some_and(|e| e == "mjs") {
+            let beside = folder.join(script.file_name());
+            fs::copy(script.path(), &beside).map_err(|e| format!("`{}`: {e}", beside.display()))?;
+        }
+    }
+    Ok(folder)
+}
+
+/// Pinned versions, with hashes.
+const PINS: &str = "tests/peers/pins";
+
+/// Written last, so that a folder with it is whole.
+const STAMP: &str = "fetched";
+
+fn fetched(folder: &Path, stamp: &str, fetch: impl FnOnce() -> Result<String, String>) -> Result<(), String> {
+    let written = folder.join(STAMP);
+    if fs::read_to_string(&written).is_ok_and(|text| text == stamp) {
+        return Ok(());
+    }
+    let at = |e: std::io::Error| format!("`{}`: {e}", folder.display());
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(at)?;
+    }
+    fs::create_dir_all(folder).map_err(at)?;
+    fetch()?;
+    fs::write(&written, stamp).map_err(at)
+}
+
+fn pins(file: &str) -> Result<String, String> {
+    let path = root().join(PINS).join(file);
+    fs::read_to_string(&path).map_err(|e| format!("`{}`: {e}", path.display()))
+}
+
+/// `target/peers`.
+pub fn folder() -> PathBuf {
+    crate::built::target().join("peers")
+}
+
+/// Held while fetching: other test processes, even of another `cargo test`, wait.
+fn lock() -> Result<File, String> {
+    let folder = folder();
+    let at = |e: std::io::Error| format!("`{}`: {e}", folder.display());
+    fs::create_dir_all(&folder).map_err(at)?;
+    let file = File::create(folder.join("lock")).map_err(at)?;
+    file.lock().map_err(at)?;
+    Ok(file)
+}
+
+fn tool(name: &str, package: &str) -> Result<PathBuf, String> {
+    if let Some(found) = on_path(name) {
+        return Ok(found);
+    }
+    apt(package)?;
+    on_path(name).ok_or_else(|| format!("`{name}` is still missing after installing `{package}`"))
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+fn apt(package: &str) -> Result<String, String> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(format!("`{package}` is missing, and only root may install it (apt-get install {package})"));
+    }
+    let install = || {
+        let mut command = Command::new("apt-get");
+        command.args(["install", "--yes", "--no-install-recommends", package]).env("DEBIAN_FRONTEND", "noninteractive");
+        run(&mut command)
+    };
+    // A new machine has no package lists yet.
+    install().or_else(|_| run(Command::new("apt-get").arg("update")).and_then(|_| install()))
+}
+
+fn run(command: &mut Command) -> Result<String, String> {
+    let shown = format!("{} {:?}", command.get_program().display(), command.get_args().collect::<Vec<_>>());
+    let output = command.output().map_err(|e| format!("`{shown}`: {e}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last: Vec<&str> = said.lines().rev().take(LINES_SHOWN).collect();
+    Err(format!("`{shown}` failed ({}): {}", output.status, last.into_iter().rev().collect::<Vec<_>>().join("\n")))
+}
+
+/// Lines of a failed command's error output that are repeated.
+const LINES_SHOWN: usize = 8;

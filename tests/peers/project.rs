@@ -1,0 +1,202 @@
+//! Writes the folder of one test: configuration, certificates, schemas and policies, with only what the test is about.
+
+use crate::{lambda, oidc};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::Value;
+use std::{
+    fmt::Write as _,
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+};
+use tempfile::TempDir;
+
+/// The permit that lets every permitted call run on every target: scaffolds have it too.
+const RUN_ON: &str = "@id(\"run-on.default\")\npermit (principal, action == Action::\"run_on\", resource);\n";
+
+/// A folder that `latchwork run` can serve.
+#[derive(Debug)]
+pub struct Project {
+    folder: TempDir,
+    identify: Vec<String>,
+    body: String,
+    listener: String,
+    audit: String,
+    policies: String,
+}
+
+impl Project {
+    /// A folder with certificates and the policy `run-on.default`.
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("latchwork-test-").tempdir().expect("a temporary folder");
+        let project = Self {
+            folder,
+            identify: Vec::new(),
+            body: "[app.shop]\nenvironment = \"test\"\n".into(),
+            listener: String::new(),
+            audit: "path = \"audit\"\n".into(),
+            policies: RUN_ON.into(),
+        };
+        certificates(project.folder());
+        project
+    }
+
+    /// Where it lies.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The authority that vouches for the listener.
+    pub fn ca(&self) -> PathBuf {
+        self.folder().join("ca.pem")
+    }
+
+    /// The audit folder.
+    pub fn audit(&self) -> PathBuf {
+        self.folder().join("audit")
+    }
+
+    /// Callers without a credential count.
+    #[must_use]
+    pub fn anonymous(mut self) -> Self {
+        self.identify.push("anonymous".into());
+        self
+    }
+
+    /// Tokens of this issuer count; its subjects are workloads' clients. `more` is further TOML of its table.
+    #[must_use]
+    pub fn issuer(mut self, alias: &str, url: &str, more: &str) -> Self {
+        let audience = oidc::AUDIENCE;
+        let _ = write!(
+            self.body,
+            "\n[identity.issuer.{alias}]\nissuer = \"{url}\"\naudiences = [\"{audience}\"]\nprincipal = \"Client\"\n{more}\n"
+        );
+        self.identify.push(alias.into());
+        self
+    }
+
+    /// A function; `target` is the inside of its target, `more` further TOML of its table.
+    #[must_use]
+    pub fn function(mut self, name: &str, route: &str, target: &str, more: &str) -> Self {
+        let _ = write!(
+            self.body,
+            "\n[function.\"{name}\"]\napp = \"shop\"\nroute = \"{route}\"\ntargets = [{{ {target} }}]\n{more}\n"
+        );
+        self
+    }
+
+    /// A function that runs `function` as a process; `inside` is further TOML of `process`, `more` of its table.
+    #[must_use]
+    pub fn process(self, name: &str, route: &str, function: &lambda::Function, inside: &str, more: &str) -> Self {
+        let command: Vec<String> = function.command.iter().map(|word| quoted(word)).collect();
+        let (directory, handler) = (quoted(&function.directory.to_string_lossy()), quoted(&function.handler));
+        let mut process = format!("command = [{}], directory = {directory}, handler = {handler}", command.join(", "));
+        if !inside.is_empty() {
+            let _ = write!(process, ", {inside}");
+        }
+        self.function(name, route, &format!("process = {{ {process} }}"), more)
+    }
+
+    /// An HTTP function at `url`.
+    #[must_use]
+    pub fn http(self, name: &str, route: &str, url: &str, more: &str) -> Self {
+        self.function(name, route, &format!("http = {{ url = {} }}", quoted(url)), more)
+    }
+
+    /// Further Cedar policies.
+    #[must_use]
+    pub fn policy(mut self, text: &str) -> Self {
+        let _ = writeln!(self.policies, "\n{text}");
+        self
+    }
+
+    /// Everybody may call everything.
+    #[must_use]
+    pub fn permit_all(self) -> Self {
+        self.policy("@id(\"everyone\")\npermit (principal, action in Action::\"call\", resource);")
+    }
+
+    /// Further TOML of the listener's table.
+    #[must_use]
+    pub fn listener(mut self, toml: &str) -> Self {
+        let _ = writeln!(self.listener, "{toml}");
+        self
+    }
+
+    /// Further TOML of the audit table.
+    #[must_use]
+    pub fn audited(mut self, toml: &str) -> Self {
+        let _ = writeln!(self.audit, "{toml}");
+        self
+    }
+
+    /// Further tables.
+    #[must_use]
+    pub fn tables(mut self, toml: &str) -> Self {
+        let _ = writeln!(self.body, "\n{toml}");
+        self
+    }
+
+    /// A JSON Schema in `schemas/`.
+    #[must_use]
+    pub fn schema(self, name: &str, schema: &Value) -> Self {
+        self.write(&format!("schemas/{name}"), &format!("{schema:#}\n"));
+        self
+    }
+
+    /// Writes a file into the folder.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.folder().join(path);
+        let parent = path.parent().expect("a file lies in a folder");
+        fs::create_dir_all(parent).and_then(|()| fs::write(&path, text)).expect("the folder is ours");
+    }
+
+    /// Replaces the policies. The first write of a folder is [`Project::config`]'s.
+    pub fn write_policies(&self, policies: &str) {
+        self.write("policies/test.cedar", &format!("{RUN_ON}\n{policies}\n"));
+    }
+
+    /// Writes configuration and policies; answers the path of the configuration.
+    pub fn config(&self) -> PathBuf {
+        let identify: Vec<String> = self.identify.iter().map(|alias| quoted(alias)).collect();
+        let text = format!(
+            "[node]\nid = \"test\"\n\n[admin]\naddress = \"127.0.0.1:0\"\n\n[policy]\npath = \"policies\"\n\n\
+             [audit]\n{}\n[listener.public]\naddress = \"127.0.0.1:0\"\nidentify = [{}]\n\
+             tls = {{ certificate = \"server.pem\", key = \"file:server.key\" }}\n{}\n{}",
+            self.audit,
+            identify.join(", "),
+            self.listener,
+            self.body
+        );
+        self.write("latchwork.toml", &text);
+        self.write("policies/test.cedar", &self.policies);
+        self.folder().join("latchwork.toml")
+    }
+}
+
+impl Default for Project {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A TOML basic string.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// An authority (`ca.pem`) and a server (`server.pem`, `server.key`) for loopback.
+fn certificates(folder: &Path) {
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let authority = CertifiedIssuer::self_signed(authority, key).expect("an authority");
+    let key = KeyPair::generate().expect("a key");
+    let mut server = CertificateParams::new(vec!["localhost".to_owned()]).expect("a host name");
+    server.subject_alt_names.push(rcgen::SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+    let server = server.signed_by(&key, &authority).expect("a certificate");
+    let files = [("ca.pem", authority.pem()), ("server.pem", server.pem()), ("server.key", key.serialize_pem())];
+    for (name, text) in files {
+        fs::write(folder.join(name), text).expect("the folder is ours");
+    }
+}

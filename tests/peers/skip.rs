@@ -1,0 +1,41 @@
+//! Peers that the person who runs the tests has said to skip. Nothing else is ever skipped.
+
+use std::fmt::Write as _;
+
+/// The environment variable: names separated by commas, or `all`.
+pub const VARIABLE: &str = "LATCHWORK_SKIP_PEERS";
+
+/// Every peer, by the name that the variable takes, and what is not proved without it.
+pub const PEERS: [(&str, &str); 5] = [
+    ("oidc-provider", "tokens of an issuer that we did not write"),
+    ("awslambdaric", "an unchanged Python function under the process host"),
+    ("lambda_runtime", "an unchanged Rust function under the process host"),
+    ("functions-framework", "an unchanged HTTP function"),
+    ("curl", "shell functions and pasted calls"),
+];
+
+/// Whether the peer is skipped on request.
+pub fn skipped(peer: &str) -> bool {
+    assert!(PEERS.iter().any(|(name, _)| *name == peer), "`{peer}` is not a peer that this harness knows");
+    named().iter().any(|name| name == "all" || name == peer)
+}
+
+/// Names in the variable that are no peer's.
+pub fn unknown() -> Vec<String> {
+    let known = |name: &String| name == "all" || PEERS.iter().any(|(peer, _)| peer == name);
+    named().into_iter().filter(|name| !known(name)).collect()
+}
+
+/// What was skipped, in words; empty when nothing was.
+pub fn summary() -> String {
+    let mut text = String::new();
+    for (peer, unproved) in PEERS.iter().filter(|(peer, _)| skipped(peer)) {
+        let _ = writeln!(text, "  {peer}: not proved: {unproved}");
+    }
+    if text.is_empty() { text } else { format!("\nskipped because {VARIABLE} names them:\n{text}") }
+}
+
+fn named() -> Vec<String> {
+    let text = std::env::var(VARIABLE).unwrap_or_default();
+    text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
