@@ -313,6 +313,6 @@ pub(crate) struct Target {
     pub(crate) region: Option<At<String>>,
     /// A service that speaks HTTP.
     pub(crate) http: Option<At<HttpConfig>>,
-    /// A process on this machine that speaks the AWS Lambda Runtime API.
+    /// A process on this machine.
     pub(crate) process: Option<At<ProcessConfig>>,
 }
