@@ -175,7 +175,7 @@ impl Log {
             Arc::clone(&counters),
             disk,
             (config.durability == Durability::Fsync, config.segment_bytes_max.max(SEGMENT_BYTES_MIN)),
-            format!("\"node\":\"{node}\",\"incarnation\":\"{incarnation}\""),
+            tail::identity(node, incarnation),
         );
         writer.begin(&System::Started { version: env!("CARGO_PKG_VERSION").into(), predecessor })?;
         let writer = thread::Builder::new().name("audit".into()).spawn(move || writer.run())?;

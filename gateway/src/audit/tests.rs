@@ -13,6 +13,8 @@ use uuid::Uuid;
 mod accept;
 pub(crate) mod disk;
 mod failing;
+mod flood;
+mod reading;
 
 /// A log on a disk of the test's.
 fn start(disk: &disk::Fake, durability: Durability) -> Log {
@@ -34,7 +36,7 @@ fn config(path: &Path, durability: Durability) -> Audit {
     Audit { path: path.to_owned(), durability, segment_bytes_max: 1 << 20, retention: Duration::from_secs(86_400) }
 }
 
-fn question(input: Option<serde_json::Value>) -> Question {
+pub(crate) fn question(input: Option<serde_json::Value>) -> Question {
     let principal = Principal {
         kind: PrincipalKind::User,
         id: "dev/alice".into(),

@@ -14,8 +14,7 @@ use super::{
 use current::Current;
 use jiff::Timestamp;
 use std::{
-    io::{self, Write},
-    mem,
+    io, mem,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -172,7 +171,7 @@ impl Writer {
         let mut seq = self.state.next_seq;
         let mut promised = self.state.promised;
         for entry in entries {
-            self.line(entry, seq, &mut buffer)?;
+            tail::line(&mut buffer, entry.kind, seq, entry.at, &self.identity, &entry.tail);
             seq += 1;
             match entry.promise {
                 Promise::None | Promise::Uses => {}
@@ -195,15 +194,6 @@ impl Writer {
         self.state.next_seq = seq;
         self.state.promised = promised;
         self.state.buffer = buffer;
-        Ok(())
-    }
-
-    fn line(&self, entry: &Entry, seq: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
-        let Entry { kind, at, tail, .. } = entry;
-        let (kind, identity) = (kind.as_str(), &self.identity);
-        write!(buffer, "{{\"v\":1,\"kind\":\"{kind}\",\"seq\":{seq},\"at\":\"{at:.6}\",{identity},")?;
-        buffer.extend_from_slice(tail);
-        buffer.push(b'\n');
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! How what callers hand to the log becomes the tail of a line: redacted, bounded, in fixed order.
 
 use super::{
-    Outcome, RECORD_BYTES_MAX, Request, Stage,
+    Kind, Outcome, RECORD_BYTES_MAX, Request, Stage, VERSION,
     write::{Closed, Intent, Known, Refused},
 };
 use crate::audit::redact::{self, Redaction};
@@ -11,7 +11,12 @@ use policy::{
     question::{Facts, FunctionName, Principal, Question, Verb},
 };
 use serde::{Serialize, Serializer};
-use std::{borrow::Cow, io, net::IpAddr, sync::Arc};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+    net::IpAddr,
+    sync::Arc,
+};
 use uuid::Uuid;
 
 /// Longest head, in bytes.
@@ -130,6 +135,20 @@ struct RequestTail<'a> {
     method: Cow<'a, str>,
     path: Cow<'a, str>,
     version: Cow<'a, str>,
+}
+
+/// The members of every head of an incarnation that never change.
+pub(crate) fn identity(node: &str, incarnation: Uuid) -> String {
+    format!("\"node\":\"{node}\",\"incarnation\":\"{incarnation}\"")
+}
+
+/// Appends a whole line: head and tail.
+pub(crate) fn line(buffer: &mut Vec<u8>, kind: Kind, seq: u64, at: Timestamp, identity: &str, tail: &[u8]) {
+    let kind = kind.as_str();
+    // Writing to memory can't fail.
+    let _ = write!(buffer, "{{\"v\":{VERSION},\"kind\":\"{kind}\",\"seq\":{seq},\"at\":\"{at:.6}\",{identity},");
+    buffer.extend_from_slice(tail);
+    buffer.push(b'\n');
 }
 
 /// The tail of an `intent`.
@@ -335,7 +354,7 @@ fn tail<T: Serialize>(body: &T) -> Result<Vec<u8>, serde_json::Error> {
 /// Takes as much as a tail may have, and skips the opening brace.
 struct Bounded(Vec<u8>);
 
-impl io::Write for Bounded {
+impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let kept = if self.0.is_empty() { bytes.strip_prefix(b"{").unwrap_or(bytes) } else { bytes };
         if self.0.len() + kept.len() > TAIL_BYTES_MAX {
