@@ -66,12 +66,14 @@ impl Name {
     }
 }
 
-/// The segments of an incarnation's folder, in order.
+/// The segments of an incarnation's folder, in order: files only, so that no link leads elsewhere.
 pub(crate) fn list(directory: &Path) -> io::Result<Vec<(Name, PathBuf)>> {
     let mut segments = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        if let Some(name) = entry.file_name().to_str().and_then(Name::parse) {
+        if let Some(name) = entry.file_name().to_str().and_then(Name::parse)
+            && entry.file_type()?.is_file()
+        {
             segments.push((name, entry.path()));
         }
     }

@@ -215,7 +215,8 @@ async fn hostile_segments_and_folders_do_no_harm() {
     assert_eq!(incarnations(&folder.path().join("gw")).unwrap().len(), 2);
     let (good, found) = problems(&folder.path().join("gw"));
     assert_eq!(good, [0, 1, 2, 3]);
-    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.is_empty(), "{found:?}");
+    started(folder.path()).await;
 }
 
 #[tokio::test]
