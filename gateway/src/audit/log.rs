@@ -176,7 +176,7 @@ impl Log {
             disk,
             (config.durability == Durability::Fsync, config.segment_bytes_max.max(SEGMENT_BYTES_MIN)),
             tail::identity(node, incarnation),
-        );
+        )?;
         writer.begin(&System::Started { version: env!("CARGO_PKG_VERSION").into(), predecessor })?;
         let writer = thread::Builder::new().name("audit".into()).spawn(move || writer.run())?;
         let writer = Mutex::new(Some(writer));
@@ -277,7 +277,7 @@ impl Inner {
 
     pub(crate) fn count_early(&self, known: &Known, refused: &Refused) {
         self.counters.counted.fetch_add(1, Ordering::Relaxed);
-        self.early.count(known.source, &refused.refusal);
+        self.early.count(known.source, refused.refusal.clone());
     }
 
     /// Records what is not to happen unless it is recorded.

@@ -36,6 +36,8 @@ pub(crate) trait Segment: Send {
     fn sync(&mut self) -> io::Result<()>;
     /// Takes room from `from` on, without changing the length.
     fn reserve(&mut self, from: u64, bytes: u64) -> io::Result<()>;
+    /// Another handle, to sync from another thread.
+    fn twin(&self) -> io::Result<Box<dyn Segment>>;
 }
 
 /// Which segment: its first sequence number, and which try it is to begin there.
@@ -146,5 +148,9 @@ impl Segment for File {
 
     fn reserve(&mut self, from: u64, bytes: u64) -> io::Result<()> {
         Ok(rustix::fs::fallocate(&*self, rustix::fs::FallocateFlags::KEEP_SIZE, from, bytes)?)
+    }
+
+    fn twin(&self) -> io::Result<Box<dyn Segment>> {
+        Ok(Box::new(self.try_clone()?))
     }
 }

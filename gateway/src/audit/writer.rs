@@ -18,8 +18,10 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
+use syncer::Syncer;
 
 mod current;
+mod syncer;
 
 /// How often a failing disk is tried again.
 const PROBE_EVERY: Duration = Duration::from_millis(200);
@@ -45,6 +47,8 @@ pub(crate) struct Writer {
     pub(crate) segment_bytes_max: u64,
     /// The members of every head that never change, as JSON.
     pub(crate) identity: String,
+    /// Syncs behind the writer's back, unless the log is durable.
+    syncer: Option<Syncer>,
     state: State,
 }
 
@@ -77,8 +81,10 @@ impl Writer {
         disk: Box<dyn Disk>,
         (durable, segment_bytes_max): (bool, u64),
         identity: String,
-    ) -> Self {
-        Self { queue, early, counters, disk, durable, segment_bytes_max, identity, state: State::default() }
+    ) -> io::Result<Self> {
+        let syncer = if durable { None } else { Some(Syncer::start()?) };
+        let state = State::default();
+        Ok(Self { queue, early, counters, disk, durable, segment_bytes_max, identity, syncer, state })
     }
 
     /// Writes the first record; unlike later ones, it must succeed at once.
@@ -185,7 +191,16 @@ impl Writer {
         } else if current.reserves && current.bytes + buffer.len() as u64 > current.reserved_to {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        if let Some(syncer) = &self.syncer
+            && let Err(error) = syncer.check()
+        {
+            current.broken = true;
+            return Err(error);
+        }
         let took = current.write(&buffer, self.durable)?;
+        if let Some(syncer) = &self.syncer {
+            syncer.written();
+        }
         self.counters.bytes.fetch_add(buffer.len() as u64, Ordering::Relaxed);
         if let Some(took) = took {
             self.counters.syncs.fetch_add(1, Ordering::Relaxed);
@@ -298,10 +313,13 @@ impl Writer {
             let _ = self.disk.remove(&new.name);
             return Err(error);
         }
-        if let Some(mut old) = self.state.current.replace(new) {
-            if let Err(error) = old.segment.truncate(old.bytes).and_then(|()| old.segment.sync()) {
-                tracing::warn!(%error, segment = old.name, "a segment could not be closed cleanly");
-            }
+        if let Some(syncer) = &self.syncer {
+            syncer.follow(new.segment.as_ref())?;
+        }
+        if let Some(mut old) = self.state.current.replace(new)
+            && let Err(error) = old.segment.truncate(old.bytes).and_then(|()| old.segment.sync())
+        {
+            tracing::warn!(%error, segment = old.name, "a segment could not be closed cleanly");
         }
         Ok(())
     }
