@@ -4,14 +4,14 @@
 //! is tried again until it takes all of that.
 
 use super::{
-    Unrecorded,
     early::Early,
     log::Counters,
-    queue::{CALL_BYTES, Duty, Entry, Failing, Promise, Queue, Room},
+    queue::{CALL_BYTES, Duty, Entry, Promise, Queue, Room},
     record::{Kind, System, tail},
     segment::{Disk, Name, Segment},
 };
 use current::Current;
+use failing::{Failure, PROBE_EVERY, tell};
 use jiff::Timestamp;
 use std::{
     io, mem,
@@ -21,18 +21,17 @@ use std::{
 use syncer::Syncer;
 
 mod current;
+mod failing;
 mod syncer;
 
-/// How often a failing disk is tried again.
-const PROBE_EVERY: Duration = Duration::from_millis(200);
 /// How often counted refusals become summaries.
 const SUMMARY_EVERY: Duration = Duration::from_secs(1);
-/// How long a record that is owed waits for a failing disk before its call is told.
-const OWED_WAIT: Duration = Duration::from_secs(2);
 /// Longest time that the writer lets a batch gather after a slow sync.
 const GATHER_MAX: Duration = Duration::from_millis(5);
 /// A batch gathers for this part of the last sync's time.
 const GATHER_PART: u32 = 20;
+/// A buffer that grew beyond this shrinks again.
+const BUFFER_BYTES_KEPT: usize = 1024 * 1024;
 /// How often a segment's name is tried again with another suffix.
 const NAMES_MAX: u32 = 64;
 
@@ -64,13 +63,6 @@ struct State {
     buffer: Vec<u8>,
     /// How long the last sync took, and how many records it was for.
     pace: (Duration, usize),
-}
-
-struct Failure {
-    since: Timestamp,
-    error: String,
-    refused: u64,
-    probed: Instant,
 }
 
 impl Writer {
@@ -174,6 +166,7 @@ impl Writer {
     fn commit(&mut self, entries: &[Entry], reserve: bool) -> io::Result<()> {
         let mut buffer = mem::take(&mut self.state.buffer);
         buffer.clear();
+        buffer.shrink_to(BUFFER_BYTES_KEPT);
         let mut seq = self.state.next_seq;
         let mut promised = self.state.promised;
         for entry in entries {
@@ -223,85 +216,6 @@ impl Writer {
             }
         }
         self.queue.give_back(room);
-    }
-
-    fn fail(&mut self, error: &io::Error, batch: Vec<Entry>) {
-        let error = error.to_string();
-        tracing::error!(%error, "the audit log can't be written; calls are refused until it can");
-        let since = Timestamp::now();
-        self.queue.set_failing(Some(Failing { since, error: error.clone() }));
-        self.state.failing = Some(Failure { since, error, refused: 0, probed: Instant::now() });
-        if let Some(current) = &mut self.state.current {
-            // A cut gave the promised room back; if it can't be had again, what is owed waits in memory.
-            let _ = current.reserve(self.state.promised);
-        }
-        self.endure(batch);
-    }
-
-    /// Refuses what may be refused, keeps what is owed, and writes of that what has room by promise.
-    fn endure(&mut self, batch: Vec<Entry>) {
-        let mut room = Room::default();
-        let mut refused = 0;
-        for mut entry in batch {
-            match entry.duty {
-                Duty::Owed => self.state.owed.push(entry),
-                Duty::Refusable => {
-                    refused += 1;
-                    room = room.with(entry.room);
-                    tell(&mut entry);
-                }
-            }
-        }
-        self.queue.give_back(room);
-        if let Some(failure) = &mut self.state.failing {
-            failure.refused += refused;
-        }
-        self.keep_promises();
-        for entry in &mut self.state.owed {
-            if entry.since.elapsed() >= OWED_WAIT {
-                tell(entry);
-            }
-        }
-    }
-
-    fn keep_promises(&mut self) {
-        if self.state.current.as_ref().is_none_or(|current| current.broken) {
-            return;
-        }
-        let owed = mem::take(&mut self.state.owed);
-        let (promised, mut rest): (Vec<_>, Vec<_>) =
-            owed.into_iter().partition(|e| matches!(e.promise, Promise::Uses | Promise::Ends));
-        if !promised.is_empty() {
-            match self.commit(&promised, false) {
-                Ok(()) => self.accept(promised),
-                Err(_) => rest.extend(promised),
-            }
-        }
-        self.state.owed = rest;
-    }
-
-    fn recover(&mut self) {
-        let Some(failure) = &mut self.state.failing else { return };
-        failure.probed = Instant::now();
-        let recovered =
-            System::LogRecovered { since: failure.since, error: failure.error.clone(), refused: failure.refused };
-        if self.state.current.as_ref().is_none_or(|current| current.broken) && self.rotate().is_err() {
-            return;
-        }
-        let mut entries = mem::take(&mut self.state.owed);
-        entries.push(own(&recovered));
-        match self.commit(&entries, true) {
-            Ok(()) => {
-                self.accept(entries);
-                self.state.failing = None;
-                self.queue.set_failing(None);
-                tracing::info!("the audit log can be written again");
-            }
-            Err(_) => {
-                entries.pop();
-                self.state.owed = entries;
-            }
-        }
     }
 
     /// Begins a new segment. The old one stays current until the new one can keep every promise.
@@ -376,13 +290,6 @@ struct Ending(Arc<Queue>);
 impl Drop for Ending {
     fn drop(&mut self) {
         drop(self.0.end());
-    }
-}
-
-/// Tells a caller that its record is not there.
-fn tell(entry: &mut Entry) {
-    if let Some(waiter) = entry.waiter.take() {
-        let _ = waiter.send(Err(Unrecorded::Failing));
     }
 }
 

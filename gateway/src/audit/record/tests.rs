@@ -86,13 +86,13 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
     vec![
         (Kind::System, tail::plain(&System::Started { version: "0.1.0".into(), predecessor: Some(predecessor) })),
         (Kind::Intent, tail::intent(CALL, &known(), &intent(json!({"name": "x", "token": 1})), &redaction)),
-        (Kind::Attempt, tail::of_call(CALL, &attempt)),
-        (Kind::Answered, tail::of_call(CALL, &Answered { status: 200, target: TargetIndex(1) })),
+        (Kind::Attempt, tail::attempt(CALL, &attempt)),
+        (Kind::Answered, tail::answered(CALL, &Answered { status: 200, target: TargetIndex(1) })),
         (Kind::Closed, tail::closed(CALL, &closed, 1234)),
         (Kind::Refused, tail::refused(CALL, &known(), &denied(), 99, &redaction, false)),
         (Kind::Refused, tail::refused(CALL, &known(), &unauthenticated, 99, &redaction, false)),
         (Kind::Summary, tail::plain(&summary)),
-        (Kind::Admin, tail::plain(&admin)),
+        (Kind::Admin, tail::admin(&admin)),
         (Kind::System, tail::plain(&recovered)),
         (Kind::System, tail::plain(&System::Stopped { calls_open: 0 })),
     ]
@@ -196,4 +196,27 @@ fn lists_and_texts_are_bounded() {
     assert!(tail.len() <= tail::TAIL_BYTES_MAX);
     let small = tail::refused(CALL, &known, &refused, 1, &Redaction::default(), true);
     assert!(small.len() < 1024, "{}", small.len());
+}
+
+#[test]
+fn the_last_records_of_a_call_always_fit_what_was_promised() {
+    let evil = || "\u{1}".repeat(10_000);
+    let closed = Closed {
+        outcome: Outcome::Abandoned,
+        status: Some(u16::MAX),
+        bytes_in: u64::MAX,
+        bytes_out: u64::MAX,
+        error: Some(evil().into()),
+    };
+    let mut lines = Vec::new();
+    let identity = tail::identity(&"n".repeat(128), INCARNATION);
+    let answered = Answered { status: u16::MAX, target: TargetIndex(u16::MAX) };
+    for tail in [tail::closed(CALL, &closed, u64::MAX), tail::answered(CALL, &answered)] {
+        tail::line(&mut lines, Kind::Answered, u64::MAX, Timestamp::MAX, &identity, &tail);
+    }
+    assert!(lines.len() <= crate::audit::queue::CALL_BYTES, "{}", lines.len());
+    let refused = denied().error(evil());
+    let refused = Refused { refusal: evil().into(), bytes_in: u64::MAX, ..refused };
+    let tail = tail::refused(CALL, &known(), &refused, u64::MAX, &Redaction::default(), true);
+    assert!(tail.len() + tail::HEAD_BYTES_MAX <= crate::audit::queue::CALL_BYTES, "{}", tail.len());
 }

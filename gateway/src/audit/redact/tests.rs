@@ -171,7 +171,7 @@ fn a_web_token_is_not_recorded_wherever_it_stands() {
     places.push(of_known(&Known { principal, ..Known::default() }));
     places.push(of_error(&bearer()));
     let attempt = Attempt { target: TargetIndex(1), failed: JWT.into(), error: Some(format!("said: {JWT}")) };
-    places.push(line(tail::of_call(Uuid::nil(), &attempt)));
+    places.push(line(tail::attempt(Uuid::nil(), &attempt)));
     let closed = Closed { outcome: Outcome::Failed, status: None, bytes_in: 0, bytes_out: 0, error: Some(JWT.into()) };
     places.push(line(tail::closed(Uuid::nil(), &closed, 1)));
     let admin = Admin {
@@ -181,7 +181,7 @@ fn a_web_token_is_not_recorded_wherever_it_stands() {
         bundle_after: None,
         detail: Some(bearer().to_string()),
     };
-    places.push(line(tail::plain(&admin)));
+    places.push(line(tail::admin(&admin)));
     assert!(places.len() >= 23);
     for place in places {
         assert!(!place.contains("eyJ") && !place.contains("c2lnbmF0dXJl") && place.contains("[redacted]"), "{place}");
