@@ -13,6 +13,7 @@ use uuid::Uuid;
 mod accept;
 pub(crate) mod disk;
 mod failing;
+mod faults;
 mod flood;
 mod reading;
 

@@ -83,7 +83,7 @@ impl Writer {
     pub(crate) fn begin(&mut self, started: &System) -> io::Result<()> {
         self.rotate()?;
         let entries = vec![own(started)];
-        self.commit(&entries, true)?;
+        self.commit(&entries, Some(0))?;
         self.accept(entries);
         Ok(())
     }
@@ -139,7 +139,7 @@ impl Writer {
                 continue;
             }
             let mut rest = batch.split_off(fitting);
-            match self.commit(&batch, true) {
+            match self.commit(&batch, Some(0)) {
                 Ok(()) => self.accept(batch),
                 Err(error) => {
                     batch.append(&mut rest);
@@ -162,8 +162,9 @@ impl Writer {
         if current.bytes == 0 { fitting.max(1) } else { fitting }
     }
 
-    /// Writes these records, whole or not at all. `reserve` makes sure that all promises can still be kept.
-    fn commit(&mut self, entries: &[Entry], reserve: bool) -> io::Result<()> {
+    /// Writes these records, whole or not at all. Unless they are written into room that was promised, it makes sure
+    /// that all promises can still be kept, with so many bytes to `spare`.
+    fn commit(&mut self, entries: &[Entry], spare: Option<u64>) -> io::Result<()> {
         let mut buffer = mem::take(&mut self.state.buffer);
         buffer.clear();
         buffer.shrink_to(BUFFER_BYTES_KEPT);
@@ -179,8 +180,8 @@ impl Writer {
             }
         }
         let current = self.state.current.as_mut().ok_or(io::ErrorKind::NotFound)?;
-        if reserve {
-            current.reserve(buffer.len() as u64 + promised)?;
+        if let Some(spare) = spare {
+            current.reserve(buffer.len() as u64 + promised + spare)?;
         } else if current.reserves && current.bytes + buffer.len() as u64 > current.reserved_to {
             return Err(io::ErrorKind::StorageFull.into());
         }

@@ -17,6 +17,9 @@ pub(super) const PROBE_EVERY: Duration = Duration::from_millis(200);
 /// How long a record that is owed waits for a failing disk before its call is told.
 const OWED_WAIT: Duration = Duration::from_secs(2);
 
+/// Room for the next calls without which the log has not recovered, so that it does not fail again at once.
+const SPARE_BYTES: u64 = 8 * 1024;
+
 /// What happened, and what was refused since.
 pub(super) struct Failure {
     pub(super) since: Timestamp,
@@ -74,7 +77,7 @@ impl Writer {
         let (promised, mut rest): (Vec<_>, Vec<_>) =
             owed.into_iter().partition(|e| matches!(e.promise, Promise::Uses | Promise::Ends));
         if !promised.is_empty() {
-            match self.commit(&promised, false) {
+            match self.commit(&promised, None) {
                 Ok(()) => self.accept(promised),
                 Err(_) => rest.extend(promised),
             }
@@ -93,7 +96,7 @@ impl Writer {
         }
         let mut entries = mem::take(&mut self.state.owed);
         entries.push(own(&recovered));
-        match self.commit(&entries, true) {
+        match self.commit(&entries, Some(SPARE_BYTES)) {
             Ok(()) => {
                 self.accept(entries);
                 self.state.failing = None;
