@@ -13,7 +13,7 @@ async fn a_function_behind_http_runs_unchanged() {
             "shop.describe",
             "POST /shop/{item}",
             &format!("{}/things/{{item}}", framework.url),
-            "query = { fail = \"string\", tag = \"string\" }",
+            "query = { fail = \"string\" }",
         )
         .permit_all();
     let gateway = latchwork::run(&project.config(), &project.ca()).await;

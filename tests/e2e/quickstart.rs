@@ -15,6 +15,7 @@ use tests::{
     latchwork::{self, Running},
     records, wait,
 };
+use tokio::sync::Mutex;
 
 /// From the start of the binary to "ready", optimised as a newcomer builds it.
 const READY_RELEASE: Duration = Duration::from_secs(2);
@@ -22,11 +23,15 @@ const READY_RELEASE: Duration = Duration::from_secs(2);
 /// The same without optimisation.
 const READY_DEBUG: Duration = Duration::from_secs(20);
 
+/// One quickstart at a time: each prefers the same ports, and a second run must find its own free.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 #[tokio::test]
 async fn every_printed_call_answers_as_printed() {
     if fetch::program("curl").is_none() {
         return;
     }
+    let _alone = ALONE.lock().await;
     let (_parent, folder) = folder();
     let started = Instant::now();
     let gateway = latchwork::quickstart(&folder).await;
@@ -52,6 +57,7 @@ async fn a_killed_quickstart_leaves_nothing_and_can_be_started_again() {
     if fetch::program("curl").is_none() {
         return;
     }
+    let _alone = ALONE.lock().await;
     let (_parent, folder) = folder();
     let gateway = latchwork::quickstart(&folder).await;
     answers(&gateway).await;
@@ -83,6 +89,7 @@ async fn printed_commands_can_be_pasted() {
     if fetch::program("curl").is_none() {
         return;
     }
+    let _alone = ALONE.lock().await;
     let (parent, folder) = folder();
     let mut command = Command::new(built::latchwork());
     command.args(["quickstart", "--dir"]).arg(&folder).current_dir(parent.path()).env("NO_COLOR", "1");

@@ -7,6 +7,7 @@ use std::{
     fmt::Write as _,
     fs,
     net::{IpAddr, Ipv4Addr},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 use tempfile::TempDir;
@@ -199,4 +200,6 @@ fn certificates(folder: &Path) {
     for (name, text) in files {
         fs::write(folder.join(name), text).expect("the folder is ours");
     }
+    let owner_only = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(folder.join("server.key"), owner_only).expect("the key is ours");
 }

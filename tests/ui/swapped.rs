@@ -49,5 +49,5 @@ pub fn route_twice(arrived: Arrived) -> [Routed; 2] {
 }
 
 pub fn make(asked: Asked) -> Permitted {
-    Permitted::from(asked) //~ E0277
+    Permitted::from(asked) //~ E0308
 }

@@ -105,8 +105,7 @@ fn builder(session: Option<Session>) -> auto::Builder<TokioExecutor> {
         .header_read_timeout(None)
         .max_headers(hygiene::FIELDS_MAX)
         .max_buf_size(HEAD_BYTES_MAX as usize)
-        .half_close(false)
-        .pipeline_flush(true);
+        .half_close(false);
     builder
         .http2()
         .timer(TokioTimer::new())
