@@ -20,8 +20,8 @@ struct Line {
 
 fn mint_args(words: &str) -> MintArgs {
     match Line::try_parse_from(format!("token mint {words}").split_whitespace()).unwrap().command {
-        super::TokenCommand::Mint(args) => args,
-        super::TokenCommand::Inspect(_) => panic!("not mint"),
+        super::TokenCommand::Mint { args, .. } => args,
+        super::TokenCommand::Inspect { .. } => panic!("not mint"),
     }
 }
 
