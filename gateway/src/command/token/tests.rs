@@ -142,6 +142,24 @@ fn claims_are_json_where_they_can_be() {
 }
 
 #[test]
+fn somebody_of_people_is_who_that_file_says_unless_said_otherwise() {
+    let (folder, config) = prepared();
+    let person =
+        "subject = \"ada\"\nsecret = \"s\"\ngroups = [\"buyers\"]\nscopes = [\"r\"]\nclaims = { level = 3, x = 1 }";
+    let people = folder.path().join(dev::FOLDER).join(dev::issuer::PEOPLE_FILE);
+    std::fs::write(people, format!("[[person]]\n{person}\n")).unwrap();
+    let claims = |words: &str| {
+        let (_, report) = inspected(&minted(words, &config).unwrap(), &config, Timestamp::now(), Format::Json);
+        let claims = serde_json::from_str::<Value>(&report).unwrap()["claims"].clone();
+        ["realm", "scope", "level", "x"].map(|name| claims[name].to_string())
+    };
+    assert_eq!(claims("--subject ada"), [r#"{"roles":["buyers"]}"#, "\"r\"", "3", "1"]);
+    let said = claims("--subject ada --group sellers --scope w --claim level=0");
+    assert_eq!(said, [r#"{"roles":["sellers"]}"#, "\"w\"", "0", "1"]);
+    assert_eq!(claims("--subject bob"), ["null", "null", "null", "null"]);
+}
+
+#[test]
 fn production_and_other_issuers_are_refused() {
     let (folder, config) = prepared();
     let with = |change: fn(&mut Config)| {
