@@ -18,7 +18,7 @@ pub struct MintArgs {
     /// A group of the subject, without the issuer's alias; may be repeated; those of `people.toml` unless said
     #[arg(long = "group", value_name = "GROUP")]
     pub groups: Vec<String>,
-    /// A scope; may be repeated
+    /// A scope; may be repeated; those of `people.toml` unless said
     #[arg(long = "scope", value_name = "SCOPE")]
     pub scopes: Vec<String>,
     /// Whom the token is for; the issuer's first audience unless said; may be repeated
@@ -72,11 +72,13 @@ pub fn mint(
         return Err(TokenError::NoAudience);
     }
     let mut groups = args.groups.clone();
-    if groups.is_empty()
-        && let Some(known) = issuer.claims_of(&args.subject, "")?
-    {
+    if let Some(known) = issuer.claims_of(&args.subject, "")? {
         // Somebody of `people.toml` is who that file says, unless said otherwise.
-        groups = known.groups;
+        groups = if groups.is_empty() { known.groups } else { groups };
+        claims.scopes = if claims.scopes.is_empty() { known.scopes } else { claims.scopes };
+        for (name, value) in known.extra {
+            claims.extra.entry(name).or_insert(value);
+        }
     }
     if !groups.is_empty() {
         put(&mut claims.extra, groups_claim, Value::from(groups));

@@ -20,8 +20,8 @@ struct Line {
 
 fn mint_args(words: &str) -> MintArgs {
     match Line::try_parse_from(format!("token mint {words}").split_whitespace()).unwrap().command {
-        super::TokenCommand::Mint(args) => args,
-        super::TokenCommand::Inspect(_) => panic!("not mint"),
+        super::TokenCommand::Mint { args, .. } => args,
+        super::TokenCommand::Inspect { .. } => panic!("not mint"),
     }
 }
 
@@ -139,6 +139,24 @@ fn claims_are_json_where_they_can_be() {
     let said = ["n", "t", "s", "q", "e"].map(|name| claims[name].to_string());
     assert_eq!(said, ["1", "true", "\"text\"", "\"1\"", "\"\""]);
     assert_eq!(claims["aud"], serde_json::json!(["x", "y"]));
+}
+
+#[test]
+fn somebody_of_people_is_who_that_file_says_unless_said_otherwise() {
+    let (folder, config) = prepared();
+    let person =
+        "subject = \"ada\"\nsecret = \"s\"\ngroups = [\"buyers\"]\nscopes = [\"r\"]\nclaims = { level = 3, x = 1 }";
+    let people = folder.path().join(dev::FOLDER).join(dev::issuer::PEOPLE_FILE);
+    std::fs::write(people, format!("[[person]]\n{person}\n")).unwrap();
+    let claims = |words: &str| {
+        let (_, report) = inspected(&minted(words, &config).unwrap(), &config, Timestamp::now(), Format::Json);
+        let claims = serde_json::from_str::<Value>(&report).unwrap()["claims"].clone();
+        ["realm", "scope", "level", "x"].map(|name| claims[name].to_string())
+    };
+    assert_eq!(claims("--subject ada"), [r#"{"roles":["buyers"]}"#, "\"r\"", "3", "1"]);
+    let said = claims("--subject ada --group sellers --scope w --claim level=0");
+    assert_eq!(said, [r#"{"roles":["sellers"]}"#, "\"w\"", "0", "1"]);
+    assert_eq!(claims("--subject bob"), ["null", "null", "null", "null"]);
 }
 
 #[test]
