@@ -15,7 +15,7 @@ pub(crate) mod segment;
 pub(crate) mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// The log can't take a record, so what it would have recorded must not happen or be acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -190,7 +190,7 @@ impl Identify {
         let Pending { token, digest, issuers } = pending;
         let token = token.expose_secret();
         let unverified = Unverified::read(token)?;
-        let issuer = choose(&issuers, &unverified)?;
+        let issuer = choose(issuers.iter(), |issuer| &issuer.config, &unverified)?;
         let verified = issuer.verify(&unverified, now).await;
         issuer.counts.count(verified.is_ok());
         let (identity, generation) = verified?;
@@ -229,12 +229,17 @@ impl Identify {
 
 /// The issuer that a token says it is from, among those that count. Several may share an identifier and differ in
 /// audience; then the first that the token is for.
-fn choose<'a>(issuers: &'a [Arc<Issuer>], token: &Unverified<'_>) -> Result<&'a Issuer, Fault> {
+pub(crate) fn choose<'a, I>(
+    issuers: impl Iterator<Item = &'a I>,
+    config: impl Fn(&'a I) -> &'a config::Issuer,
+    token: &Unverified<'_>,
+) -> Result<&'a I, Fault> {
     let name = token.issuer().ok_or(Fault::Issuer)?;
-    let named = || issuers.iter().filter(|issuer| &*issuer.config.issuer == name);
+    let mut named = issuers.filter(|issuer| &*config(issuer).issuer == name);
     let audiences = claims::audiences(&token.claims).unwrap_or_default();
-    let meant = named().find(|issuer| claims::accepts_audience(&issuer.config, &audiences));
-    meant.or_else(|| named().next()).map(|issuer| &**issuer).ok_or(Fault::Issuer)
+    let first = named.next().ok_or(Fault::Issuer)?;
+    let meant = std::iter::once(first).chain(named).find(|i| claims::accepts_audience(config(i), &audiences));
+    Ok(meant.unwrap_or(first))
 }
 
 impl Issuer {
@@ -247,6 +252,9 @@ impl Issuer {
         }
         if let Some(symmetric) = config.algorithms.iter().find(|a| !jwt::is_asymmetric(**a)) {
             return Err(format!("`{symmetric:?}` is symmetric: whoever can check a token could make one"));
+        }
+        if let Some((unknown, _)) = config.attributes.iter().find(|(name, _)| !subject::ATTRIBUTES.contains(&&**name)) {
+            return Err(format!("`{unknown}` is no attribute of a principal"));
         }
         let source = Source::new(config)?;
         let same_source = previous.filter(|p| *p.keys.source() == source);
@@ -273,12 +281,8 @@ impl Issuer {
     }
 
     fn refuse(&self, error: KeyError) -> CredentialError {
-        match error {
-            KeyError::Unavailable => CredentialError::IssuerUnavailable(self.config.alias.clone()),
-            KeyError::Unknown => Fault::UnknownKey.into(),
-            KeyError::NotNamed => Fault::KeyNotNamed.into(),
-            KeyError::Algorithm => Fault::KeyAlgorithm.into(),
-        }
+        let unavailable = || CredentialError::IssuerUnavailable(self.config.alias.clone());
+        error.fault().map_or_else(unavailable, Into::into)
     }
 
     fn stats(&self) -> IssuerStats {

@@ -79,8 +79,6 @@ pub(crate) struct File {
     path: &'static str,
     content: String,
     executable: bool,
-    /// Written again even if it is there: it holds ports.
-    renewed: bool,
 }
 
 /// Writes a new project, or what is missing of one that `init` wrote. Returns the files that were written.
@@ -91,7 +89,7 @@ pub fn init(directory: &Path) -> Result<Vec<PathBuf>, ScaffoldError> {
     write::project(directory, &init_files(), INIT_MARKER)
 }
 
-/// Writes the quickstart project. In a folder of its own, files that a person may have changed are kept.
+/// Writes the quickstart project, or what is missing of it: what is there may have been changed and is kept.
 ///
 /// # Errors
 /// [`ScaffoldError`].
@@ -116,13 +114,11 @@ macro_rules! file {
             path: $path,
             content: include_str!(concat!("scaffold/files/", $folder, "/", $path)).to_owned(),
             executable: false,
-            renewed: false,
         }
     };
 }
 
 fn init_files() -> Vec<File> {
-    let ignored = include_str!("scaffold/files/init/gitignore").to_owned();
     vec![
         file!("init", "latchwork.toml"),
         file!("init", "README.md"),
@@ -132,7 +128,7 @@ fn init_files() -> Vec<File> {
         file!("init", "policies/hello.cedar"),
         file!("init", "policies/hello.cases.toml"),
         File { executable: true, ..file!("init", "functions/hello/bootstrap") },
-        File { path: ".gitignore", content: ignored, executable: false, renewed: false },
+        ignored(),
         marker(INIT_MARKER, "init"),
     ]
 }
@@ -145,7 +141,7 @@ fn quickstart_files(ports: Ports) -> Vec<File> {
             .replace("{{issuer_port}}", &ports.issuer.to_string())
             .replace("{{admin_port}}", &ports.admin.to_string())
             .replace("{{legacy_port}}", &ports.legacy.to_string());
-        File { content, renewed: true, ..file }
+        File { content, ..file }
     };
     vec![
         ported(file!("quickstart", "latchwork.toml")),
@@ -156,13 +152,20 @@ fn quickstart_files(ports: Ports) -> Vec<File> {
         file!("quickstart", "policies/shop.cedar"),
         file!("quickstart", "policies/shop.cases.toml"),
         File { executable: true, ..file!("quickstart", "functions/shop/bootstrap") },
+        ignored(),
         marker(QUICKSTART_MARKER, "quickstart"),
     ]
 }
 
+/// Keys and records never belong into version control.
+fn ignored() -> File {
+    let content = include_str!("scaffold/files/gitignore").to_owned();
+    File { path: ".gitignore", content, executable: false }
+}
+
 fn marker(path: &'static str, command: &str) -> File {
     let content = format!("This folder was written by `latchwork {command}`, which may write into it again.\n");
-    File { path, content, executable: false, renewed: false }
+    File { path, content, executable: false }
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ pub struct ConfigError {
     pub message: String,
 }
 
-/// How a target is run.
-#[derive(Debug)]
+/// How a target is run. A clone shares connections and instances.
+#[derive(Clone, Debug)]
 pub enum Backend {
     /// A service that speaks HTTP.
     Http(http::Http),
@@ -32,6 +32,15 @@ impl Backend {
         match self {
             Self::Http(_) => "http",
             Self::Process(_) => "process",
+        }
+    }
+
+    /// The path parameters that the target uses; the route must have them all.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<&str> {
+        match self {
+            Self::Http(backend) => backend.parameters().collect(),
+            Self::Process(_) => Vec::new(),
         }
     }
 

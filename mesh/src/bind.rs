@@ -38,7 +38,7 @@ pub enum InputError {
     #[error("`content-encoding` is not accepted here")]
     ContentEncoding,
     /// JSON that does not fit the schema.
-    #[error("`{pointer}` does not fit the schema: {message}")]
+    #[error("{} does not fit the schema: {message}", if pointer.is_empty() { "the input".to_owned() } else { format!("`{pointer}`") })]
     Schema {
         /// JSON pointer (RFC 6901) into the input.
         pointer: String,

@@ -82,7 +82,7 @@ fn directory(
     let mut declarations = Vec::new();
     for function in &declared.functions {
         let Some(words) = vocabulary.function(&function.name) else { continue };
-        match directory.function(function, words) {
+        match directory.function(function, words, &vocabulary.base) {
             Ok(declaration) => declarations.push((function.name.clone(), declaration)),
             Err(finding) => findings.push(finding),
         }

@@ -138,8 +138,10 @@ impl Snapshot {
     #[must_use]
     pub fn may_describe(&self, question: &Question) -> bool {
         let Some(function) = self.functions.get(&question.function) else { return false };
-        let asked = Asked::new(question, function, &self.directory);
-        asked.is_ok_and(|asked| self.describe(&asked, function, question).denied.is_none())
+        let Ok(asked) = Asked::new(question, function, &self.directory) else { return false };
+        let Ok(facts) = asked.facts_context() else { return false };
+        let verdict = self.ask(&function.describe, &asked, facts, question.facts.clock.now, false);
+        verdict.denied.is_none()
     }
 
     /// Whether the same question, asked now, would still be permitted on this target.
@@ -206,10 +208,15 @@ impl Snapshot {
             Ok(asked) => asked,
             Err(unaskable) => return Trace::unaskable(unaskable),
         };
+        // Evaluated once for however many targets.
+        let facts = match asked.facts_context() {
+            Ok(facts) => facts,
+            Err(unaskable) => return Trace::unaskable(unaskable),
+        };
         let now = question.facts.clock.now;
         let call = match question.verb {
             Verb::Call => match asked.call_context(question, function) {
-                Ok(context) => self.ask(&function.call, &asked, context, now),
+                Ok(context) => self.ask(&function.call, &asked, context, now, self.input_unread(question, function)),
                 Err(unaskable) => unaskable.into(),
             },
             Verb::Describe => Verdict {
@@ -218,12 +225,13 @@ impl Snapshot {
                 ..Verdict::default()
             },
         };
+        let on = |subject: &Subjected| self.ask(subject, &asked, facts.clone(), now, false);
         let mut trace = Trace { call, ..Trace::default() };
         if trace.call.denied.is_none() {
-            trace.run_on = function.run_on.iter().map(|target| self.on(target, &asked, now)).collect();
+            trace.run_on = function.run_on.iter().map(on).collect();
         }
         if trace.denied().is_some() {
-            trace.describe = Some(self.describe(&asked, function, question));
+            trace.describe = Some(on(&function.describe));
         }
         trace
     }
@@ -245,19 +253,17 @@ impl Snapshot {
         entry.is_some_and(|entry| matches!(&entry.scope.action, Actions::Eq(action) if action.as_ref() == "run_on"))
     }
 
-    fn describe(&self, asked: &Asked, function: &Prepared, question: &Question) -> Verdict {
-        self.on(&function.describe, asked, question.facts.clock.now)
-    }
-
-    fn on(&self, subject: &Subjected, asked: &Asked, now: Timestamp) -> Verdict {
-        match asked.facts_context() {
-            Ok(context) => self.ask(subject, asked, context, now),
-            Err(unaskable) => unaskable.into(),
-        }
+    /// Whether the input was left unread on purpose: no permit is for this caller, so nothing can come of it.
+    fn input_unread(&self, question: &Question, function: &Prepared) -> bool {
+        question.input.is_none()
+            && function.input.is_some()
+            && !self.needs_input(&question.function, &question.principal)
     }
 
     /// Asks Cedar. Yes means: decided to allow, by a permit that has not expired, and nothing failed.
-    fn ask(&self, subject: &Subjected, asked: &Asked, context: Context, now: Timestamp) -> Verdict {
+    ///
+    /// If the input was left `unread`, it is a plain no when a forbid fails for want of it.
+    fn ask(&self, subject: &Subjected, asked: &Asked, context: Context, now: Timestamp, unread: bool) -> Verdict {
         let (action, resource) = (subject.action.clone(), subject.resource.clone());
         let request = match Request::new(asked.principal.clone(), action, resource, context, None) {
             Ok(request) => request,
@@ -269,6 +275,7 @@ impl Snapshot {
             .errors()
             .map(|AuthorizationError::PolicyEvaluationError(error)| (error.policy_id(), error.to_string()))
             .filter(|(id, _)| self.in_force(id, now))
+            .filter(|(id, _)| !unread || response.decision() == Decision::Allow || !self.reads_input(id))
             .collect();
         let satisfied = response.diagnostics().reason().filter(|id| self.in_force(id, now));
         let mut determining = self.names(satisfied);
@@ -292,6 +299,11 @@ impl Snapshot {
     fn in_force(&self, id: &PolicyId, now: Timestamp) -> bool {
         let entry = self.by_id.get(id).and_then(|place| self.policies.get(*place));
         entry.is_none_or(|entry| entry.info.expires.is_none_or(|expires| now < expires))
+    }
+
+    fn reads_input(&self, id: &PolicyId) -> bool {
+        let entry = self.by_id.get(id).and_then(|place| self.policies.get(*place));
+        entry.is_some_and(|entry| entry.reads_input)
     }
 
     fn names<'a>(&self, ids: impl Iterator<Item = &'a PolicyId>) -> Vec<PolicyName> {

@@ -15,6 +15,7 @@ use std::{
 };
 
 pub(crate) mod base;
+mod declared;
 mod locate;
 pub(crate) mod shape;
 
@@ -55,7 +56,7 @@ impl Vocabulary {
     pub fn new(declared: &Declared) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let base = Base::new().map_err(|finding| vec![finding])?;
         let mut vocabulary = Self { base, groups: BTreeSet::new(), functions: BTreeMap::new() };
-        let mut errors = check_names(declared, &vocabulary.base);
+        let mut errors = declared::check(declared, &vocabulary.base);
         let mut warnings = Vec::new();
         for function in &declared.functions {
             for group in &function.action_groups {
@@ -192,47 +193,6 @@ fn query_word(kind: QueryType) -> &'static str {
         QueryType::Long => "Long",
         QueryType::Bool => "Bool",
     }
-}
-
-/// Names that would say two things in policy.
-fn check_names(declared: &Declared, base: &Base) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut error = |code, message| findings.push(Finding::error(code, DECLARED_FILE, message));
-    for function in &declared.functions {
-        if base.is_action(function.name.as_str()) {
-            let message = format!("`{}` is the name of a fixed action, so no function can have it", function.name);
-            error("reserved_name", message);
-        }
-        if function.principals.is_empty() {
-            error("no_principals", format!("function `{}` is for no kind of caller", function.name));
-        }
-        for group in &function.action_groups {
-            if !is_group_name(group) {
-                let message = format!(
-                    "`{group}` of function `{}` is not an action group: lowercase letters, digits, `_` and `-`, no dot",
-                    function.name
-                );
-                error("invalid_action_group", message);
-            } else if base.is_action(group) && !base.is_group(group) {
-                let message = format!("`{group}` of function `{}` is a fixed action, not a group", function.name);
-                error("reserved_name", message);
-            }
-        }
-        for (what, names) in
-            [("path", function.path.clone()), ("query", function.query.iter().map(|q| Arc::clone(&q.0)).collect())]
-        {
-            let distinct: BTreeSet<_> = names.iter().collect();
-            if distinct.len() < names.len() {
-                error("duplicate_parameter", format!("function `{}` names a {what} parameter twice", function.name));
-            }
-        }
-    }
-    findings
-}
-
-fn is_group_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ impl Early {
     }
 
     /// Counts a refusal instead of recording it.
-    pub(crate) fn count(&self, source: Option<IpAddr>, word: &Cow<'static, str>) {
+    pub(crate) fn count(&self, source: Option<IpAddr>, word: Cow<'static, str>) {
         let now = Timestamp::now();
         let mut state = self.lock();
         let state = &mut *state;
@@ -153,9 +153,9 @@ impl Early {
 }
 
 impl Counted {
-    fn add(&mut self, word: &Cow<'static, str>, number: u64) {
-        let word =
-            if self.counts.len() < WORDS_MAX || self.counts.contains_key(word) { word.clone() } else { OTHER.into() };
+    fn add(&mut self, word: Cow<'static, str>, number: u64) {
+        let known = self.counts.len() < WORDS_MAX || self.counts.contains_key(&word);
+        let word = if known { word } else { OTHER.into() };
         *self.counts.entry(word).or_default() += number;
     }
 
@@ -163,7 +163,7 @@ impl Counted {
         self.from = self.from.min(other.from);
         self.to = self.to.max(other.to);
         for (word, number) in other.counts {
-            self.add(&word, number);
+            self.add(word, number);
         }
     }
 

@@ -84,9 +84,7 @@ impl Guard {
     /// # Errors
     /// When it is not accepted: then the target must not be asked.
     pub async fn attempt(&mut self, attempt: &Attempt) -> Result<(), Unrecorded> {
-        let error = attempt.error.as_deref().map(|error| tail::text(error).into_owned());
-        let attempt = Attempt { error, ..attempt.clone() };
-        self.log.refusable(Kind::Attempt, tail::of_call(self.call, &attempt)).await
+        self.log.refusable(Kind::Attempt, tail::attempt(self.call, attempt)).await
     }
 
     /// Records that a streamed reply is about to start.
@@ -96,7 +94,7 @@ impl Guard {
     pub async fn answered(&mut self, answered: Answered) -> Result<(), Unrecorded> {
         let promise = if self.progress == Progress::Intended { Promise::Uses } else { Promise::None };
         let (waiter, accepted) = oneshot::channel();
-        let tail = tail::of_call(self.call, &answered);
+        let tail = tail::answered(self.call, &answered);
         let entry = log::entry(Kind::Answered, tail, Duty::Refusable, promise, Some(waiter));
         self.log.queue.push_promised(entry)?;
         log::wait(accepted).await

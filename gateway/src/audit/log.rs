@@ -47,8 +47,6 @@ pub(crate) struct Inner {
     pub(crate) redaction: Redaction,
     counters: Arc<Counters>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    /// Held as long as the log is open, so that no other process writes or repairs this incarnation.
-    _lock: Option<File>,
 }
 
 /// Why a log can't be opened.
@@ -136,26 +134,23 @@ impl Log {
         let folder = config.path.join(node.as_ref());
         let directory = folder.join(incarnation.to_string());
         let durable = config.durability == Durability::Fsync;
-        let prepare = || -> io::Result<_> {
-            segment::create_folder(&folder)?;
-            let predecessor = repair::predecessor(&folder, incarnation)?;
-            segment::create_folder(&directory)?;
-            let lock = segment::create_file(&directory.join(segment::LOCK))?;
-            lock.try_lock()?;
-            if durable {
-                for path in [Some(config.path.as_path()), config.path.parent(), Some(&folder)].into_iter().flatten() {
-                    segment::sync_folder(if path.as_os_str().is_empty() { Path::new(".") } else { path })?;
-                }
-            }
-            Ok((predecessor, lock))
-        };
-        let (predecessor, lock) = prepare().map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists | io::ErrorKind::WouldBlock => OpenError::Taken(incarnation),
-            _ => OpenError::Io { path: directory.clone(), source },
+        let io = |source| OpenError::Io { path: directory.clone(), source };
+        segment::create_folder(&folder).map_err(io)?;
+        let predecessor = repair::predecessor(&folder, incarnation).map_err(io)?;
+        segment::create_folder(&directory).map_err(io)?;
+        let lock = segment::create_file(&directory.join(segment::LOCK)).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => OpenError::Taken(incarnation),
+            _ => io(source),
         })?;
+        lock.try_lock().map_err(|error| io(error.into()))?;
+        if durable {
+            for path in [Some(&*folder), Some(&*config.path), config.path.parent()].into_iter().flatten() {
+                let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+                segment::sync_folder(path).map_err(io)?;
+            }
+        }
         let disk = Box::new(Folder::new(directory.clone(), durable));
-        Self::start(disk, config, node, incarnation, redaction, (predecessor, Some(lock)))
-            .map_err(|source| OpenError::Io { path: directory, source })
+        Self::start(disk, config, node, incarnation, redaction, (predecessor, Some(lock))).map_err(io)
     }
 
     pub(crate) fn start(
@@ -175,12 +170,17 @@ impl Log {
             Arc::clone(&counters),
             disk,
             (config.durability == Durability::Fsync, config.segment_bytes_max.max(SEGMENT_BYTES_MIN)),
-            format!("\"node\":\"{node}\",\"incarnation\":\"{incarnation}\""),
-        );
+            tail::identity(node, incarnation),
+        )?;
         writer.begin(&System::Started { version: env!("CARGO_PKG_VERSION").into(), predecessor })?;
-        let writer = thread::Builder::new().name("audit".into()).spawn(move || writer.run())?;
+        let run = move || {
+            // Held until the last record is written, so that no other process writes or repairs this incarnation.
+            let _lock = lock;
+            writer.run();
+        };
+        let writer = thread::Builder::new().name("audit".into()).spawn(run)?;
         let writer = Mutex::new(Some(writer));
-        Ok(Self(Arc::new(Inner { queue, early, redaction, counters, writer, _lock: lock })))
+        Ok(Self(Arc::new(Inner { queue, early, redaction, counters, writer })))
     }
 
     /// Opens a call that arrived at `now`. Room for its end is promised, so that it can always be closed.
@@ -222,7 +222,7 @@ impl Log {
     /// # Errors
     /// When the record was not accepted.
     pub async fn admin(&self, admin: &Admin) -> Result<(), Unrecorded> {
-        self.0.refusable(Kind::Admin, tail::plain(admin)).await
+        self.0.refusable(Kind::Admin, tail::admin(admin)).await
     }
 
     /// How the log fares.
@@ -277,7 +277,7 @@ impl Inner {
 
     pub(crate) fn count_early(&self, known: &Known, refused: &Refused) {
         self.counters.counted.fetch_add(1, Ordering::Relaxed);
-        self.early.count(known.source, &refused.refusal);
+        self.early.count(known.source, refused.refusal.clone());
     }
 
     /// Records what is not to happen unless it is recorded.

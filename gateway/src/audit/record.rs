@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 pub(crate) mod read;
 pub(crate) mod tail;
+#[cfg(test)]
+mod tests;
 pub(crate) mod write;
 
 pub use read::{ClosedBody, IntentBody, RefusedBody};

@@ -8,6 +8,9 @@ use serde_json::Value;
 use std::{collections::BTreeMap, io, sync::Arc};
 
 mod scrub;
+#[cfg(test)]
+mod tests;
+
 pub(crate) use scrub::scrub;
 
 /// What stands where a secret was.

@@ -36,6 +36,8 @@ pub(crate) trait Segment: Send {
     fn sync(&mut self) -> io::Result<()>;
     /// Takes room from `from` on, without changing the length.
     fn reserve(&mut self, from: u64, bytes: u64) -> io::Result<()>;
+    /// Another handle, to sync from another thread.
+    fn twin(&self) -> io::Result<Box<dyn Segment>>;
 }
 
 /// Which segment: its first sequence number, and which try it is to begin there.
@@ -66,12 +68,14 @@ impl Name {
     }
 }
 
-/// The segments of an incarnation's folder, in order.
+/// The segments of an incarnation's folder, in order: files only, so that no link leads elsewhere.
 pub(crate) fn list(directory: &Path) -> io::Result<Vec<(Name, PathBuf)>> {
     let mut segments = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        if let Some(name) = entry.file_name().to_str().and_then(Name::parse) {
+        if let Some(name) = entry.file_name().to_str().and_then(Name::parse)
+            && entry.file_type()?.is_file()
+        {
             segments.push((name, entry.path()));
         }
     }
@@ -144,5 +148,9 @@ impl Segment for File {
 
     fn reserve(&mut self, from: u64, bytes: u64) -> io::Result<()> {
         Ok(rustix::fs::fallocate(&*self, rustix::fs::FallocateFlags::KEEP_SIZE, from, bytes)?)
+    }
+
+    fn twin(&self) -> io::Result<Box<dyn Segment>> {
+        Ok(Box::new(self.try_clone()?))
     }
 }

@@ -13,6 +13,9 @@ use uuid::Uuid;
 mod accept;
 pub(crate) mod disk;
 mod failing;
+mod faults;
+mod flood;
+mod reading;
 
 /// A log on a disk of the test's.
 fn start(disk: &disk::Fake, durability: Durability) -> Log {
@@ -30,11 +33,11 @@ async fn until(condition: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_secs(10), wait).await.expect("the condition did not come true in time");
 }
 
-fn config(path: &Path, durability: Durability) -> Audit {
+pub(crate) fn config(path: &Path, durability: Durability) -> Audit {
     Audit { path: path.to_owned(), durability, segment_bytes_max: 1 << 20, retention: Duration::from_secs(86_400) }
 }
 
-fn question(input: Option<serde_json::Value>) -> Question {
+pub(crate) fn question(input: Option<serde_json::Value>) -> Question {
     let principal = Principal {
         kind: PrincipalKind::User,
         id: "dev/alice".into(),
@@ -70,7 +73,7 @@ fn question(input: Option<serde_json::Value>) -> Question {
     }
 }
 
-fn intent(input: Option<serde_json::Value>) -> Intent {
+pub(crate) fn intent(input: Option<serde_json::Value>) -> Intent {
     Intent {
         question: Arc::new(question(input)),
         bundle: BundleId("sha256:00".into()),
@@ -80,7 +83,7 @@ fn intent(input: Option<serde_json::Value>) -> Intent {
     }
 }
 
-fn completed() -> Closed {
+pub(crate) fn completed() -> Closed {
     Closed { outcome: Outcome::Completed, status: Some(200), bytes_in: 2, bytes_out: 5, error: None }
 }
 

@@ -4,34 +4,34 @@
 //! is tried again until it takes all of that.
 
 use super::{
-    Unrecorded,
     early::Early,
     log::Counters,
-    queue::{CALL_BYTES, Duty, Entry, Failing, Promise, Queue, Room},
+    queue::{CALL_BYTES, Duty, Entry, Promise, Queue, Room},
     record::{Kind, System, tail},
     segment::{Disk, Name, Segment},
 };
 use current::Current;
+use failing::{Failure, PROBE_EVERY, tell};
 use jiff::Timestamp;
 use std::{
-    io::{self, Write},
-    mem,
+    io, mem,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
+use syncer::Syncer;
 
 mod current;
+mod failing;
+mod syncer;
 
-/// How often a failing disk is tried again.
-const PROBE_EVERY: Duration = Duration::from_millis(200);
 /// How often counted refusals become summaries.
 const SUMMARY_EVERY: Duration = Duration::from_secs(1);
-/// How long a record that is owed waits for a failing disk before its call is told.
-const OWED_WAIT: Duration = Duration::from_secs(2);
 /// Longest time that the writer lets a batch gather after a slow sync.
 const GATHER_MAX: Duration = Duration::from_millis(5);
 /// A batch gathers for this part of the last sync's time.
 const GATHER_PART: u32 = 20;
+/// A buffer that grew beyond this shrinks again.
+const BUFFER_BYTES_KEPT: usize = 1024 * 1024;
 /// How often a segment's name is tried again with another suffix.
 const NAMES_MAX: u32 = 64;
 
@@ -46,6 +46,8 @@ pub(crate) struct Writer {
     pub(crate) segment_bytes_max: u64,
     /// The members of every head that never change, as JSON.
     pub(crate) identity: String,
+    /// Syncs behind the writer's back, unless the log is durable.
+    syncer: Option<Syncer>,
     state: State,
 }
 
@@ -63,13 +65,6 @@ struct State {
     pace: (Duration, usize),
 }
 
-struct Failure {
-    since: Timestamp,
-    error: String,
-    refused: u64,
-    probed: Instant,
-}
-
 impl Writer {
     pub(crate) fn new(
         queue: Arc<Queue>,
@@ -78,15 +73,17 @@ impl Writer {
         disk: Box<dyn Disk>,
         (durable, segment_bytes_max): (bool, u64),
         identity: String,
-    ) -> Self {
-        Self { queue, early, counters, disk, durable, segment_bytes_max, identity, state: State::default() }
+    ) -> io::Result<Self> {
+        let syncer = if durable { None } else { Some(Syncer::start()?) };
+        let state = State::default();
+        Ok(Self { queue, early, counters, disk, durable, segment_bytes_max, identity, syncer, state })
     }
 
     /// Writes the first record; unlike later ones, it must succeed at once.
     pub(crate) fn begin(&mut self, started: &System) -> io::Result<()> {
         self.rotate()?;
         let entries = vec![own(started)];
-        self.commit(&entries, true)?;
+        self.commit(&entries, Some(0))?;
         self.accept(entries);
         Ok(())
     }
@@ -142,7 +139,7 @@ impl Writer {
                 continue;
             }
             let mut rest = batch.split_off(fitting);
-            match self.commit(&batch, true) {
+            match self.commit(&batch, Some(0)) {
                 Ok(()) => self.accept(batch),
                 Err(error) => {
                     batch.append(&mut rest);
@@ -165,14 +162,16 @@ impl Writer {
         if current.bytes == 0 { fitting.max(1) } else { fitting }
     }
 
-    /// Writes these records, whole or not at all. `reserve` makes sure that all promises can still be kept.
-    fn commit(&mut self, entries: &[Entry], reserve: bool) -> io::Result<()> {
+    /// Writes these records, whole or not at all. Unless they are written into room that was promised, it makes sure
+    /// that all promises can still be kept, with so many bytes to `spare`.
+    fn commit(&mut self, entries: &[Entry], spare: Option<u64>) -> io::Result<()> {
         let mut buffer = mem::take(&mut self.state.buffer);
         buffer.clear();
+        buffer.shrink_to(BUFFER_BYTES_KEPT);
         let mut seq = self.state.next_seq;
         let mut promised = self.state.promised;
         for entry in entries {
-            self.line(entry, seq, &mut buffer)?;
+            tail::line(&mut buffer, entry.kind, seq, entry.at, &self.identity, &entry.tail);
             seq += 1;
             match entry.promise {
                 Promise::None | Promise::Uses => {}
@@ -181,12 +180,21 @@ impl Writer {
             }
         }
         let current = self.state.current.as_mut().ok_or(io::ErrorKind::NotFound)?;
-        if reserve {
-            current.reserve(buffer.len() as u64 + promised)?;
+        if let Some(spare) = spare {
+            current.reserve(buffer.len() as u64 + promised + spare)?;
         } else if current.reserves && current.bytes + buffer.len() as u64 > current.reserved_to {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        if let Some(syncer) = &self.syncer
+            && let Err(error) = syncer.check()
+        {
+            current.broken = true;
+            return Err(error);
+        }
         let took = current.write(&buffer, self.durable)?;
+        if let Some(syncer) = &self.syncer {
+            syncer.written();
+        }
         self.counters.bytes.fetch_add(buffer.len() as u64, Ordering::Relaxed);
         if let Some(took) = took {
             self.counters.syncs.fetch_add(1, Ordering::Relaxed);
@@ -195,15 +203,6 @@ impl Writer {
         self.state.next_seq = seq;
         self.state.promised = promised;
         self.state.buffer = buffer;
-        Ok(())
-    }
-
-    fn line(&self, entry: &Entry, seq: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
-        let Entry { kind, at, tail, .. } = entry;
-        let (kind, identity) = (kind.as_str(), &self.identity);
-        write!(buffer, "{{\"v\":1,\"kind\":\"{kind}\",\"seq\":{seq},\"at\":\"{at:.6}\",{identity},")?;
-        buffer.extend_from_slice(tail);
-        buffer.push(b'\n');
         Ok(())
     }
 
@@ -220,85 +219,6 @@ impl Writer {
         self.queue.give_back(room);
     }
 
-    fn fail(&mut self, error: &io::Error, batch: Vec<Entry>) {
-        let error = error.to_string();
-        tracing::error!(%error, "the audit log can't be written; calls are refused until it can");
-        let since = Timestamp::now();
-        self.queue.set_failing(Some(Failing { since, error: error.clone() }));
-        self.state.failing = Some(Failure { since, error, refused: 0, probed: Instant::now() });
-        if let Some(current) = &mut self.state.current {
-            // A cut gave the promised room back; if it can't be had again, what is owed waits in memory.
-            let _ = current.reserve(self.state.promised);
-        }
-        self.endure(batch);
-    }
-
-    /// Refuses what may be refused, keeps what is owed, and writes of that what has room by promise.
-    fn endure(&mut self, batch: Vec<Entry>) {
-        let mut room = Room::default();
-        let mut refused = 0;
-        for mut entry in batch {
-            match entry.duty {
-                Duty::Owed => self.state.owed.push(entry),
-                Duty::Refusable => {
-                    refused += 1;
-                    room = room.with(entry.room);
-                    tell(&mut entry);
-                }
-            }
-        }
-        self.queue.give_back(room);
-        if let Some(failure) = &mut self.state.failing {
-            failure.refused += refused;
-        }
-        self.keep_promises();
-        for entry in &mut self.state.owed {
-            if entry.since.elapsed() >= OWED_WAIT {
-                tell(entry);
-            }
-        }
-    }
-
-    fn keep_promises(&mut self) {
-        if self.state.current.as_ref().is_none_or(|current| current.broken) {
-            return;
-        }
-        let owed = mem::take(&mut self.state.owed);
-        let (promised, mut rest): (Vec<_>, Vec<_>) =
-            owed.into_iter().partition(|e| matches!(e.promise, Promise::Uses | Promise::Ends));
-        if !promised.is_empty() {
-            match self.commit(&promised, false) {
-                Ok(()) => self.accept(promised),
-                Err(_) => rest.extend(promised),
-            }
-        }
-        self.state.owed = rest;
-    }
-
-    fn recover(&mut self) {
-        let Some(failure) = &mut self.state.failing else { return };
-        failure.probed = Instant::now();
-        let recovered =
-            System::LogRecovered { since: failure.since, error: failure.error.clone(), refused: failure.refused };
-        if self.state.current.as_ref().is_none_or(|current| current.broken) && self.rotate().is_err() {
-            return;
-        }
-        let mut entries = mem::take(&mut self.state.owed);
-        entries.push(own(&recovered));
-        match self.commit(&entries, true) {
-            Ok(()) => {
-                self.accept(entries);
-                self.state.failing = None;
-                self.queue.set_failing(None);
-                tracing::info!("the audit log can be written again");
-            }
-            Err(_) => {
-                entries.pop();
-                self.state.owed = entries;
-            }
-        }
-    }
-
     /// Begins a new segment. The old one stays current until the new one can keep every promise.
     fn rotate(&mut self) -> io::Result<()> {
         let (name, segment) = self.create()?;
@@ -308,10 +228,13 @@ impl Writer {
             let _ = self.disk.remove(&new.name);
             return Err(error);
         }
-        if let Some(mut old) = self.state.current.replace(new) {
-            if let Err(error) = old.segment.truncate(old.bytes).and_then(|()| old.segment.sync()) {
-                tracing::warn!(%error, segment = old.name, "a segment could not be closed cleanly");
-            }
+        if let Some(syncer) = &self.syncer {
+            syncer.follow(new.segment.as_ref())?;
+        }
+        if let Some(mut old) = self.state.current.replace(new)
+            && let Err(error) = old.segment.truncate(old.bytes).and_then(|()| old.segment.sync())
+        {
+            tracing::warn!(%error, segment = old.name, "a segment could not be closed cleanly");
         }
         Ok(())
     }
@@ -368,13 +291,6 @@ struct Ending(Arc<Queue>);
 impl Drop for Ending {
     fn drop(&mut self) {
         drop(self.0.end());
-    }
-}
-
-/// Tells a caller that its record is not there.
-fn tell(entry: &mut Entry) {
-    if let Some(waiter) = entry.waiter.take() {
-        let _ = waiter.send(Err(Unrecorded::Failing));
     }
 }
 

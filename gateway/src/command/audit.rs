@@ -12,6 +12,8 @@ use std::{
 };
 
 pub mod line;
+#[cfg(test)]
+mod tests;
 
 /// How often `--follow` looks for more.
 const FOLLOW_EVERY: Duration = Duration::from_millis(100);

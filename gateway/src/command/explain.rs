@@ -12,6 +12,8 @@ use std::{
 use uuid::Uuid;
 
 mod story;
+#[cfg(test)]
+mod tests;
 
 /// Most records of one call that are shown.
 const RECORDS_MAX: usize = 1000;

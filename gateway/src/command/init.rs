@@ -1,7 +1,10 @@
 //! `latchwork init`: a project to start from.
 
 use super::{Exit, Format};
-use crate::scaffold::{self, ScaffoldError};
+use crate::{
+    dev::{self, Issuer},
+    scaffold::{self, ScaffoldError},
+};
 use std::{
     error::Error,
     io::{self, Write},
@@ -24,6 +27,7 @@ pub struct InitArgs {
 /// # Errors
 /// Only when nothing can be written to `out` or `err`.
 pub fn run(args: &InitArgs, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
+    let people: [(&str, &[&str]); 2] = [("alice", &["staff"]), ("bob", &["contractors"])];
     let written = match scaffold::init(&args.directory) {
         Ok(written) => written,
         Err(error) => {
@@ -35,6 +39,10 @@ pub fn run(args: &InitArgs, out: &mut dyn Write, err: &mut dyn Write) -> io::Res
             });
         }
     };
+    if let Err(error) = Issuer::welcome(&args.directory.join(dev::FOLDER), "hello", &people) {
+        writeln!(err, "error: {error}")?;
+        return Ok(Exit::Failed);
+    }
     match args.format {
         Format::Json => writeln!(out, "{}", serde_json::json!({ "written": written }))?,
         Format::Human => {

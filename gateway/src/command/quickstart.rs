@@ -6,7 +6,10 @@ use super::{Exit, Format, findings_told, run as serving, runtime, tell};
 use crate::{
     config::{BackendConfig, Config, load},
     dev::{Authority, DevError, Issuer, TLS_FOLDER, issuer::Claims, legacy::Legacy},
-    scaffold::{self, Ports, QuickstartLayout},
+    scaffold::{
+        self, Ports, QuickstartLayout,
+        calls::{ALICE, BOB},
+    },
     server::{self, Sockets},
     telemetry::logs,
 };
@@ -78,6 +81,8 @@ fn prepare(directory: &Path) -> Result<Prepared, String> {
     let dev = |e: DevError| causes(&e);
     Authority::load_or_create(&directory.join(TLS_FOLDER), Timestamp::now()).map_err(dev)?;
     Issuer::load_or_create(&directory.join(crate::dev::FOLDER)).and_then(|i| i.at_port(issuer_port)).map_err(dev)?;
+    let people: Vec<_> = [ALICE, BOB].iter().map(|h| (h.subject, h.groups)).collect();
+    Issuer::welcome(&directory.join(crate::dev::FOLDER), layout.audience, &people).map_err(dev)?;
     // The issuer binds its own socket; the place was only held until the configuration named it.
     drop(issuer);
     let sockets = Sockets { listeners: [("public".into(), listener)].into(), admin: Some(admin) };

@@ -58,7 +58,7 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
     let apps = catalog.apps.into_iter().map(|placed| placed.app).collect();
     Some(Config {
         file: path,
-        directory: directory.clone(),
+        directory: if directory.as_os_str().is_empty() { ".".into() } else { directory.clone() },
         node,
         listeners,
         issuers,

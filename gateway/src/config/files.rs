@@ -61,7 +61,9 @@ fn matching(directory: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
         return Ok(if path.is_file() { vec![path] } else { Vec::new() });
     }
     let folder = directory.join(folder);
-    let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(Vec::new()) };
+    // The empty path, beside a configuration that was named without a folder, can't be read as one.
+    let readable = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
+    let Ok(entries) = std::fs::read_dir(readable) else { return Ok(Vec::new()) };
     let names = entries.flatten().map(|entry| entry.file_name()).filter_map(|name| name.into_string().ok());
     let mut names: Vec<String> = names.filter(|entry| !entry.starts_with('.') && glob(name, entry)).collect();
     names.sort();
@@ -148,7 +150,12 @@ fn walk(folder: &Path, above: &mut Vec<PathBuf>, paths: &mut Vec<PathBuf>, repor
 
 #[cfg(test)]
 mod tests {
-    use super::glob;
+    use super::*;
+
+    #[test]
+    fn a_pattern_works_from_the_working_directory() {
+        assert_eq!(matching(Path::new(""), "Cargo.*ml").unwrap(), [Path::new("Cargo.toml")]);
+    }
 
     #[test]
     fn a_star_stands_for_any_letters() {

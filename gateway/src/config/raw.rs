@@ -104,9 +104,9 @@ pub(crate) struct Tls {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Timeouts {
-    /// TLS handshake. Default `"10s"`.
+    /// TLS handshake. Default `"5s"`.
     pub(crate) handshake: Option<At<String>>,
-    /// Request head. Default `"10s"`.
+    /// Request head. Default `"7s"`.
     pub(crate) header: Option<At<String>>,
     /// Between two frames of a request body. Default `"30s"`.
     pub(crate) body: Option<At<String>>,
@@ -313,6 +313,6 @@ pub(crate) struct Target {
     pub(crate) region: Option<At<String>>,
     /// A service that speaks HTTP.
     pub(crate) http: Option<At<HttpConfig>>,
-    /// A process on this machine that speaks the AWS Lambda Runtime API.
+    /// A process on this machine.
     pub(crate) process: Option<At<ProcessConfig>>,
 }

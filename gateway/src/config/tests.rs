@@ -159,9 +159,9 @@ fn every_slip_is_found_at_its_place_and_nothing_else() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Compares with a file beside the tests; `LATCHWORK_GOLDEN=write` writes it instead.
+/// Compares with a file beside the tests; `LATCHWORK_BLESS=1` writes it instead.
 fn golden(file: &Path, actual: &str) {
-    if std::env::var_os("LATCHWORK_GOLDEN").is_some_and(|value| value == "write") {
+    if std::env::var_os("LATCHWORK_BLESS").is_some_and(|value| value == "1") {
         fs::write(file, actual).unwrap();
     }
     let expected = fs::read_to_string(file).unwrap_or_default();
@@ -169,7 +169,7 @@ fn golden(file: &Path, actual: &str) {
     let line = differs.unwrap_or_else(|| expected.lines().count().min(actual.lines().count()));
     assert!(
         expected == actual,
-        "{}:{}: expected {:?}, found {:?}; `LATCHWORK_GOLDEN=write` accepts it",
+        "{}:{}: expected {:?}, found {:?}; `LATCHWORK_BLESS=1` accepts it",
         file.display(),
         line + 1,
         expected.lines().nth(line),

@@ -28,9 +28,11 @@ pub const TTL: Duration = Duration::from_secs(3600);
 /// Longest life of a token.
 pub const TTL_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// Who may get tokens over HTTP, in the issuer's folder.
+pub const PEOPLE_FILE: &str = "people.toml";
+
 const KEY_FILE: &str = "issuer.key";
 const PORT_FILE: &str = "issuer.port";
-const PEOPLE_FILE: &str = "people.toml";
 
 /// Claims that the issuer sets itself.
 const OWN_CLAIMS: [&str; 7] = ["iss", "sub", "aud", "exp", "iat", "jti", "client_id"];
@@ -228,6 +230,15 @@ impl Issuer {
             file::write(&self.folder.join(PORT_FILE), &format!("{port}\n"), Readers::All)?;
         }
         Ok(self)
+    }
+
+    /// Writes a first `people.toml`, unless there is one: subjects and their groups.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn welcome(folder: &Path, audience: &str, people: &[(&str, &[&str])]) -> Result<(), DevError> {
+        file::create_folder(folder)?;
+        people::welcome(&folder.join(PEOPLE_FILE), audience, people)
     }
 
     /// What a token of this person says; `None` for somebody whom `people.toml` does not know.

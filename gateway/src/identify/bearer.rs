@@ -36,7 +36,8 @@ mod tests {
 
     #[test]
     fn exactly_one_bearer_header_counts() {
-        let cases: [(&[&str], Result<Option<&str>, Fault>); 11] = [
+        type Expected = Result<Option<&'static str>, Fault>;
+        let cases: [(&[&str], Expected); 11] = [
             (&[], Ok(None)),
             (&["Bearer a.b.c"], Ok(Some("a.b.c"))),
             (&["bEARER  a.b.c"], Ok(Some("a.b.c"))),

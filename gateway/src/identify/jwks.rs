@@ -8,6 +8,7 @@ mod source;
 pub(crate) use self::{document::parse, source::Source};
 
 use self::{fetch::Fetcher, key::Key};
+use super::fault::Fault;
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use jsonwebtoken::Algorithm;
@@ -17,8 +18,13 @@ use std::{
 };
 use tokio::sync::{Mutex as Gate, oneshot};
 
-/// After a fetch for an unknown key that brought nothing new, the next such fetch waits this long.
-const UNKNOWN_KEY_GAP: Duration = Duration::from_secs(10);
+/// After a fetch for an unknown key that brought nothing new, the next such fetch waits this long; and twice as long
+/// after each further one, so that an issuer is not asked on behalf of whoever makes up key ids.
+const UNKNOWN_KEY_GAP: Duration = Duration::from_secs(2);
+/// Longest such wait: how late a new key may be that no scheduled fetch brought, while someone makes up key ids.
+const UNKNOWN_KEY_GAP_MAX: Duration = Duration::from_secs(10);
+/// When nobody asked for an unknown key for this long, the first gap is short again.
+const UNKNOWN_KEY_CALM: Duration = Duration::from_secs(60);
 /// After a fetch that failed, callers are refused for this long before one of them tries again.
 const FAILED_GAP: Duration = Duration::from_secs(1);
 /// Longest pause between two tries in the background while fetches fail.
@@ -92,8 +98,10 @@ struct Pacing {
     failures: u32,
     failed_last: Option<Instant>,
     problem: Option<String>,
-    /// When a fetch for an unknown key brought nothing new.
+    /// When a fetch for an unknown key last brought nothing new.
     fruitless_last: Option<Instant>,
+    /// How often in a row.
+    fruitless: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +109,18 @@ enum Why<'a> {
     Due,
     Empty,
     UnknownKey(&'a str),
+}
+
+impl KeyError {
+    /// What is wrong with the token; nothing, when it is the issuer that fails.
+    pub(crate) fn fault(self) -> Option<Fault> {
+        match self {
+            Self::Unknown => Some(Fault::UnknownKey),
+            Self::NotNamed => Some(Fault::KeyNotNamed),
+            Self::Algorithm => Some(Fault::KeyAlgorithm),
+            Self::Unavailable => None,
+        }
+    }
 }
 
 impl Keys {
@@ -205,7 +225,7 @@ impl Keys {
         match why {
             Why::Due => Ok(true),
             _ if within(pacing.failed_last, FAILED_GAP) => Err(KeyError::Unavailable),
-            Why::UnknownKey(_) if within(pacing.fruitless_last, UNKNOWN_KEY_GAP) => Err(KeyError::Unknown),
+            Why::UnknownKey(_) if within(pacing.fruitless_last, pacing.unknown_key_gap()) => Err(KeyError::Unknown),
             Why::UnknownKey(_) | Why::Empty => Ok(true),
         }
     }
@@ -218,8 +238,10 @@ impl Keys {
         match fetched {
             Ok(keys) => {
                 let changed = self.take(keys);
-                if unknown_key {
-                    pacing.fruitless_last = (!changed).then(Instant::now);
+                if changed {
+                    pacing.fruitless_last = None;
+                } else if unknown_key {
+                    pacing.count_fruitless();
                 }
                 pacing.ok += 1;
                 pacing.failures = 0;
@@ -267,6 +289,18 @@ impl Keys {
 
     fn pacing(&self) -> MutexGuard<'_, Pacing> {
         self.pacing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pacing {
+    fn count_fruitless(&mut self) {
+        let calm = self.fruitless_last.is_none_or(|last| last.elapsed() >= UNKNOWN_KEY_CALM);
+        self.fruitless = if calm { 1 } else { self.fruitless.saturating_add(1) };
+        self.fruitless_last = Some(Instant::now());
+    }
+
+    fn unknown_key_gap(&self) -> Duration {
+        (UNKNOWN_KEY_GAP * 2_u32.saturating_pow(self.fruitless.clamp(1, 4) - 1)).min(UNKNOWN_KEY_GAP_MAX)
     }
 }
 

@@ -6,6 +6,7 @@ mod bad_headers;
 mod bad_signatures;
 mod development;
 mod good;
+mod hostile;
 mod key_documents;
 mod key_fetches;
 mod key_rotation;

@@ -76,12 +76,12 @@ fn move_in(stage: &Path, directory: &Path) -> Result<(), ScaffoldError> {
     Ok(())
 }
 
-/// Writes what is missing and what holds ports.
+/// Writes what is missing.
 fn renew(directory: &Path, files: &[File]) -> Result<Vec<PathBuf>, ScaffoldError> {
     let mut written = Vec::new();
     for file in files {
         let path = directory.join(file.path);
-        if path.exists() && !file.renewed {
+        if path.exists() {
             continue;
         }
         let name = format!(".latchwork-new-{}", uuid::Uuid::now_v7());

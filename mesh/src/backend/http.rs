@@ -10,11 +10,12 @@ use crate::{
     invocation::{InvokeError, Invoking, Outbound},
     payload::{Answer, Io, Payload, Promise, Reply, Wire},
 };
-use connect::Connector;
+use connect::{Authorities, Connector};
 use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Response, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
 };
+use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::{
@@ -69,9 +70,13 @@ fn connect_timeout() -> String {
 
 /// The backend. Its connections are pooled; a clone shares them.
 #[derive(Clone, Debug)]
-pub struct Http {
-    template: Arc<Template>,
-    http2: bool,
+pub struct Http(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: HttpConfig,
+    authorities: Option<Authorities>,
+    template: Template,
     client: Client<Connector, Outgoing>,
 }
 
@@ -83,14 +88,14 @@ impl Http {
     pub fn new(config: &HttpConfig, base: &Path) -> Result<Self, ConfigError> {
         let template = Template::parse(&config.url)?;
         let timeout = duration("connect_timeout", &config.connect_timeout)?;
-        let ca = config.ca.as_ref().map(|ca| base.join(ca));
-        if ca.is_some() && !template.is_tls() {
+        let authorities = config.ca.as_ref().map(|ca| Authorities::read(base.join(ca))).transpose()?;
+        if authorities.is_some() && !template.is_tls() {
             return Err(ConfigError {
                 field: "ca",
                 message: "an `http://` url has no certificate to verify".to_owned(),
             });
         }
-        let connector = Connector::new(template.is_tls(), ca.as_deref(), config.http2, timeout)?;
+        let connector = Connector::new(template.is_tls(), authorities.as_ref(), config.http2, timeout)?;
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -105,12 +110,19 @@ impl Http {
             .http2_adaptive_window(true)
             .http2_keep_alive_interval(PING_INTERVAL)
             .build(connector);
-        Ok(Self { template: Arc::new(template), http2: config.http2, client })
+        Ok(Self(Arc::new(Inner { config: config.clone(), authorities, template, client })))
+    }
+
+    /// Whether [`Http::new`] would make the same backend again, so that a reload can keep the open connections.
+    #[must_use]
+    pub fn same_config(&self, config: &HttpConfig, base: &Path) -> bool {
+        let authorities = config.ca.as_ref().map(|ca| Authorities::read(base.join(ca))).transpose();
+        self.0.config == *config && authorities.is_ok_and(|authorities| self.0.authorities == authorities)
     }
 
     /// The path parameters that the URL uses; the route must have them all.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
-        self.template.parameters()
+        self.0.template.parameters()
     }
 
     /// Runs the function.
@@ -118,7 +130,7 @@ impl Http {
         Box::pin(async move {
             let deadline = outbound.context.deadline;
             let (request, near, breakage) = self.request(outbound)?;
-            let asked = tokio::time::timeout_at(deadline, self.client.request(request)).await;
+            let asked = tokio::time::timeout_at(deadline, self.0.client.request(request)).await;
             match asked.map_err(|_| InvokeError::TimedOut)? {
                 Ok(response) => reply(response, near),
                 Err(error) => Err(classify(error, &breakage)),
@@ -128,14 +140,20 @@ impl Http {
 
     fn request(&self, outbound: Outbound) -> Result<(http::Request<Outgoing>, Option<Promise>, Breakage), InvokeError> {
         let Outbound { mut head, payload, context } = outbound;
-        let uri = self.template.render(&head)?;
+        if head.method == Method::CONNECT {
+            // The client would speak of a tunnel, to a place that the template does not know.
+            return Err(InvokeError::Unsupported("CONNECT"));
+        }
+        let uri = self.0.template.render(&head)?;
         let upgrade = head.headers.get(UPGRADE).cloned();
-        outgoing::prepare(&mut head.headers, &head.host, &context, self.http2);
+        outgoing::prepare(&mut head.headers, &head.host, &context, self.0.config.http2);
         let (wire, near) = match payload {
             Payload::Empty => (Wire::Empty, None),
             Payload::Buffered(bytes) => (Wire::Full(bytes), None),
             Payload::Stream(body) => (Wire::Stream(body), None),
-            Payload::Duplex(_) if self.http2 => return Err(InvokeError::Unsupported("an upgrade over HTTP/2")),
+            Payload::Duplex(_) if self.0.config.http2 => {
+                return Err(InvokeError::Unsupported("an upgrade over HTTP/2"));
+            }
             Payload::Duplex(near) => {
                 let protocol = upgrade.ok_or(InvokeError::Unsupported("an upgrade to no protocol"))?;
                 head.headers.insert(UPGRADE, protocol);
@@ -143,12 +161,16 @@ impl Http {
                 (Wire::Empty, Some(near))
             }
         };
+        if wire.size_hint().exact() == Some(0) && [Method::POST, Method::PUT, Method::PATCH].contains(&head.method) {
+            // hyper says nothing of an absent body, and some servers then ask for its length (411).
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let breakage = Breakage::default();
         // Built anew, so that no extension of the caller's request (hyper keeps state there) comes along.
         let mut request = http::Request::new(Outgoing::new(wire, breakage.clone()));
         *request.method_mut() = head.method;
         *request.uri_mut() = uri;
-        *request.version_mut() = if self.http2 { http::Version::HTTP_2 } else { http::Version::HTTP_11 };
+        *request.version_mut() = if self.0.config.http2 { http::Version::HTTP_2 } else { http::Version::HTTP_11 };
         *request.headers_mut() = head.headers;
         Ok((request, near, breakage))
     }
@@ -172,7 +194,7 @@ fn reply(response: Response<Incoming>, near: Option<Promise>) -> Result<Reply, I
         (status, _, _) if status.is_informational() => {
             return Err(InvokeError::BadAnswer(format!("status {} that was not asked for", status.as_u16())));
         }
-        _ if hyper::body::Body::is_end_stream(&body) => Answer::Empty,
+        _ if body.is_end_stream() => Answer::Empty,
         _ => Answer::Stream(body.map_err(Into::into).boxed_unsync()),
     };
     Ok(Response::from_parts(head, answer))

@@ -24,6 +24,8 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
+use uuid::Uuid;
+
 pub use crate::event::EventForm;
 
 /// Most instances that one function may have.
@@ -163,6 +165,7 @@ impl Process {
                 client_context: config.event.client_context(&context),
                 answer,
             })?;
+            let _waiting = Waiting { pool, call_id: context.call_id };
             let outcome = tokio::select! {
                 outcome = &mut answered => outcome,
                 never = hurry(pool) => match never {},
@@ -175,6 +178,18 @@ impl Process {
             let gone = |_| Err(InvokeError::FunctionFailed("its instance was ended".to_owned()));
             config.event.reply(outcome.unwrap_or_else(gone)?, context.response_bytes_max)
         })
+    }
+}
+
+/// A caller who hangs up takes a call that has not begun out of the queue.
+struct Waiting<'a> {
+    pool: &'a Pool,
+    call_id: Uuid,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.pool.withdraw(self.call_id);
     }
 }
 

@@ -14,8 +14,9 @@ use http::{
     header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, SET_COOKIE, USER_AGENT},
 };
 use jiff::tz::TimeZone;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::str;
+use std::{borrow::Cow, str};
 
 /// Most header fields that a function may set.
 const FIELDS_MAX: usize = 100;
@@ -29,45 +30,65 @@ const WITH_PRELUDE: &str = "application/vnd.awslambda.http-integration-response"
 /// What stands between such a prelude and the body.
 const PRELUDE_END: [u8; 8] = [0; 8];
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Event<'a> {
+    version: &'static str,
+    route_key: &'a str,
+    raw_path: &'a str,
+    raw_query_string: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cookies: Vec<String>,
+    headers: Map<String, Value>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    query_string_parameters: Map<String, Value>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    path_parameters: Map<String, Value>,
+    request_context: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<Cow<'a, str>>,
+    is_base64_encoded: bool,
+}
+
 /// What the function is given.
 pub(super) fn event(head: &Head, context: &CallContext, body: &[u8]) -> Bytes {
     let route = format!("{} {}", head.method, head.pattern);
-    let mut event = json!({
-        "version": "2.0",
-        "routeKey": route,
-        "rawPath": &*head.path,
-        "rawQueryString": head.query.as_deref().unwrap_or_default(),
-    });
+    let query = head.query.as_deref().unwrap_or_default();
+    let pairs = url::form_urlencoded::parse(query.as_bytes());
+    let parameters = head.parameters.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    let body_bytes = body.len();
+    let (body, is_base64_encoded) = match str::from_utf8(body) {
+        Ok("") => (None, false),
+        Ok(text) => (Some(Cow::Borrowed(text)), false),
+        Err(_) => (Some(Cow::Owned(STANDARD.encode(body))), true),
+    };
+    let event = Event {
+        version: "2.0",
+        route_key: &route,
+        raw_path: &head.path,
+        raw_query_string: query,
+        cookies: head.headers.get_all(COOKIE).iter().flat_map(split_cookies).collect(),
+        headers: event_headers(head, context, body_bytes),
+        query_string_parameters: joined(pairs.map(|(name, value)| (name.into_owned(), value.into_owned()))),
+        path_parameters: joined(parameters),
+        request_context: request_context(head, context, &route),
+        body,
+        is_base64_encoded,
+    };
+    // Texts, maps and numbers only: nothing in it can fail to be written.
+    Bytes::from(serde_json::to_vec(&event).unwrap_or_default())
+}
+
+fn event_headers(head: &Head, context: &CallContext, body_bytes: usize) -> Map<String, Value> {
     let mut headers = head.headers.clone();
     hop::strip(&mut headers);
-    let cookies: Vec<String> = headers.get_all(COOKIE).iter().flat_map(split_cookies).collect();
-    if !cookies.is_empty() {
-        event["cookies"] = json!(cookies);
-    }
     headers.remove(COOKIE);
-    let _ = HeaderValue::from_str(&head.host).map(|host| headers.insert(HOST, host));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(body_bytes));
+    if let Ok(host) = HeaderValue::from_str(&head.host) {
+        headers.insert(HOST, host);
+    }
     introduce(&mut headers, &head.host, context);
-    event["headers"] = joined(headers.iter().map(|(name, value)| (name.as_str().into(), text(value))));
-    if let Some(query) = head.query.as_deref().filter(|query| !query.is_empty()) {
-        let pairs = url::form_urlencoded::parse(query.as_bytes());
-        event["queryStringParameters"] = joined(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())));
-    }
-    if !head.parameters.is_empty() {
-        event["pathParameters"] =
-            joined(head.parameters.iter().map(|(name, value)| (name.to_string(), value.to_string())));
-    }
-    event["requestContext"] = request_context(head, context, &route);
-    let (body, is_base64) = match str::from_utf8(body) {
-        Ok("") => (None, false),
-        Ok(text) => (Some(text.to_owned()), false),
-        Err(_) => (Some(STANDARD.encode(body)), true),
-    };
-    if let Some(body) = body {
-        event["body"] = Value::String(body);
-    }
-    event["isBase64Encoded"] = Value::Bool(is_base64);
-    Bytes::from(event.to_string())
+    joined(headers.iter().map(|(name, value)| (name.to_string(), text(value))))
 }
 
 /// Whether the answer begins with its status and headers, as response streaming does.
@@ -227,7 +248,7 @@ fn request_context(head: &Head, context: &CallContext, route: &str) -> Value {
 }
 
 /// An object of texts; values of one name are joined by commas, none is lost.
-fn joined(pairs: impl Iterator<Item = (String, String)>) -> Value {
+fn joined(pairs: impl Iterator<Item = (String, String)>) -> Map<String, Value> {
     let mut object = Map::new();
     for (name, value) in pairs {
         match object.get_mut(&name) {
@@ -238,7 +259,7 @@ fn joined(pairs: impl Iterator<Item = (String, String)>) -> Value {
             _ => drop(object.insert(name, Value::String(value))),
         }
     }
-    Value::Object(object)
+    object
 }
 
 fn split_cookies(value: &HeaderValue) -> Vec<String> {

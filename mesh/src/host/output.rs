@@ -111,7 +111,13 @@ impl Lines {
 /// A function may not write to the gateway's log what a terminal would obey.
 fn printable(line: &[u8]) -> String {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let keep = |c: char| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+    let keep = |c: char| match c {
+        // Runtimes separate the lines of one record so.
+        '\r' => ' ',
+        '\t' => c,
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
     String::from_utf8_lossy(line).chars().map(keep).collect()
 }
 

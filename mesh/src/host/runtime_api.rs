@@ -238,3 +238,6 @@ fn respond(status: StatusCode, body: &Value) -> Response<Wire> {
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
+
+#[cfg(test)]
+mod tests;

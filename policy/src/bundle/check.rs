@@ -7,12 +7,12 @@ use super::{compare, written::Written};
 use crate::{
     engine::entities::Declaration,
     finding::Finding,
-    index::{Actions, Index, Scope},
+    index::{Actions, Bound, Index, Scope},
     question::{FunctionName, PrincipalKind},
     vocabulary::Vocabulary,
 };
 use cedar_policy::{
-    PolicyId, PolicySet, ValidationError, ValidationMode, ValidationWarning, Validator, ffi::DetailedError,
+    Effect, PolicyId, PolicySet, ValidationError, ValidationMode, ValidationWarning, Validator, ffi::DetailedError,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -51,6 +51,7 @@ pub(crate) fn check(
         let names = reach.functions.values().cloned().chain(named).collect();
         groups.entry(names).or_default().push(policy);
         findings.extend(compare::check(policy, reach, vocabulary));
+        findings.extend(boundless(policy));
     }
     for (names, group) in groups {
         if let Err(finding) = validate(&names, &group, vocabulary, findings) {
@@ -87,6 +88,19 @@ fn fixed(scope: &Scope, vocabulary: &Vocabulary) -> Reach {
             && resources.iter().any(|kind| scope.resource.allows_type(kind))
     });
     Reach { fixed, ..Reach::default() }
+}
+
+/// A permit for everything is rarely meant: it lets everybody do what administrators do.
+fn boundless(policy: &Written) -> Option<Finding> {
+    let Scope { principal: Bound::Any, action: Actions::Any, resource: Bound::Any } = &policy.scope else {
+        return None;
+    };
+    if policy.policy.effect() == Effect::Forbid || policy.policy.has_non_scope_constraint() {
+        return None;
+    }
+    let message = "this permits everything to everybody, now and later";
+    let help = "name at least an action, such as `action in Action::\"read\"`";
+    Some(policy.place.finding("boundless_permit", message, None).warning().help(help))
 }
 
 /// A head that names one function and still matches nothing is a mistake; one over a group may wait for its functions.

@@ -77,6 +77,58 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
+/// Deepest that a policy may be nested, in the units of [`depth`]. Cedar's parser and validator recurse without a
+/// limit of their own, and a stack of 2 MiB (a thread's) holds about three times as much in a debug build.
+pub(crate) const DEPTH_MAX: usize = 400;
+
+/// How deep the tree of a policy can be at most: brackets cost 8, operators 2, members of the longest path 2 each.
+pub(crate) fn depth(text: &str) -> usize {
+    let mut outer = Vec::new();
+    let mut level = Level::default();
+    for token in tokens(text) {
+        match text.get(token.range).unwrap_or_default() {
+            "(" | "[" | "{" => outer.push(std::mem::take(&mut level)),
+            ")" | "]" | "}" => {
+                let inner = level.depth() + 8;
+                level = outer.pop().unwrap_or_default();
+                level.inner = level.inner.max(inner);
+            }
+            "," => level = Level { sibling: level.depth(), ..Level::default() },
+            "." => {
+                level.run += 2;
+                level.path = level.path.max(level.run);
+            }
+            // Each half of `&&` and `||` comes alone.
+            "&" | "|" => level.operator(1),
+            "+" | "-" | "*" | "!" | "if" | "<" | ">" | "=" => level.operator(2),
+            _ => {}
+        }
+    }
+    outer.into_iter().rev().fold(level.depth(), |inner, level| inner + level.depth() + 8)
+}
+
+/// What stands between two brackets or commas.
+#[derive(Default)]
+struct Level {
+    operators: usize,
+    run: usize,
+    path: usize,
+    inner: usize,
+    /// The deepest before the last comma.
+    sibling: usize,
+}
+
+impl Level {
+    fn operator(&mut self, cost: usize) {
+        self.operators += cost;
+        self.run = 0;
+    }
+
+    fn depth(&self) -> usize {
+        self.sibling.max(self.operators + self.path + self.inner)
+    }
+}
+
 /// An entity written out in policy text: its type, and the range and text of the whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Constant {
@@ -164,6 +216,23 @@ mod tests {
         let at = |word: &str| text.find(word).unwrap();
         let expected = [("Group", "ab", at("Group")), ("Action", "x", at("Action")), ("N::M", "y", at("N::M"))];
         assert_eq!(found, expected.map(|(t, i, s)| (t.to_owned(), i.to_owned(), s)));
+    }
+
+    #[test]
+    fn depth_grows_with_nesting_not_with_length() {
+        let wide = |n: usize| {
+            format!("permit(principal, action, resource) when {{ [{}].contains(1) }};", vec!["a.b.c"; n].join(", "))
+        };
+        assert!(depth(&wide(10_000)) < 40, "{}", depth(&wide(10_000)));
+        let chain = |n: usize| vec!["context.facts.transport.mtls"; n].join(" && ");
+        assert!(depth(&chain(100)) < DEPTH_MAX && depth(&chain(300)) > DEPTH_MAX);
+        for (open, close) in
+            [("(", ")"), ("!(", ")"), ("[", "]"), ("{a: ", "}"), ("!", ""), ("if a then ", " else b"), ("", ".x")]
+        {
+            let text = format!("{}a{}", open.repeat(300), close.repeat(300));
+            assert!(depth(&text) > DEPTH_MAX, "{open}{close}");
+            assert!(depth(&open.repeat(300)) + depth(&close.repeat(300)) > DEPTH_MAX, "{open}{close}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::{
 };
 
 mod broken;
+mod random;
 
 /// Codes, lines and columns of everything reported.
 fn report_of(text: &str) -> Vec<(&'static str, usize, usize)> {
@@ -67,6 +68,13 @@ fn a_permit_that_expires_soon_is_warned_of() {
 fn a_policy_over_a_group_without_functions_only_warns() {
     check("@id(\"g\") forbid(principal is User, action in Action::\"export\", resource);", &[("empty_scope", 1, 1)]);
     check("@id(\"g\") forbid(principal is User, action in Action::\"money\", resource);", &[]);
+}
+
+#[test]
+fn a_permit_for_everything_is_warned_of() {
+    check("@id(\"p\") permit(principal, action, resource);", &[("boundless_permit", 1, 1)]);
+    check("@id(\"p\") forbid(principal, action, resource);", &[]);
+    check("@id(\"p\") permit(principal, action, resource) when { principal is User };", &[]);
 }
 
 #[test]

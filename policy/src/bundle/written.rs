@@ -94,6 +94,11 @@ pub(crate) fn read(source: &Source, findings: &mut Vec<Finding>) -> Vec<Written>
         let tokens = split::tokens(text);
         let first = tokens.first().map_or(0, |token| token.range.start);
         let place = Place { source: source.clone(), range: piece.start + first..piece.end, piece };
+        if split::depth(text) > split::DEPTH_MAX {
+            let message = "this policy is nested too deeply";
+            findings.push(place.finding("too_nested", message, None).help("split it into several policies"));
+            continue;
+        }
         match Policy::parse(None, text) {
             Ok(policy) => policies.extend(written(policy, place, findings)),
             // Blanks and comments after the last policy: Cedar itself must find nothing there.
@@ -126,7 +131,13 @@ fn syntax(place: &Place, error: &DetailedError) -> Finding {
 
 fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<Written> {
     let mut ok = true;
-    for (name, _) in policy.annotations() {
+    for (name, value) in policy.annotations() {
+        // Notes are printed in lines of their own, so they can't bring lines with them.
+        if value.chars().any(char::is_control) {
+            let message = format!("`@{name}` has a control character in it");
+            findings.push(place.finding("invalid_annotation", message, place.annotation(name)));
+            ok = false;
+        }
         if !ANNOTATIONS.contains(&name) {
             let message = format!("`@{name}` means nothing here");
             let finding = place.finding("unknown_annotation", message, place.annotation_name(name)).warning();
@@ -140,7 +151,7 @@ fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<
             None
         }
         Some(id) if !is_id(id) => {
-            let message = "an `@id` is 1 to 256 visible characters without blanks";
+            let message = "an `@id` is 1 to 256 visible ASCII characters without blanks";
             findings.push(place.finding("invalid_id", message, place.annotation("id")));
             None
         }
@@ -178,7 +189,7 @@ fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<
 }
 
 fn is_id(id: &str) -> bool {
-    (1..=ID_BYTES_MAX).contains(&id.len()) && !id.chars().any(|c| c.is_whitespace() || c.is_control())
+    (1..=ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// A permit grants through the end of its day, in UTC. A guard that ends by itself would open a door silently.

@@ -5,7 +5,7 @@ use crate::{
     finding::Finding,
     index::Subject,
     question::{Principal, PrincipalKind},
-    vocabulary::{DECLARED_FILE, Words},
+    vocabulary::{DECLARED_FILE, Words, base::Base},
 };
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use std::{
@@ -121,8 +121,8 @@ impl Directory {
 
     /// The entities of a group: itself and its issuer.
     fn group(&self, name: &Arc<str>) -> Result<[Entity; 2], Unknown> {
-        let alias = name.split_once('/').map_or("", |(alias, _)| alias);
-        let Some(issuer) = self.issuers.get(alias) else {
+        let alias = name.split_once('/').filter(|(_, rest)| !rest.is_empty()).map(|(alias, _)| alias);
+        let Some(issuer) = alias.and_then(|alias| self.issuers.get(alias)) else {
             return Err(Unknown::Absent(format!("the group `{name}` is of no declared issuer")));
         };
         let group = match self.groups.get(name) {
@@ -206,7 +206,7 @@ impl Directory {
     }
 
     /// The entities of a function, its targets and everything above them, and the subjects to ask about.
-    pub(crate) fn function(&self, function: &Function, words: &Words) -> Result<Declaration, Finding> {
+    pub(crate) fn function(&self, function: &Function, words: &Words, base: &Base) -> Result<Declaration, Finding> {
         let name = &function.name;
         let app = self.apps.get(&function.app);
         let app = app.ok_or_else(|| {
@@ -248,7 +248,8 @@ impl Directory {
         let describe = Subject { action: "describe".into(), action_above: BTreeSet::new(), ..call.clone() };
         // Without the actions' own hierarchy `action in Action::"write"` would be false, and a guard with it.
         for group in &call.action_above {
-            entities.add(plain(uid(&self.types.action, group)));
+            let above = base.ancestors(group).iter().map(|group| uid(&self.types.action, group)).collect();
+            entities.add(Entity::new_no_attrs(uid(&self.types.action, group), above));
         }
         let groups = call.action_above.iter().map(|group| uid(&self.types.action, group)).collect();
         entities.add(Entity::new_no_attrs(uid(&self.types.action, name.as_str()), groups));

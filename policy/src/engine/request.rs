@@ -49,12 +49,6 @@ impl From<String> for Unaskable {
 impl Asked {
     /// Makes the caller's entities and the facts.
     pub(crate) fn new(question: &Question, function: &Prepared, directory: &Directory) -> Result<Self, Unaskable> {
-        let kind = question.principal.kind;
-        if !function.principals.contains(&kind) {
-            // No policy was validated for this kind of caller, so none may speak of it.
-            let error = format!("`{}` is not for callers of the kind {}", question.function, kind.as_str());
-            return Err(Unaskable { reason: DenialReason::NotPermitted, error });
-        }
         let mut callers = Callers { directory, function, made: HashMap::new() };
         let principal = callers.add(&question.principal)?;
         let facts = facts(&question.facts, &mut callers)?;
@@ -70,6 +64,12 @@ impl Asked {
 
     /// The context of a call.
     pub(crate) fn call_context(&self, question: &Question, function: &Prepared) -> Result<Context, Unaskable> {
+        let kind = question.principal.kind;
+        if !function.principals.contains(&kind) {
+            // No policy over this action was validated for this kind of caller, so none may speak of it.
+            let error = format!("`{}` is not for callers of the kind {}", question.function, kind.as_str());
+            return Err(Unaskable { reason: DenialReason::NotPermitted, error });
+        }
         let mut pairs = vec![
             ("facts".to_owned(), self.facts.clone()),
             ("path".to_owned(), path(question, function)?),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::fixture::{RUN_ON, alice, checkout, now, question, snapshot};
 
+mod conformance;
 mod differential;
 mod misfit;
 mod traps;
@@ -72,6 +73,17 @@ fn input_is_needed_only_if_it_can_matter() {
                  @id(\"p\") permit(principal is User, action == Action::\"orders.create\", resource);";
     let shop = snapshot(&format!("{POLICIES}{guard}{RUN_ON}"));
     assert!(shop.needs_input(&create, &alice()), "a forbid reads it");
+}
+
+#[test]
+fn an_input_left_unread_makes_a_plain_no() {
+    let guard = "@id(\"g\") forbid(principal, action == Action::\"orders.create\", resource) when { context.input.amount_cents > 1 };";
+    let shop = snapshot(&format!("{POLICIES}{guard}{RUN_ON}"));
+    let unread = |principal: Principal| Question { input: None, ..question(principal, "orders.create") };
+    let denial = shop.decide(unread(alice())).unwrap_err();
+    assert_eq!((denial.reason, denial.errors), (DenialReason::NotPermitted, Vec::new()), "no permit is for alice");
+    let denial = shop.decide(unread(checkout())).unwrap_err();
+    assert_eq!(denial.reason, DenialReason::PolicyError, "for the checkout it had to be read");
 }
 
 #[test]

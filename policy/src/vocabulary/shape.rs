@@ -33,7 +33,7 @@ pub(crate) struct Field {
 
 /// Reads the shape of an input; findings are warnings about what policy can't see.
 pub(crate) fn read(schema: &InputSchema) -> (Option<Shape>, Vec<Finding>) {
-    let mut reader = Reader { schema, findings: Vec::new(), open: Vec::new(), properties: 0 };
+    let mut reader = Reader { schema, findings: Vec::new(), open: Vec::new(), properties: 0, depth: 0 };
     let shape = reader.value(&schema.json, &mut Vec::new());
     let shape = match shape {
         Some(shape @ Shape::Record(_)) => Some(shape),
@@ -52,6 +52,7 @@ struct Reader<'a> {
     /// References being followed, so that a circle ends.
     open: Vec<&'a str>,
     properties: usize,
+    depth: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -64,10 +65,17 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self, schema: &'a Value, path: &mut Vec<String>) -> Option<Shape> {
-        if path.len() > DEPTH_MAX * 2 {
+        if self.depth == DEPTH_MAX {
             self.report(path, "an input nested this deep");
             return None;
         }
+        self.depth += 1;
+        let shape = self.any(schema, path);
+        self.depth -= 1;
+        shape
+    }
+
+    fn any(&mut self, schema: &'a Value, path: &mut Vec<String>) -> Option<Shape> {
         let Some(object) = schema.as_object() else {
             self.report(path, "a value of any type");
             return None;
@@ -184,7 +192,10 @@ impl<'a> Reader<'a> {
             path.push(name.clone());
             self.properties += 1;
             if self.properties > PROPERTIES_MAX {
-                self.report(path, "more than 1000 properties");
+                // Said once: a schema of references can unfold to millions.
+                if self.properties == PROPERTIES_MAX + 1 {
+                    self.report(path, "more than 1000 properties");
+                }
                 path.pop();
                 break;
             }

@@ -54,6 +54,24 @@ fn names_of_fixed_actions_are_reserved() {
 }
 
 #[test]
+fn issuers_and_apps_have_one_meaning() {
+    let issuer = |alias: &str, group: &str| crate::declared::Issuer {
+        alias: alias.into(),
+        groups: BTreeSet::from([Arc::from(group)]),
+        external_groups: false,
+    };
+    let check = |issuers: Vec<_>, expected: &[&str]| {
+        let declared = Declared { issuers, ..Declared::default() };
+        let codes: Vec<_> = Vocabulary::new(&declared).unwrap_err().into_iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, expected);
+    };
+    check(vec![issuer("corp", "corp/a"), issuer("corp", "corp/b")], &["duplicate_issuer"]);
+    check(vec![issuer("partners", "corp/admins")], &["invalid_group"]);
+    check(vec![issuer("corp", "corp/")], &["invalid_group"]);
+    check(vec![issuer("a/b", "a/b/c")], &["invalid_issuer", "invalid_group"]);
+}
+
+#[test]
 fn a_function_declared_twice_is_refused() {
     let findings = Vocabulary::new(&declared(vec![function("a.b", &[]), function("a.b", &[])])).unwrap_err();
     assert_eq!(findings[0].code, "duplicate_function");

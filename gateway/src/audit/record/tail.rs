@@ -1,7 +1,7 @@
 //! How what callers hand to the log becomes the tail of a line: redacted, bounded, in fixed order.
 
 use super::{
-    Outcome, RECORD_BYTES_MAX, Request, Stage,
+    Admin, Answered, Attempt, Kind, Outcome, RECORD_BYTES_MAX, Request, Stage, VERSION,
     write::{Closed, Intent, Known, Refused},
 };
 use crate::audit::redact::{self, Redaction};
@@ -11,7 +11,12 @@ use policy::{
     question::{Facts, FunctionName, Principal, Question, Verb},
 };
 use serde::{Serialize, Serializer};
-use std::{borrow::Cow, io, net::IpAddr, sync::Arc};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+    net::IpAddr,
+    sync::Arc,
+};
 use uuid::Uuid;
 
 /// Longest head, in bytes.
@@ -19,7 +24,9 @@ pub(crate) const HEAD_BYTES_MAX: usize = 512;
 /// Longest tail, in bytes.
 pub(crate) const TAIL_BYTES_MAX: usize = RECORD_BYTES_MAX - HEAD_BYTES_MAX;
 /// Longest free text, in bytes; what is longer ends in `…`.
-pub(crate) const TEXT_BYTES_MAX: usize = 512;
+const TEXT_BYTES_MAX: usize = 512;
+/// Longest word, in bytes: what names a cause. It is short, so that a call's last records fit what was promised.
+const WORD_BYTES_MAX: usize = 64;
 /// Longest identifier, such as a principal's, in a record that had to be cut.
 const ID_BYTES_MAX: usize = 512;
 /// Longest request path, in bytes.
@@ -132,6 +139,20 @@ struct RequestTail<'a> {
     version: Cow<'a, str>,
 }
 
+/// The members of every head of an incarnation that never change.
+pub(crate) fn identity(node: &str, incarnation: Uuid) -> String {
+    format!("\"node\":\"{node}\",\"incarnation\":\"{incarnation}\"")
+}
+
+/// Appends a whole line: head and tail.
+pub(crate) fn line(buffer: &mut Vec<u8>, kind: Kind, seq: u64, at: Timestamp, identity: &str, tail: &[u8]) {
+    let kind = kind.as_str();
+    // Writing to memory can't fail.
+    let _ = write!(buffer, "{{\"v\":{VERSION},\"kind\":\"{kind}\",\"seq\":{seq},\"at\":\"{at:.6}\",{identity},");
+    buffer.extend_from_slice(tail);
+    buffer.push(b'\n');
+}
+
 /// The tail of an `intent`.
 pub(crate) fn intent(call: Uuid, known: &Known, intent: &Intent, redaction: &Redaction) -> Vec<u8> {
     smallest(call, |level| {
@@ -183,7 +204,7 @@ pub(crate) fn refused(
         let listed = if small { 0 } else { LISTED_MAX };
         tail(&RefusedTail {
             call,
-            refusal: text(&refused.refusal),
+            refusal: word(&refused.refusal),
             status: refused.status,
             stage: refused.stage,
             listener: known.listener.as_deref().map(text).filter(|_| !small),
@@ -220,14 +241,32 @@ pub(crate) fn closed(call: Uuid, closed: &Closed, duration_us: u64) -> Vec<u8> {
             bytes_in: closed.bytes_in,
             bytes_out: closed.bytes_out,
             duration_us,
-            error: closed.error.as_deref().map(text),
+            error: closed.error.as_deref().map(word),
         })
     })
 }
 
-/// The tail of a record of a call that has no defined place to cut.
-pub(crate) fn of_call<T: Serialize>(call: Uuid, body: &T) -> Vec<u8> {
-    smallest(call, |_| tail(&OfCall { call, body }))
+/// The tail of an `attempt`.
+pub(crate) fn attempt(call: Uuid, attempt: &Attempt) -> Vec<u8> {
+    let error = attempt.error.as_deref().map(|error| text(error).into_owned());
+    let failed = word(&attempt.failed).into_owned().into();
+    let bounded = Attempt { target: attempt.target, failed, error };
+    smallest(call, |_| tail(&OfCall { call, body: &bounded }))
+}
+
+/// The tail of an `answered`.
+pub(crate) fn answered(call: Uuid, answered: &Answered) -> Vec<u8> {
+    smallest(call, |_| tail(&OfCall { call, body: answered }))
+}
+
+/// The tail of an `admin`.
+pub(crate) fn admin(admin: &Admin) -> Vec<u8> {
+    plain(&Admin {
+        verb: word(&admin.verb).into_owned().into(),
+        who: text(&admin.who).into_owned(),
+        detail: admin.detail.as_deref().map(|detail| text(detail).into_owned()),
+        ..admin.clone()
+    })
 }
 
 /// The tail of a record that is of no call.
@@ -236,8 +275,13 @@ pub(crate) fn plain<T: Serialize>(body: &T) -> Vec<u8> {
 }
 
 /// A free text, bounded.
-pub(crate) fn text(text: &str) -> Cow<'_, str> {
+fn text(text: &str) -> Cow<'_, str> {
     bounded(text, TEXT_BYTES_MAX)
+}
+
+/// A word, bounded.
+fn word(word: &str) -> Cow<'_, str> {
+    bounded(word, WORD_BYTES_MAX)
 }
 
 /// An instant with microseconds, so that every `at` is of the same length.
@@ -335,7 +379,7 @@ fn tail<T: Serialize>(body: &T) -> Result<Vec<u8>, serde_json::Error> {
 /// Takes as much as a tail may have, and skips the opening brace.
 struct Bounded(Vec<u8>);
 
-impl io::Write for Bounded {
+impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let kept = if self.0.is_empty() { bytes.strip_prefix(b"{").unwrap_or(bytes) } else { bytes };
         if self.0.len() + kept.len() > TAIL_BYTES_MAX {

@@ -84,8 +84,8 @@ fn credential(line: &[u8], at: usize) -> Option<Range<usize>> {
 /// The value in `name=value`.
 fn assigned(line: &[u8], at: usize) -> Option<Range<usize>> {
     let (name, before) = name_before(line, at)?;
-    let in_query = matches!(before, Some(b'?' | b'&'));
-    if !is_secret(name) && !(in_query && is_secret_parameter(name)) {
+    let is_secret = if matches!(before, Some(b'?' | b'&')) { is_secret_parameter(name) } else { is_secret(name) };
+    if !is_secret {
         return None;
     }
     let length = run(line.get(at + 1..)?, |b| b > b' ' && !b"&\"\\;,)<>'".contains(&b));

@@ -156,4 +156,8 @@ impl Segment for FakeSegment {
         file.reserved_to = held.max(from + bytes);
         Ok(())
     }
+
+    fn twin(&self) -> io::Result<Box<dyn Segment>> {
+        Ok(Box::new(Self(self.0.clone(), self.1.clone())))
+    }
 }

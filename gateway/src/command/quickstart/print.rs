@@ -65,7 +65,7 @@ fn text(
     mint: Mint<'_>,
     out: &mut dyn Write,
 ) -> Result<(), String> {
-    let (directory, ca) = (layout.directory.display(), layout.ca.display());
+    let (directory, ca, program) = (layout.directory.display(), layout.ca.display(), program());
     tell(out, format_args!("Latchwork is ready at {url}; the project is in {directory}. Ctrl-C stops it.\n"));
     tell(out, format_args!("Paste this first, into another terminal in this folder:\n"));
     let mut holders: Vec<Holder> = Vec::new();
@@ -89,18 +89,15 @@ fn text(
     tell(
         out,
         format_args!(
-            "latchwork call orders.create -c {directory}/latchwork.toml --token \"$ALICE\" --data '{{\"item\":\"tea\",\"quantity\":2,\"amount_cents\":1900}}'"
+            "{program} call orders.create -c {directory}/latchwork.toml --as alice --data '{{\"item\":\"tea\",\"quantity\":2,\"amount_cents\":1900}}'"
         ),
     );
-    tell(
-        out,
-        format_args!("latchwork call stock.level -c {directory}/latchwork.toml --token \"$BOB\" --path sku=tea-001"),
-    );
+    tell(out, format_args!("{program} call stock.level -c {directory}/latchwork.toml --as bob --path sku=tea-001"));
     tell(out, format_args!("\nWhy was the last call answered as it was, and what else happened:\n"));
     tell(
         out,
         format_args!(
-            "latchwork explain --last -c {directory}/latchwork.toml\nlatchwork audit tail -c {directory}/latchwork.toml"
+            "{program} explain --last -c {directory}/latchwork.toml\n{program} audit tail -c {directory}/latchwork.toml"
         ),
     );
     tell(out, format_args!("curl -s http://{}/metrics", running.admin()));
@@ -120,6 +117,18 @@ fn curl(url: &str, ca: &str, call: &Call) -> String {
     }
     command.push_str(" -w ' [%{http_code}]\\n'");
     command
+}
+
+/// This program, as it can be called from this folder.
+fn program() -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let program = std::env::current_exe().unwrap_or_else(|_| "latchwork".into());
+    let on_path = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|p| p.join("latchwork") == program));
+    if on_path {
+        return "latchwork".to_owned();
+    }
+    program.strip_prefix(here).map_or_else(|_| program.display().to_string(), |near| near.display().to_string())
 }
 
 fn variable(holder: Holder) -> String {

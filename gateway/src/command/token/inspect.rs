@@ -5,9 +5,12 @@ use crate::{
     config::{self, Config},
     dev,
     identify::{
-        CredentialError, Fault, TOKEN_BYTES_MAX,
-        jwks::{self, KeyError},
-        jwt::{Header, Unverified, claims, subject},
+        CredentialError, Fault, TOKEN_BYTES_MAX, choose, jwks,
+        jwt::{
+            Header, Unverified,
+            claims::{self, Admitted},
+            subject,
+        },
     },
 };
 use jiff::Timestamp;
@@ -15,6 +18,7 @@ use serde_json::{Map, Value, json};
 use std::{
     io::{self, Read as _},
     path::PathBuf,
+    sync::Arc,
 };
 
 /// What to inspect.
@@ -99,7 +103,9 @@ impl Report {
         (self.header, self.claims) = (Some(unverified.header.clone()), Some(unverified.claims.clone()));
         let Some(issuer) = self.issuer(&unverified, config) else { return Ok(()) };
         let header = self.header(&unverified, issuer);
-        self.dates_and_audience(&unverified, issuer, now);
+        self.dates(&unverified, issuer, now);
+        self.audience(&unverified, issuer);
+        self.subject(&unverified, issuer);
         self.signature(&unverified, header, issuer, args, config)
     }
 
@@ -108,22 +114,21 @@ impl Report {
             self.rules.push(Rule { name: "issuer", kept: Err("there is no `iss`, or it is not text".to_owned()) });
             return None;
         };
-        let named = || config.issuers.iter().filter(|issuer| &*issuer.issuer == name);
-        let audiences = claims::audiences(&token.claims).unwrap_or_default();
-        let meant = named().find(|i| claims::accepts_audience(i, &audiences)).or_else(|| named().next());
+        let meant = choose(config.issuers.iter(), |issuer| issuer, token).ok();
         let Some(issuer) = meant else {
-            let known: Vec<_> = config.issuers.iter().map(|issuer| format!("`{}`", issuer.issuer)).collect();
-            let why = format!("no issuer is `{name}`, byte for byte; configured are {}", known.join(", "));
+            let known = list(config.issuers.iter().map(|issuer| &issuer.issuer));
+            let why = format!("no issuer is `{name}`, byte for byte; configured are {known}");
             self.rules.push(Rule { name: "issuer", kept: Err(why) });
             return None;
         };
         self.kept("issuer", &format!("it is `{}`", issuer.alias));
         let alias = config::Credential::Issuer(issuer.alias.clone());
-        let listeners: Vec<_> =
-            config.listeners.iter().filter(|l| l.identify.contains(&alias)).map(|l| format!("`{}`", l.name)).collect();
-        match &*listeners {
-            [] => self.rules.push(Rule { name: "listener", kept: Err("no listener takes its tokens".to_owned()) }),
-            listeners => self.kept("listener", &format!("taken by {}", listeners.join(", "))),
+        let takers = config.listeners.iter().filter(|listener| listener.identify.contains(&alias));
+        match list(takers.map(|listener| &listener.name)) {
+            none if none.is_empty() => {
+                self.rules.push(Rule { name: "listener", kept: Err("no listener takes its tokens".to_owned()) });
+            }
+            some => self.kept("listener", &format!("taken by {some}")),
         }
         Some(issuer)
     }
@@ -147,14 +152,9 @@ impl Report {
         }
     }
 
-    fn dates_and_audience(&mut self, token: &Unverified<'_>, issuer: &config::Issuer, now: Timestamp) {
-        let date = |name| claims::date(&token.claims, name).ok().flatten();
-        let kept = match claims::admit(&token.claims, issuer, now) {
-            Ok(admitted) => Ok(Some(format!("counts until {}, leeway included", admitted.expires))),
-            Err(Fault::Audience) => {
-                let said = token.claims.get("aud").map_or("nothing".to_owned(), Value::to_string);
-                Err(format!("`aud` is {said}; the issuer's audiences are {:?}", issuer.audiences))
-            }
+    fn dates(&mut self, token: &Unverified<'_>, issuer: &config::Issuer, now: Timestamp) {
+        let kept = match claims::in_force(&token.claims, issuer, now) {
+            Ok(dates) => Ok(Some(format!("counts until {}, leeway included", dates.expires))),
             Err(fault) => {
                 let name = match fault {
                     Fault::Expired => "exp",
@@ -162,25 +162,43 @@ impl Report {
                     Fault::IssuedLater => "iat",
                     _ => "",
                 };
-                Err(date(name).map_or(fault.to_string(), |at| format!("{fault}: `{name}` is {at}, and it is {now}")))
+                let date = claims::date(&token.claims, name).ok().flatten();
+                Err(date.map_or(fault.to_string(), |at| format!("{fault}: `{name}` is {at}, and it is {now}")))
             }
         };
-        self.rules.push(Rule { name: "dates and audience", kept });
-        let subject = match claims::admit_any_time(&token.claims) {
-            Ok(admitted) => match subject::identity(&token.claims, admitted, issuer) {
-                Ok(identity) => {
-                    let groups = identity.principal.groups.join(", ");
-                    let (kind, id) = (identity.principal.kind.as_str(), &identity.principal.id);
-                    Ok(Some(format!("{kind}::\"{id}\", groups: {}", if groups.is_empty() { "none" } else { &groups })))
-                }
-                Err(CredentialError::UndeclaredGroup(group)) => {
-                    Err(format!("the group `{group}` is not declared for the issuer"))
-                }
-                Err(error) => Err(error.to_string()),
-            },
-            Err(fault) => Err(fault.to_string()),
+        self.rules.push(Rule { name: "dates", kept });
+    }
+
+    fn audience(&mut self, token: &Unverified<'_>, issuer: &config::Issuer) {
+        let audiences = claims::audiences(&token.claims).unwrap_or_default();
+        if claims::accepts_audience(issuer, &audiences) {
+            return self.kept("audience", "one of the issuer's");
+        }
+        let said = token.claims.get("aud").map_or("nothing".to_owned(), Value::to_string);
+        let why = format!("`aud` is {said}; the issuer's audiences are {}", list(issuer.audiences.iter()));
+        self.rules.push(Rule { name: "audience", kept: Err(why) });
+    }
+
+    fn subject(&mut self, token: &Unverified<'_>, issuer: &config::Issuer) {
+        if token.claims.contains_key("cnf") {
+            self.broken("binding", Fault::SenderBound);
+        }
+        let any_time = Admitted { expires: Timestamp::MAX, audiences: Vec::new(), issued: None };
+        let kept = match subject::identity(&token.claims, any_time, issuer) {
+            Ok(identity) => {
+                let groups = match identity.principal.groups.join(", ") {
+                    none if none.is_empty() => "none".to_owned(),
+                    some => some,
+                };
+                let (kind, id) = (identity.principal.kind.as_str(), &identity.principal.id);
+                Ok(Some(format!("{kind}::\"{id}\", groups: {groups}")))
+            }
+            Err(CredentialError::UndeclaredGroup(group)) => {
+                Err(format!("the group `{group}` is not declared for the issuer"))
+            }
+            Err(error) => Err(error.to_string()),
         };
-        self.rules.push(Rule { name: "subject", kept: subject });
+        self.rules.push(Rule { name: "subject", kept });
     }
 
     fn signature(
@@ -203,11 +221,8 @@ impl Report {
                 return Ok(());
             }
         };
-        let found = jwks::choose(&keys, header.kid.as_deref(), header.algorithm).map_err(|error| match error {
-            KeyError::NotNamed => Fault::KeyNotNamed,
-            KeyError::Algorithm => Fault::KeyAlgorithm,
-            KeyError::Unknown | KeyError::Unavailable => Fault::UnknownKey,
-        });
+        let found = jwks::choose(&keys, header.kid.as_deref(), header.algorithm);
+        let found = found.map_err(|error| error.fault().unwrap_or(Fault::UnknownKey));
         match found.and_then(|key| token.verify(header.algorithm, key.decoding())) {
             Ok(()) => self.kept("signature", "valid for the keys that are here"),
             Err(fault) => self.broken("signature", fault),
@@ -275,6 +290,10 @@ impl Report {
             "rules": self.rules.iter().map(rule).collect::<Vec<_>>(),
         })
     }
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// The issuer's keys, if they are on this machine.

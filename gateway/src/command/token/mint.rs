@@ -15,10 +15,10 @@ pub struct MintArgs {
     /// Whom the token is about; becomes `<issuer alias>/<subject>`
     #[arg(long, value_name = "NAME")]
     pub subject: String,
-    /// A group of the subject, without the issuer's alias; may be repeated
+    /// A group of the subject, without the issuer's alias; may be repeated; those of `people.toml` unless said
     #[arg(long = "group", value_name = "GROUP")]
     pub groups: Vec<String>,
-    /// A scope; may be repeated
+    /// A scope; may be repeated; those of `people.toml` unless said
     #[arg(long = "scope", value_name = "SCOPE")]
     pub scopes: Vec<String>,
     /// Whom the token is for; the issuer's first audience unless said; may be repeated
@@ -71,8 +71,17 @@ pub fn mint(
     if claims.audiences.is_empty() {
         return Err(TokenError::NoAudience);
     }
-    if !args.groups.is_empty() {
-        put(&mut claims.extra, groups_claim, Value::from(args.groups.clone()));
+    let mut groups = args.groups.clone();
+    if let Some(known) = issuer.claims_of(&args.subject, "")? {
+        // Somebody of `people.toml` is who that file says, unless said otherwise.
+        groups = if groups.is_empty() { known.groups } else { groups };
+        claims.scopes = if claims.scopes.is_empty() { known.scopes } else { claims.scopes };
+        for (name, value) in known.extra {
+            claims.extra.entry(name).or_insert(value);
+        }
+    }
+    if !groups.is_empty() {
+        put(&mut claims.extra, groups_claim, Value::from(groups));
     }
     writeln!(out, "{}", issuer.mint_at(&claims, now)?).map_err(TokenError::Write)?;
     Ok(TokenExit::Done)

@@ -172,13 +172,12 @@ fn shown(written: Option<&raw::Selection>, catalog: &Catalog<'_>, desk: &mut Des
 
 fn timeouts(written: &raw::Timeouts, desk: &mut Desk<'_>) -> Timeouts {
     let limits = Duration::from_millis(100)..=Duration::from_secs(3600);
-    let mut read = |written: &Option<At<String>>, seconds| {
-        desk.duration(written.as_ref(), Duration::from_secs(seconds), limits.clone())
-    };
+    let default = Timeouts::default();
+    let mut read = |written: &Option<At<String>>, default| desk.duration(written.as_ref(), default, limits.clone());
     Timeouts {
-        handshake: read(&written.handshake, 10),
-        header: read(&written.header, 10),
-        body: read(&written.body, 30),
-        idle: read(&written.idle, 60),
+        handshake: read(&written.handshake, default.handshake),
+        header: read(&written.header, default.header),
+        body: read(&written.body, default.body),
+        idle: read(&written.idle, default.idle),
     }
 }

@@ -7,6 +7,7 @@ use crate::config::{
     report::Report,
     value::{Desk, shorten},
 };
+use policy::finding::Finding;
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
 /// Longest pattern, in bytes.
@@ -42,8 +43,9 @@ pub(crate) fn parameters(pattern: &str) -> Vec<Arc<str>> {
 /// A host of a listener or route: lowercase, without port.
 pub(crate) fn host(written: &At<String>, desk: &mut Desk<'_>) -> Option<Arc<str>> {
     let text = written.value.as_str();
-    let parsed = url::Host::parse(text).ok().map(|host| host.to_string());
+    let parsed = url::Host::parse(text.trim_end_matches('.')).ok().map(|host| host.to_string());
     let help = match &parsed {
+        _ if text.contains('*') => "hosts are named one by one".to_owned(),
         Some(canonical) if canonical == text => return Some(text.into()),
         Some(canonical) => format!("`{canonical}`"),
         None if text.contains(':') => "a host without scheme and port".to_owned(),
@@ -119,42 +121,48 @@ fn parameter(segment: &str) -> Option<&str> {
 /// Reports routes of one listener that the same request could mean.
 pub(crate) fn conflicts(listeners: &[Listener], catalog: &Catalog<'_>, report: &mut Report) {
     for listener in listeners {
-        let mut routers: HashMap<Option<&str>, (matchit::Router<usize>, Vec<Vec<&Placed<'_>>>)> = HashMap::new();
+        let mut hosts: HashMap<Option<&str>, Taken<'_, '_>> = HashMap::new();
         for placed in catalog.functions.iter().filter(|placed| shows(listener, placed)) {
             let Some(route) = &placed.function.route else { continue };
-            let (router, groups) = routers.entry(route.host.as_deref()).or_default();
-            let conflict = match router.insert(route.pattern.as_ref(), groups.len()) {
-                Ok(()) => {
-                    groups.push(vec![placed]);
-                    continue;
-                }
-                Err(conflict) => conflict,
-            };
-            // Only the same pattern may be shared, by different methods.
-            let group = groups.iter_mut().find(|group| {
-                group
-                    .first()
-                    .and_then(|first| first.function.route.as_ref())
-                    .is_some_and(|r| r.pattern == route.pattern)
-            });
-            match group {
-                Some(group) => {
-                    match group.iter().find(|other| overlap(other, placed)) {
-                        Some(other) => report.push(conflicting(placed, other, "duplicate_route", "the same route")),
-                        None => group.push(placed),
-                    };
-                }
-                None => {
-                    let with = groups.iter().flatten().find(|other| conflicts_with(other, &conflict));
-                    if let Some(other) = with {
-                        report.push(conflicting(placed, other, "route_conflict", "a route that can't be told apart"));
-                    } else {
-                        let message = format!("the route can't stand beside the others: {conflict}");
-                        report.push(placed.name.text.error("route_conflict", &placed.route, message));
-                    }
-                }
+            let taken = hosts.entry(route.host.as_deref()).or_default();
+            if let Some(finding) = taken.add(placed, &route.pattern) {
+                report.push(finding);
             }
         }
+    }
+}
+
+/// Routes of one host: a router that knows which patterns clash, and the functions at each pattern.
+#[derive(Default)]
+struct Taken<'p, 'a> {
+    router: matchit::Router<()>,
+    functions: HashMap<&'p str, Vec<&'p Placed<'a>>>,
+}
+
+impl<'p, 'a> Taken<'p, 'a> {
+    /// Adds a function, or says why it can't stand beside the others.
+    fn add(&mut self, placed: &'p Placed<'a>, pattern: &'p str) -> Option<Finding> {
+        // One pattern may be shared, by different methods.
+        if let Some(same) = self.functions.get_mut(pattern) {
+            let other = same.iter().copied().find(|other| overlap(other, placed));
+            if other.is_none() {
+                same.push(placed);
+            }
+            return other.map(|other| conflicting(placed, other, "duplicate_route", "the same route"));
+        }
+        let Err(conflict) = self.router.insert(pattern, ()) else {
+            self.functions.insert(pattern, vec![placed]);
+            return None;
+        };
+        let with = match &conflict {
+            matchit::InsertError::Conflict { with } => self.functions.get(with.as_str()).and_then(|f| f.first()),
+            _ => None,
+        };
+        Some(match with {
+            Some(other) => conflicting(placed, other, "route_conflict", "a route that can't be told apart")
+                .help("name the parameter in the same place the same"),
+            None => placed.name.text.error("route_conflict", &placed.route, format!("an odd route: {conflict}")),
+        })
     }
 }
 
@@ -175,12 +183,7 @@ fn overlap(one: &Placed<'_>, other: &Placed<'_>) -> bool {
     }
 }
 
-fn conflicts_with(other: &Placed<'_>, conflict: &matchit::InsertError) -> bool {
-    let matchit::InsertError::Conflict { with } = conflict else { return false };
-    other.function.route.as_ref().is_some_and(|route| *route.pattern == **with)
-}
-
-fn conflicting(placed: &Placed<'_>, other: &Placed<'_>, code: &'static str, what: &str) -> policy::finding::Finding {
+fn conflicting(placed: &Placed<'_>, other: &Placed<'_>, code: &'static str, what: &str) -> Finding {
     let place = super::catalog::Place { text: other.name.text, span: other.route.clone() };
     let name = &other.function.declared.name;
     let message = format!("`{name}` has {what} at {}", place.shown());

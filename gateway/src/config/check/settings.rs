@@ -95,8 +95,8 @@ pub(crate) fn audit(written: &raw::Audit, desk: &mut Desk<'_>) -> Audit {
 }
 
 pub(crate) fn limits(written: &raw::Limits, desk: &mut Desk<'_>) -> Limits {
-    let caller_rate = rate(written.caller_rate.as_ref(), 100, desk);
-    let network_rate = rate(written.network_rate.as_ref(), 500, desk);
+    let caller_rate = rate(written.caller_rate.as_ref(), 20_000, desk);
+    let network_rate = rate(written.network_rate.as_ref(), 100_000, desk);
     let buffered_bytes_max = desk.number(written.buffered_bytes_max.as_ref(), 256 * MIB, MIB..=1 << 40);
     let queue_max = desk.number(written.queue_max.as_ref(), 128, 0..=100_000);
     Limits { caller_rate, network_rate, buffered_bytes_max, queue_max: usize::try_from(queue_max).unwrap_or(0) }

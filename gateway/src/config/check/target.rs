@@ -78,7 +78,9 @@ fn http(written: &At<HttpConfig>, path: Option<&[&str]>, production: bool, desk:
     if let Some(ca) = &config.ca {
         let text = ca.display().to_string();
         let at = At { span: desk.text.within(span, &text), value: text };
-        config.ca = super::tls::authorities(&at, desk).or(config.ca);
+        // Absolute, so that whoever opens it needs not know where the configuration is.
+        let found = super::tls::authorities(&at, desk).map(|path| std::path::absolute(&path).unwrap_or(path));
+        config.ca = found.or(config.ca);
     }
     config
 }
@@ -97,10 +99,10 @@ fn url(written: &At<String>, path: Option<&[&str]>, production: bool, desk: &mut
         let message = format!("`{}` is neither `http` nor `https`", url.scheme());
         return desk.error("bad_url", span, message);
     }
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return desk.error("bad_url", span, "a target's URL has no credentials, query or fragment");
+    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+        return desk.error("bad_url", span, "a target's URL has no credentials or fragment");
     }
-    let authority = text.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let authority = text.split("://").nth(1).and_then(|rest| rest.split(['/', '?']).next()).unwrap_or_default();
     if authority.contains('{') {
         desk.error("bad_url", span, "a caller never chooses the host: no parameter there");
     }
@@ -149,7 +151,7 @@ fn process(written: &At<ProcessConfig>, desk: &mut Desk<'_>) -> ProcessConfig {
         desk.error("out_of_range", &place, "a process needs memory");
     }
     for name in config.environment.keys() {
-        if name.is_empty() || name.contains(['=', '\0']) || name.starts_with("AWS_LAMBDA_") {
+        if name.is_empty() || name.contains(['=', '\0']) {
             let place = desk.text.within(span, name);
             desk.error("bad_environment", &place, format!("`{}` can't be set here", shorten(name)));
         }

@@ -37,6 +37,27 @@ pub(super) struct Person {
     claims: Map<String, Value>,
 }
 
+/// Writes a first `people.toml` with secrets of its own, unless there is one.
+///
+/// # Errors
+/// When it can't be written.
+pub(super) fn welcome(path: &Path, audience: &str, people: &[(&str, &[&str])]) -> Result<(), DevError> {
+    if path.exists() {
+        return Ok(());
+    }
+    let mut text = format!(
+        "# Who may get tokens from the development issuer: `latchwork call --as NAME`,\n\
+         # `latchwork token mint --subject NAME`, or\n\
+         # curl -u NAME:SECRET -d grant_type=client_credentials ISSUER/token\n\
+         audiences = [{audience:?}]\n"
+    );
+    for (subject, groups) in people {
+        let secret = uuid::Uuid::new_v4().simple();
+        text.push_str(&format!("\n[[person]]\nsubject = {subject:?}\nsecret = \"{secret}\"\ngroups = {groups:?}\n"));
+    }
+    file::write(path, &text, Readers::Owner)
+}
+
 impl People {
     /// Reads the file anew, so that an edit counts at once. Without a file there is nobody.
     pub(super) fn load(path: &Path) -> Result<Self, DevError> {

@@ -22,11 +22,30 @@ pub(crate) struct Admitted {
     pub(crate) issued: Option<Timestamp>,
 }
 
-/// Checks dates and audience. `iss` is the caller's choice of issuer.
+/// The dates of a token that is in force.
+#[derive(Debug)]
+pub(crate) struct Dates {
+    /// When it no longer counts, leeway included.
+    pub(crate) expires: Timestamp,
+    /// `iat`
+    pub(crate) issued: Option<Timestamp>,
+}
+
+/// Checks dates, audience and binding. `iss` is the caller's choice of issuer.
 pub(crate) fn admit(claims: &Map<String, Value>, issuer: &config::Issuer, now: Timestamp) -> Result<Admitted, Fault> {
     if claims.contains_key("cnf") {
         return Err(Fault::SenderBound);
     }
+    let Dates { expires, issued } = in_force(claims, issuer, now)?;
+    let audiences = audiences(claims)?;
+    if !accepts_audience(issuer, &audiences) {
+        return Err(Fault::Audience);
+    }
+    Ok(Admitted { expires, audiences, issued })
+}
+
+/// Checks `exp`, `nbf` and `iat`.
+pub(crate) fn in_force(claims: &Map<String, Value>, issuer: &config::Issuer, now: Timestamp) -> Result<Dates, Fault> {
     let leeway = SignedDuration::try_from(issuer.leeway).unwrap_or(SignedDuration::MAX);
     let latest = now.saturating_add(leeway).unwrap_or(Timestamp::MAX);
     let exp = date(claims, "exp")?.ok_or(Fault::ExpiryMissing)?;
@@ -41,18 +60,7 @@ pub(crate) fn admit(claims: &Map<String, Value>, issuer: &config::Issuer, now: T
     if issued.is_some_and(|iat| iat > latest) {
         return Err(Fault::IssuedLater);
     }
-    let audiences = audiences(claims)?;
-    if !accepts_audience(issuer, &audiences) {
-        return Err(Fault::Audience);
-    }
-    Ok(Admitted { expires, audiences, issued })
-}
-
-/// The same without the clock and the audience, for explaining a token that is refused for those.
-pub(crate) fn admit_any_time(claims: &Map<String, Value>) -> Result<Admitted, Fault> {
-    let audiences = audiences(claims).unwrap_or_default();
-    let expires = date(claims, "exp")?.unwrap_or(Timestamp::MAX);
-    Ok(Admitted { expires, audiences, issued: date(claims, "iat")? })
+    Ok(Dates { expires, issued })
 }
 
 /// Whether one of `audiences` is the issuer's.

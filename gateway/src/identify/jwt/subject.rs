@@ -9,6 +9,8 @@ use policy::question::{Principal, PrincipalAttributes, PrincipalKind, Token};
 use serde_json::{Map, Value};
 use std::{collections::BTreeSet, sync::Arc};
 
+/// Attributes that a claim can become.
+pub(crate) const ATTRIBUTES: [&str; 4] = ["tenant", "clearance", "employed", "tier"];
 /// Most groups of one token.
 const GROUPS_MAX: usize = 200;
 
@@ -90,7 +92,7 @@ fn attributes(claims: &Claims, issuer: &config::Issuer) -> Result<PrincipalAttri
             "clearance" => attributes.clearance = Some(value.as_i64().ok_or(Fault::Attribute)?),
             "employed" => attributes.employed = Some(value.as_bool().ok_or(Fault::Attribute)?),
             "tier" => attributes.tier = Some(text(value).ok_or(Fault::Attribute)?),
-            // Configuration names no other; to ignore one here would lose a fact that policy may need.
+            // INVARIANT: an issuer with another is not taken into use, see `ATTRIBUTES`.
             _ => return Err(Fault::Attribute),
         }
     }

@@ -95,8 +95,9 @@ async fn signatures_in_other_forms_do_not_count() {
     let signed = |head: Value| format!("{}.{}", encode(head.to_string()), encode(rig.claims().to_string()));
     let ecdsa = signed(header(&P256));
     // r = 0, s = 0; r = s = n; and r = 1 with s = 0.
-    let order = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
-    let n: Vec<u8> = (0..32).map(|i| u8::from_str_radix(&order[2 * i..2 * i + 2], 16).unwrap()).collect();
+    let mut n = vec![0xff; 32];
+    n[4..8].fill(0);
+    n[16..].copy_from_slice(&0xbce6_faad_a717_9e84_f3b9_cac2_fc63_2551_u128.to_be_bytes());
     let mut one_zero = vec![0; 64];
     one_zero[31] = 1;
     let raw = P256.sign(ecdsa.as_bytes());

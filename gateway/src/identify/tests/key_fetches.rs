@@ -156,7 +156,7 @@ fn an_issuer_that_can_not_be_trusted_is_not_configured() {
         change(&mut issuer);
         Identify::new(&[issuer], None).map(drop).is_ok()
     };
-    let bad: [fn(&mut config::Issuer); 14] = [
+    let bad: [fn(&mut config::Issuer); 15] = [
         |i| i.issuer = "http://login.test".into(),
         |i| i.issuer = "http://192.0.2.1".into(),
         |i| i.issuer = "http://localhost.evil.test".into(),
@@ -171,6 +171,7 @@ fn an_issuer_that_can_not_be_trusted_is_not_configured() {
         |i| i.algorithms.clear(),
         |i| i.algorithms.push(jsonwebtoken::Algorithm::HS256),
         |i| i.principal = policy::question::PrincipalKind::Anonymous,
+        |i| i.attributes.push(("admin".into(), "admin".into())),
     ];
     for (i, change) in bad.into_iter().enumerate() {
         assert!(!with(change), "{i}");

@@ -10,9 +10,10 @@ use hyper_util::{
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, version};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use std::{
+    fs::File,
     future::Future,
-    io,
-    path::Path,
+    io::{self, Read},
+    path::PathBuf,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -20,8 +21,8 @@ use std::{
 };
 use tokio::net::TcpStream;
 
-/// Most authorities that a `ca` file may hold. A distribution's whole set has about 150.
-const AUTHORITIES_MAX: usize = 1024;
+/// Longest `ca` file, in bytes. A distribution's whole set has about 200 KiB.
+const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// What hyper asks for connections.
 #[derive(Clone, Debug)]
@@ -37,8 +38,17 @@ pub(super) type Connected = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 impl Connector {
     /// A connector for one backend. `ca` replaces the system's authorities.
-    pub(super) fn new(tls: bool, ca: Option<&Path>, http2: bool, timeout: Duration) -> Result<Self, ConfigError> {
-        let roots = if tls { roots(ca)? } else { RootCertStore::empty() };
+    pub(super) fn new(
+        tls: bool,
+        ca: Option<&Authorities>,
+        http2: bool,
+        timeout: Duration,
+    ) -> Result<Self, ConfigError> {
+        let roots = match ca {
+            Some(authorities) => authorities.roots()?,
+            None if tls => system_roots()?,
+            None => RootCertStore::empty(),
+        };
         // The provider prefers X25519MLKEM768, so a recorded session stays closed to a later quantum computer.
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&[&version::TLS13, &version::TLS12])
@@ -78,26 +88,43 @@ impl tower_service::Service<Uri> for Connector {
     }
 }
 
-fn roots(ca: Option<&Path>) -> Result<RootCertStore, ConfigError> {
-    let mut roots = RootCertStore::empty();
-    let bad = |message: String| ConfigError { field: "ca", message };
-    let Some(path) = ca else {
-        let found = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
-            return Err(bad("this system has no certificate authorities: name a PEM file of them".to_owned()));
+/// A PEM file of certificate authorities, as it was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Authorities {
+    path: PathBuf,
+    pem: Vec<u8>,
+}
+
+impl Authorities {
+    /// Reads the file.
+    pub(super) fn read(path: PathBuf) -> Result<Self, ConfigError> {
+        let bad = |words: String| ConfigError { field: "ca", message: format!("`{}` {words}", path.display()) };
+        let mut pem = Vec::new();
+        let opened = File::open(&path).and_then(|file| file.take(PEM_BYTES_MAX + 1).read_to_end(&mut pem));
+        opened.map_err(|error| bad(format!("can't be read: {error}")))?;
+        if pem.len() as u64 > PEM_BYTES_MAX {
+            return Err(bad(format!("has more than {PEM_BYTES_MAX} bytes")));
         }
-        return Ok(roots);
-    };
-    let shown = path.display();
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|e| bad(format!("`{shown}` can't be read: {e}")))?;
-    for certificate in certificates.take(AUTHORITIES_MAX + 1) {
-        let certificate = certificate.map_err(|e| bad(format!("`{shown}` is not PEM: {e}")))?;
-        roots.add(certificate).map_err(|e| bad(format!("`{shown}` has a certificate that is no authority: {e}")))?;
+        Ok(Self { path, pem })
     }
-    match roots.len() {
-        0 => Err(bad(format!("`{shown}` has no certificate"))),
-        n if n > AUTHORITIES_MAX => Err(bad(format!("`{shown}` has more than {AUTHORITIES_MAX} certificates"))),
-        _ => Ok(roots),
+
+    fn roots(&self) -> Result<RootCertStore, ConfigError> {
+        let bad = |words: String| ConfigError { field: "ca", message: format!("`{}` {words}", self.path.display()) };
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&self.pem) {
+            let certificate = certificate.map_err(|error| bad(format!("is not PEM: {error}")))?;
+            roots.add(certificate).map_err(|error| bad(format!("has a certificate that is no authority: {error}")))?;
+        }
+        if roots.is_empty() { Err(bad("has no certificate".to_owned())) } else { Ok(roots) }
     }
+}
+
+fn system_roots() -> Result<RootCertStore, ConfigError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        let message = "this system has no certificate authorities: name a PEM file of them".to_owned();
+        return Err(ConfigError { field: "ca", message });
+    }
+    Ok(roots)
 }

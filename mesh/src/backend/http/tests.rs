@@ -118,6 +118,19 @@ async fn a_backend_gets_the_call_and_whose_it_is() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_empty_says_so() {
+    let http = backend(format!("http://{}", server(echo).await));
+    let mut empty = post("");
+    empty.payload = Payload::Empty;
+    assert!(text(&http, empty).await.contains("content-length: 0\n"));
+    assert!(text(&http, post("")).await.contains("content-length: 0\n"));
+    assert!(!text(&http, get("/")).await.contains("content-length"));
+    let mut connect = get("/");
+    connect.head.method = Method::CONNECT;
+    assert!(matches!(http.invoke(connect).await, Err(InvokeError::Unsupported(_))));
+}
+
+#[tokio::test]
 async fn hop_by_hop_headers_of_an_answer_stay_behind() {
     let address = raw(b"HTTP/1.1 200 Fancy Reason\r\nconnection: x-inner\r\nx-inner: 1\r\nkeep-alive: timeout=5\r\n\
         x-kept: 2\r\ncontent-length: 2\r\n\r\nok")

@@ -45,6 +45,8 @@ fn annotations() {
     head("@id(\"\") permit(principal, action, resource);", "invalid_id");
     head("@id(\"a b\") permit(principal, action, resource);", "invalid_id");
     head("@id permit(principal, action, resource);", "invalid_id");
+    head("@id(\"\u{430}dmin\") permit(principal, action, resource);", "invalid_id");
+    head("@id(\"p\") @owner(\"x\\nok\") permit(principal, action, resource);", "invalid_annotation");
     check(
         "@id(\"p\") @onwer(\"x\") permit(principal, action == Action::\"describe\", resource);",
         &[("unknown_annotation", 1, 11)],
@@ -63,6 +65,15 @@ fn annotations() {
 fn templates() {
     head("@id(\"p\") permit(principal == ?principal, action, resource);", "template");
     head("@id(\"p\") permit(principal, action, resource in ?resource);", "template");
+}
+
+#[test]
+fn nesting_is_refused_before_it_overflows_the_stack() {
+    for condition in ["(".repeat(100_000), "!".repeat(500_000), "true && ".repeat(50_000), "[".repeat(1_000)] {
+        head(&format!("{} when {{ {condition} }};", HEAD.trim_end()), "too_nested");
+    }
+    let deep = format!("{}true{}", "(".repeat(45), ")".repeat(45));
+    check(&format!("{HEAD}when {{ {deep} }};"), &[]);
 }
 
 #[test]
@@ -115,6 +126,9 @@ fn types() {
     when("resource.labels.contains(1)", "type_mismatch");
     when("App::\"shop\".calendar == \"x\"", "unguarded_attribute");
     when("resource.app has owner && resource.app.owner.issuer == Issuer::\"corp\"", "too_deep");
+    when("Group::\"corp/staff\" in Group::\"corp/suspended\"", "too_deep");
+    when("Function::\"stock.level\" in App::\"shop\"", "too_deep");
+    when("Workload::\"spiffe://a/b\".attested", "too_deep");
     when("[] == [1]", "empty_set");
     when("context.facts.call == \"ѕуnс sync\"", "confusable_text");
 }

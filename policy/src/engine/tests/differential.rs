@@ -86,7 +86,9 @@ fn unchecked(policies: &[String]) -> (Snapshot, PolicySet) {
     let directory = Directory::new(&declared).unwrap();
     let functions = declared.functions.iter();
     let declarations = functions
-        .map(|f| (f.name.clone(), directory.function(f, vocabulary.function(&f.name).unwrap()).unwrap()))
+        .map(|f| {
+            (f.name.clone(), directory.function(f, vocabulary.function(&f.name).unwrap(), &vocabulary.base).unwrap())
+        })
         .collect();
     let text: String = policies.iter().enumerate().map(|(i, policy)| format!("@id(\"p{i}\") {policy}\n")).collect();
     let mut findings = Vec::new();
@@ -125,8 +127,8 @@ fn compare(policies: &[String]) -> (usize, usize) {
             let Ok(asked) = Asked::new(&ask, function, &snapshot.directory) else { continue };
             let subjects = [&function.call, &function.describe].into_iter().chain(&function.run_on);
             for (i, subject) in subjects.enumerate() {
-                let call = asked.call_context(&ask, function);
-                let context = if i == 0 { call.unwrap() } else { asked.facts_context().unwrap() };
+                let context = if i == 0 { asked.call_context(&ask, function) } else { asked.facts_context() };
+                let Ok(context) = context else { continue };
                 let (action, resource) = (subject.action.clone(), subject.resource.clone());
                 let request = Request::new(asked.principal.clone(), action, resource, context, None).unwrap();
                 let ours = said(&authorizer.is_authorized(&request, &subject.slice.set, &asked.entities));
@@ -143,7 +145,7 @@ fn compare(policies: &[String]) -> (usize, usize) {
 #[test]
 fn slices_decide_as_the_whole_set_does() {
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases: 96,
+        cases: 64,
         failure_persistence: None,
         ..ProptestConfig::default()
     });

@@ -271,6 +271,7 @@ fn a_caller_of_another_kind_is_not_asked_about() {
     let shop = open("");
     let denial = shop.decide(question(Principal::anonymous(), "orders.create")).unwrap_err();
     assert_eq!(denial.reason, DenialReason::NotPermitted, "an open permit was not validated for anonymous callers");
+    assert!(denial.may_describe, "to know of it is another question, which is for all kinds");
     assert!(shop.decide(question(Principal::anonymous(), "stock.level")).is_ok());
 }
 

@@ -69,6 +69,37 @@ fn a_type_that_contains_itself_ends() {
 }
 
 #[test]
+fn depth_and_number_of_properties_are_bounded() {
+    let mut defs = Map::new();
+    for i in 0..5_000 {
+        defs.insert(format!("d{i}"), json!({ "type": "array", "items": { "$ref": format!("#/$defs/d{}", i + 1) } }));
+    }
+    let json = json!({ "type": "object", "properties": { "a": { "$ref": "#/$defs/d0" } }, "$defs": defs });
+    check(json, "{}", &["/$defs/d7"]);
+    let many = |next: &str| {
+        let next = json!({ "$ref": next });
+        json!({ "type": "object", "properties": { "a": next, "b": next, "c": next, "d": next, "e": next, "f": next } })
+    };
+    let mut defs = Map::new();
+    for i in 0..14 {
+        defs.insert(format!("d{i}"), many(&format!("#/$defs/d{}", i + 1)));
+    }
+    let (_, findings) = read(&schema(&json!({ "$ref": "#/$defs/d0", "$defs": defs })));
+    assert!(findings.iter().any(|finding| finding.message.contains("1000 properties")), "it ends");
+}
+
+#[test]
+fn any_property_name_can_be_written() {
+    let names = ["", " ", "\"", "\\", "\n", "é", "in", "if", "__cedar", "a-b", "\u{0}", "\u{202e}", "'", "Set"];
+    let properties: Map<_, _> = names.iter().map(|name| ((*name).to_owned(), json!({ "type": "integer" }))).collect();
+    let (shape, findings) = read(&schema(&json!({ "type": "object", "properties": properties })));
+    assert_eq!(findings, []);
+    let text =
+        format!("entity E; action \"a\" appliesTo {{ principal: E, resource: E, context: {} }};", shape.unwrap());
+    assert!(cedar_policy::Schema::from_cedarschema_str(&text).is_ok(), "{text}");
+}
+
+#[test]
 fn an_input_that_is_no_object_is_not_seen() {
     check(json!({ "type": "array", "items": { "type": "string" } }), "", &[""]);
 }

@@ -141,11 +141,11 @@ async fn an_extra_answer_never_reaches_another_call() {
     let http = backend(format!("http://{address}"));
     let mut answers = 0;
     for _ in 0..50 {
-        if let Ok(reply) = http.invoke(get("/")).await {
-            if let Ok(answer) = body(reply).await {
-                assert!(answer.starts_with(b"no-"), "{answer:?}");
-                answers += 1;
-            }
+        if let Ok(reply) = http.invoke(get("/")).await
+            && let Ok(answer) = body(reply).await
+        {
+            assert!(answer.starts_with(b"no-"), "{answer:?}");
+            answers += 1;
         }
     }
     assert!(answers > 0);

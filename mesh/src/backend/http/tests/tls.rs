@@ -105,6 +105,18 @@ async fn a_server_without_http2_is_told_apart() {
 }
 
 #[test]
+fn another_file_of_authorities_is_another_backend() {
+    let directory = TempDir::new().unwrap();
+    Authority::new().file(&directory);
+    let config = HttpConfig { ca: Some("ca.pem".into()), ..config("https://b") };
+    let http = Http::new(&config, directory.path()).unwrap();
+    assert!(http.same_config(&config, directory.path()));
+    assert!(!http.same_config(&HttpConfig { http2: true, ..config.clone() }, directory.path()));
+    Authority::new().file(&directory);
+    assert!(!http.same_config(&config, directory.path()));
+}
+
+#[test]
 fn bad_authorities_name_the_file() {
     let directory = TempDir::new().unwrap();
     let with = |ca: &str, url: &str| {
