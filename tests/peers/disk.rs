@@ -1,4 +1,5 @@
-//! A small disk that can be filled and freed: a tmpfs mounted for one test.
+//! A disk that can be filled and freed: a tmpfs mounted for one test, or a limit on file sizes where mounting is not
+//! permitted.
 
 use std::{
     fs::{self, File},
@@ -51,6 +52,22 @@ impl SmallDisk {
     fn filler(&self) -> PathBuf {
         self.at.join("filler")
     }
+}
+
+/// Words before a command whose process outlives a write beyond its limit, as it outlives one to a full disk.
+pub const OUTLIVES_LIMIT: [&str; 2] = ["env", "--ignore-signal=XFSZ"];
+
+/// Lets the process write no file beyond `bytes`; `None` lifts the limit. The stand-in of a full disk for those who
+/// may not mount one: the kernel answers `EFBIG` instead of `ENOSPC`.
+///
+/// # Panics
+/// When `prlimit` fails.
+pub fn limit_files(process: i32, bytes: Option<u64>) {
+    let soft = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+    let mut command = Command::new("prlimit");
+    command.args(["--pid", &process.to_string(), &format!("--fsize={soft}:unlimited")]);
+    let output = command.output().unwrap_or_else(|e| panic!("prlimit: {e}"));
+    assert!(output.status.success(), "prlimit: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 impl Drop for SmallDisk {

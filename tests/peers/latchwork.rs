@@ -64,7 +64,7 @@ pub async fn quickstart(folder: &Path) -> Running {
     // The logs lie beside the folder: a folder that is not its own is refused.
     let logs = folder.parent().expect("the folder of a quickstart lies in one of the test");
     let folder_text = folder.to_string_lossy().into_owned();
-    let (child, ready) = start(logs, &["quickstart", "--dir", &folder_text, "--format", "json"]).await;
+    let (child, ready) = start(&[], logs, &["quickstart", "--dir", &folder_text, "--format", "json"]).await;
     let calls = ready["calls"].as_array().expect("`calls` is a list").iter().map(Call::read).collect();
     let ca = PathBuf::from(text(&ready, "ca"));
     let folder = PathBuf::from(text(&ready, "dir"));
@@ -73,16 +73,29 @@ pub async fn quickstart(folder: &Path) -> Running {
 
 /// `latchwork run -c config`, whose listener's certificate `ca` vouches for.
 pub async fn run(config: &Path, ca: &Path) -> Running {
+    run_under(&[], config, ca).await
+}
+
+/// As [`run`], with words before the command, such as [`crate::disk::OUTLIVES_LIMIT`].
+pub async fn run_under(words: &[&str], config: &Path, ca: &Path) -> Running {
     let folder = config.parent().expect("a file lies in a folder").to_path_buf();
     let config = config.to_string_lossy().into_owned();
-    let (child, ready) = start(&folder, &["run", "-c", &config, "--format", "json"]).await;
+    let (child, ready) = start(words, &folder, &["run", "-c", &config, "--format", "json"]).await;
     let address = text(&ready["listeners"], LISTENER);
     let (url, admin) = (format!("https://{address}"), text(&ready, "admin"));
     Running { url, admin, ca: ca.to_path_buf(), folder, calls: Vec::new(), child, over: false }
 }
 
-async fn start(logs: &Path, arguments: &[&str]) -> (Child, Value) {
-    let mut command = Command::new(built::latchwork());
+async fn start(words: &[&str], logs: &Path, arguments: &[&str]) -> (Child, Value) {
+    let binary = built::latchwork();
+    let mut command = match words {
+        [] => Command::new(binary),
+        [first, more @ ..] => {
+            let mut command = Command::new(first);
+            command.args(more).arg(binary);
+            command
+        }
+    };
     command.args(arguments).current_dir(logs).env("NO_COLOR", "1").env("GATEWAY_SECRET", "of the gateway only");
     let mut child = Child::start("latchwork", &command, logs);
     let ready = child.line(wait::LONG, |line| serde_json::from_str(line).ok().filter(Value::is_object)).await;
