@@ -135,6 +135,8 @@ pub struct Issuer {
     pub audiences: Vec<Arc<str>>,
     /// Kind of principal that its tokens name.
     pub principal: PrincipalKind,
+    /// The SPIFFE trust domain whose workloads it may name; always there when `principal` is `Workload`.
+    pub trust_domain: Option<Arc<str>>,
     /// Signature algorithms that are accepted, such as `RS256`.
     pub algorithms: Vec<jsonwebtoken::Algorithm>,
     /// Claim that holds groups, and what they may be.

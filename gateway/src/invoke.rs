@@ -170,7 +170,7 @@ async fn shape(reply: Reply, method: &Method, deadline: Instant) -> Result<(Part
 
 impl Answered {
     /// Settles what can be settled and hands the answer over.
-    pub async fn respond(self, mut trail: Trail) -> Response<Watched> {
+    pub async fn respond(self, gateway: &Gateway, mut trail: Trail) -> Response<Watched> {
         let Self { mut parts, body, target, held } = self;
         let envelope = trail.envelope().clone();
         response::stamp(&mut parts.headers, &envelope);
@@ -183,13 +183,13 @@ impl Answered {
             Shape::Stream(stream) => trail.answered(status, target).await.map(|()| {
                 let grpc = envelope.grpc;
                 let tail = Tail::new(trail, held.slot, held.in_flight, held.cut, status);
-                Watched::watched(Response::from_parts(parts, Wire::Stream(stream)), tail, grpc)
+                Watched::with_tail(Response::from_parts(parts, Wire::Stream(stream)), tail, grpc)
             }),
             Shape::Duplex(answer) => trail.answered(status, target).await.map(|()| {
                 let tail = Tail::new(trail, held.slot, held.in_flight, held.cut, status);
                 if let Answer::Duplex { near, far } = answer {
                     // `near` resolves only once the 101 has been written, hence a task that owns the tail.
-                    tokio::spawn(crate::watched::splice(near, far, tail));
+                    tokio::spawn(crate::watched::splice(near, far, tail, gateway.splices.subscribe()));
                 }
                 Watched::unwatched(Response::from_parts(parts, Wire::Empty))
             }),

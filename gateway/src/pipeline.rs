@@ -26,7 +26,7 @@ pub async fn call(gateway: &Gateway, envelope: Envelope, arrived: Result<Arrived
         Err(refusal) => Err(Stopped::at(Stage::Front)(refusal)),
     };
     match answered {
-        Ok(answer) => answer.respond(trail).await,
+        Ok(answer) => answer.respond(gateway, trail).await,
         Err(stopped) => {
             let refusal = trail.stop(stopped).await;
             Watched::unwatched(response::refused(&refusal, &envelope))

@@ -27,6 +27,8 @@ use uuid::Uuid;
 
 /// How long open calls may take to end when the gateway stops.
 const DRAIN_GRACE: Duration = Duration::from_secs(10);
+/// How long upgraded connections may take to settle once they were told to end.
+const SPLICE_GRACE: Duration = Duration::from_secs(2);
 /// How often budgets forget quiet callers.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -48,6 +50,8 @@ pub struct Gateway {
     pub host: Host,
     /// How reloads went.
     pub reloads: reload::Status,
+    /// Tells upgraded connections to end; each holds a receiver while it lives.
+    pub(crate) splices: watch::Sender<bool>,
 }
 
 /// Sockets that were bound before the start, by listener name; others are bound as configured.
@@ -201,6 +205,7 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
         host,
         log,
         reloads: reload::Status::default(),
+        splices: watch::Sender::new(false),
         current: ArcSwap::new(generation),
     });
     state.set(&gateway);
@@ -241,18 +246,13 @@ impl Running {
         tracing::info!("stopping: no new connections, open calls may end");
         told.send_replace(true);
         while listeners.join_next().await.is_some() {}
+        // Upgraded connections outlive the server's tasks; their records must be written before the log closes.
+        gateway.splices.send_replace(true);
+        let _ = tokio::time::timeout(SPLICE_GRACE, gateway.splices.closed()).await;
         sweeper.abort();
         reloader.stop();
         gateway.host.shutdown().await;
-        let log = gateway.log.clone();
-        // Joins the writer's thread, so it must not run on a worker.
-        let closed = tokio::task::spawn_blocking(move || {
-            let _ = log.shutdown();
-        })
-        .await;
-        if closed.is_err() {
-            tracing::error!("the audit log was not closed in order");
-        }
+        gateway.log.shutdown().await;
         admin.stop();
     }
 }

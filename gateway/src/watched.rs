@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::OwnedSemaphorePermit,
+    sync::{OwnedSemaphorePermit, watch},
 };
 
 /// What lives as long as a streamed answer: its trail, its slot, its cut.
@@ -60,7 +60,7 @@ impl Watched {
         response.map(|wire| Self { wire, tail: None, grpc: false, open: None })
     }
 
-    pub(crate) fn watched(response: Response<Wire>, tail: Tail, grpc: bool) -> Response<Self> {
+    pub(crate) fn with_tail(response: Response<Wire>, tail: Tail, grpc: bool) -> Response<Self> {
         response.map(|wire| Self { wire, tail: Some(Box::new(tail)), grpc, open: None })
     }
 
@@ -127,8 +127,9 @@ impl Drop for Watched {
     }
 }
 
-/// Joins the two ends of an upgraded call until one closes, one fails, or the call is no longer permitted.
-pub(crate) async fn splice(near: Promise, far: Promise, mut tail: Tail) {
+/// Joins the two ends of an upgraded call until one closes, one fails, the call is no longer permitted, or the gateway
+/// stops.
+pub(crate) async fn splice(near: Promise, far: Promise, mut tail: Tail, mut stop: watch::Receiver<bool>) {
     let counted = Arc::new(AtomicU64::new(0));
     let joined = async {
         let (near, mut far) = tokio::try_join!(near, far).map_err(|_| Outcome::Failed)?;
@@ -139,6 +140,7 @@ pub(crate) async fn splice(near: Promise, far: Promise, mut tail: Tail) {
     let outcome = tokio::select! {
         ended = joined => ended.map_or_else(|outcome| outcome, |_| Outcome::Completed),
         () = &mut tail.cut => Outcome::Revoked,
+        _ = stop.wait_for(|stop| *stop) => Outcome::Abandoned,
     };
     tail.bytes_out = counted.load(Relaxed);
     tail.close(outcome);

@@ -11,6 +11,7 @@ mod quickstart;
 mod readme;
 mod reload;
 mod rules;
+mod scaffold_functions;
 mod skipped;
 mod strangers;
 mod tokens;

@@ -106,6 +106,7 @@ pub(crate) struct Queue {
 #[derive(Debug)]
 struct State {
     entries: Vec<Entry>,
+    all: Room,
     free: Room,
     failing: Option<Failing>,
     last_error: Option<String>,
@@ -121,6 +122,7 @@ impl Queue {
     pub(crate) fn new(room: Room) -> Self {
         let state = State {
             entries: Vec::new(),
+            all: room,
             free: room,
             failing: None,
             last_error: None,
@@ -198,20 +200,37 @@ impl Queue {
         }
     }
 
-    /// Takes all that waits; returns at the latest after `longest`, and at once when the log is to stop.
-    pub(crate) fn take(&self, entries: &mut Vec<Entry>, longest: Duration) -> bool {
-        self.wait(1, longest);
+    /// Takes all that waits; says whether the log is to stop.
+    pub(crate) fn take(&self, entries: &mut Vec<Entry>) -> bool {
         let mut state = self.lock();
         mem::swap(entries, &mut state.entries);
         state.stop
     }
 
-    /// Returns when so many entries wait, at the latest after `longest`.
-    pub(crate) fn wait(&self, wanted: usize, longest: Duration) {
+    /// Returns when something waits, at the latest after `longest`.
+    pub(crate) fn wait(&self, longest: Duration) {
+        self.wait_for(longest, |_| 1);
+    }
+
+    /// If something waits, returns when as many records wait as calls are open, or as were taken the last time; at
+    /// the latest after `longest`.
+    pub(crate) fn gather(&self, taken: usize, longest: Duration) {
+        let wanted = |state: &State| taken.max(state.all.calls - state.free.calls);
+        self.wait_for(longest, |state| if state.entries.is_empty() { 0 } else { wanted(state) });
+    }
+
+    fn wait_for(&self, longest: Duration, wanted: impl Fn(&State) -> usize) {
+        if longest.is_zero() {
+            return;
+        }
         let until = Instant::now() + longest;
         let mut state = self.lock();
-        while state.entries.len() < wanted && !state.stop {
-            let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else { break };
+        loop {
+            let wanted = wanted(&state);
+            let left = until.saturating_duration_since(Instant::now());
+            if state.entries.len() >= wanted || state.stop || left.is_zero() {
+                break;
+            }
             state.asleep = true;
             state.wanted = wanted;
             state = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;

@@ -26,7 +26,7 @@ mod syncer;
 
 /// How often counted refusals become summaries.
 const SUMMARY_EVERY: Duration = Duration::from_secs(1);
-/// Longest time that the writer lets a batch gather after a slow sync.
+/// Longest time that the writer lets a batch gather if syncs are slow.
 const GATHER_MAX: Duration = Duration::from_millis(5);
 /// A batch gathers for this part of the last sync's time.
 const GATHER_PART: u32 = 20;
@@ -61,8 +61,8 @@ struct State {
     /// What is owed while the disk refuses.
     owed: Vec<Entry>,
     buffer: Vec<u8>,
-    /// How long the last sync took, and how many records it was for.
-    pace: (Duration, usize),
+    /// How long the last sync took.
+    sync_took: Duration,
 }
 
 impl Writer {
@@ -93,8 +93,13 @@ impl Writer {
         let _ending = Ending(Arc::clone(&self.queue));
         let mut batch = Vec::new();
         let mut summarised = Instant::now();
+        let mut taken = 0;
         loop {
-            let stop = self.queue.take(&mut batch, self.patience(summarised));
+            self.queue.wait(self.patience(summarised));
+            // A slow sync is better shared: calls that are open will want one soon.
+            self.queue.gather(taken, (self.state.sync_took / GATHER_PART).min(GATHER_MAX));
+            let stop = self.queue.take(&mut batch);
+            taken = batch.len();
             let last = stop && batch.is_empty();
             self.handle(mem::take(&mut batch));
             if summarised.elapsed() >= SUMMARY_EVERY || last {
@@ -103,10 +108,6 @@ impl Writer {
             }
             if last {
                 return self.finish();
-            }
-            let (took, records) = mem::take(&mut self.state.pace);
-            if records > 1 && !stop {
-                self.queue.wait(records, (took / GATHER_PART).min(GATHER_MAX));
             }
         }
     }
@@ -198,7 +199,7 @@ impl Writer {
         self.counters.bytes.fetch_add(buffer.len() as u64, Ordering::Relaxed);
         if let Some(took) = took {
             self.counters.syncs.fetch_add(1, Ordering::Relaxed);
-            self.state.pace = (took, entries.len());
+            self.state.sync_took = took;
         }
         self.state.next_seq = seq;
         self.state.promised = promised;

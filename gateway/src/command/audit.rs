@@ -17,6 +17,8 @@ mod tests;
 
 /// How often `--follow` looks for more.
 const FOLLOW_EVERY: Duration = Duration::from_millis(100);
+/// In how many of those looks it looks for new incarnations, too.
+const FOLLOW_ALL_EVERY: u32 = 5;
 /// What a record takes at most, nearly always; it says how far back reading starts.
 const RECORD_BYTES_USUAL: u64 = 4096;
 /// Records of one call, nearly always at most.
@@ -97,7 +99,7 @@ fn run(
         return out.flush();
     }
     out.flush()?;
-    let mut follower = Follower { folder, reader: records.into_reader(), last };
+    let mut follower = Follower { folder, reader: records.into_reader(), last, idle: 0 };
     while !stop() {
         let mut quiet = true;
         while let Some(found) = follower.next()? {
@@ -157,6 +159,8 @@ struct Follower<'a> {
     folder: &'a Path,
     reader: Option<Reader>,
     last: Option<Source>,
+    /// Looks in a row that found nothing.
+    idle: u32,
 }
 
 impl Follower<'_> {
@@ -164,11 +168,16 @@ impl Follower<'_> {
         if let Some(reader) = &mut self.reader
             && let Some(found) = reader.grown()?
         {
+            self.idle = 0;
             return Ok(Some(found));
         }
-        let sources = query::sources(self.folder)?;
-        let at = self.last.as_ref().and_then(|last| sources.iter().position(|source| source.path == last.path));
-        let Some(next) = sources.get(at.map_or(0, |at| at + 1)) else { return Ok(None) };
+        let sources = self.sources()?;
+        let next = match &self.last {
+            None => sources.first(),
+            // A segment that was taken away has no successor.
+            Some(last) => sources.iter().skip_while(|source| source.path != last.path).nth(1),
+        };
+        let Some(next) = next else { return Ok(None) };
         // What came between the last look and the new segment comes first.
         if let Some(reader) = &mut self.reader
             && let Some(found) = reader.grown()?
@@ -179,6 +188,18 @@ impl Follower<'_> {
         let found = reader.grown()?;
         self.reader = Some(reader);
         self.last = Some(next.clone());
+        self.idle = 0;
         Ok(found)
+    }
+
+    /// The segments of the incarnation that is read, and now and then of all: looking at those takes longer.
+    fn sources(&mut self) -> io::Result<Vec<Source>> {
+        self.idle = self.idle.wrapping_add(1);
+        match self.last.as_ref().and_then(|last| Some((last.incarnation, last.path.parent()?))) {
+            Some((incarnation, directory)) if !self.idle.is_multiple_of(FOLLOW_ALL_EVERY) => {
+                query::segments(incarnation, directory)
+            }
+            _ => query::sources(self.folder),
+        }
     }
 }

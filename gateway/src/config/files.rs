@@ -95,7 +95,7 @@ pub(crate) fn policies(folder: &Path, report: &mut Report) -> (Vec<Source>, Vec<
     for path in paths {
         let list =
             if path.extension().is_some_and(|extension| extension == "cedar") { &mut policies } else { &mut cases };
-        if let Some(Text { file, text }) = report.take(Text::read(&path)) {
+        if let Some(Text { file, text, .. }) = report.take(Text::read(&path)) {
             list.push(Source { file, text });
         }
     }

@@ -136,6 +136,8 @@ pub(crate) struct Issuer {
     pub(crate) audiences: Option<At<Vec<At<String>>>>,
     /// Kind of principal that its tokens name. Default `"User"`.
     pub(crate) principal: Option<At<Kind>>,
+    /// SPIFFE trust domain of its workloads, such as `prod.example`; needed with `principal = "Workload"`.
+    pub(crate) trust_domain: Option<At<String>>,
     /// Accepted signature algorithms, asymmetric only. Default `["RS256", "PS256", "ES256", "ES384", "EdDSA"]`.
     pub(crate) algorithms: Option<At<Vec<At<String>>>>,
     /// The claim that holds groups, and which groups may come.

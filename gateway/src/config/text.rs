@@ -19,6 +19,8 @@ pub(crate) struct Text {
     pub(crate) file: Arc<str>,
     /// Its text.
     pub(crate) text: Arc<str>,
+    /// Where its lines end: large catalogs ask for thousands of them.
+    line_ends: Arc<[usize]>,
 }
 
 impl Text {
@@ -39,7 +41,8 @@ impl Text {
             let sound = String::from_utf8_lossy(e.as_bytes().get(..at).unwrap_or_default()).into_owned();
             Finding::error("not_utf8", file.as_ref(), "the file is not UTF-8 text").at(&sound, at..at)
         })?;
-        let read = Self { file, text: text.into() };
+        let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
+        let read = Self { file, text: text.into(), line_ends };
         read.plain()?;
         Ok(read)
     }
@@ -51,7 +54,7 @@ impl Text {
 
     /// The line of a place in it, from 1.
     pub(crate) fn line(&self, span: &Range<usize>) -> usize {
-        self.text.get(..span.start).unwrap_or_default().matches('\n').count() + 1
+        self.line_ends.partition_point(|end| *end < span.start) + 1
     }
 
     /// Where `needle` is within a place in it; the whole place if it isn't there as it is.

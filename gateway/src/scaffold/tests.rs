@@ -2,14 +2,7 @@
 
 use super::*;
 use crate::config::load::{Loaded, load};
-use std::{
-    collections::BTreeSet,
-    fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-    os::unix::fs::PermissionsExt,
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt};
 
 const PORTS: Ports = Ports { listener: 0, issuer: 9400, admin: 0, legacy: 9500 };
 
@@ -149,92 +142,4 @@ fn functions_are_executable() {
     init(folder.path()).unwrap();
     let mode = fs::metadata(folder.path().join("functions/hello/bootstrap")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o755);
-}
-
-/// Serves one event, then hangs up for good; what the function posted, and where.
-fn run_function(program: &Path, handler: &str, event: &str) -> (String, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut child = Command::new(program)
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
-        .env("_HANDLER", handler)
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let (next, _) = request(&listener);
-    assert_eq!(next.0, "GET /2018-06-01/runtime/invocation/next HTTP/1.1");
-    let head = "HTTP/1.1 200 OK\r\nlambda-runtime-aws-request-id: 0190-id\r\ncontent-type: application/json\r\n";
-    answer(next.1, &format!("{head}content-length: {}\r\nconnection: close\r\n\r\n{event}", event.len()));
-    let (posted, body) = request(&listener);
-    answer(posted.1, "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-    drop(listener);
-    assert!(child.wait().unwrap().success(), "the function ends when the gateway is gone");
-    (posted.0, body)
-}
-
-fn request(listener: &TcpListener) -> ((String, TcpStream), String) {
-    let (stream, _) = listener.accept().unwrap();
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let (mut lines, mut length) = (Vec::new(), 0);
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        let line = line.trim_end().to_owned();
-        if line.is_empty() {
-            break;
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
-            length = value.parse().unwrap();
-        }
-        lines.push(line);
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    ((lines[0].clone(), stream), String::from_utf8(body).unwrap())
-}
-
-fn answer(mut stream: TcpStream, text: &str) {
-    stream.write_all(text.as_bytes()).unwrap();
-}
-
-fn event(body: &str) -> String {
-    let headers = serde_json::json!({ "x-odd": "\"body\":\"{}\"" });
-    serde_json::json!({ "version": "2.0", "headers": headers, "body": body, "isBase64Encoded": false }).to_string()
-}
-
-#[test]
-fn the_hello_function_speaks_the_runtime_api() {
-    let folder = tempfile::tempdir().unwrap();
-    init(folder.path()).unwrap();
-    let program = folder.path().join("functions/hello/bootstrap");
-    for name in ["Ada", "a \"b\" \\ c", "Zoë\n", "100%s"] {
-        let body = serde_json::json!({ "name": name }).to_string();
-        let (posted, answer) = run_function(&program, "", &event(&body));
-        assert_eq!(posted, "POST /2018-06-01/runtime/invocation/0190-id/response HTTP/1.1");
-        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{e}: {answer}"));
-        let body: serde_json::Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-        assert_eq!(body["greeting"], format!("hello, {name}"));
-    }
-    let (posted, error) = run_function(&program, "", "{}");
-    assert_eq!(posted, "POST /2018-06-01/runtime/invocation/0190-id/error HTTP/1.1");
-    assert!(error.contains("InvalidInput"));
-}
-
-#[test]
-fn the_shop_functions_speak_the_runtime_api() {
-    let folder = tempfile::tempdir().unwrap();
-    quickstart(folder.path(), PORTS).unwrap();
-    let program = folder.path().join("functions/shop/bootstrap");
-    let order = r#"{"item":"tea \"fine\" 5%","quantity":2,"amount_cents":1900}"#;
-    let (posted, answer) = run_function(&program, "orders.create", &event(order));
-    assert!(posted.ends_with("/response HTTP/1.1"), "{posted}");
-    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
-    let body: serde_json::Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-    assert_eq!((&body["id"], &body["order"]["quantity"]), (&"0190-id".into(), &2.into()));
-    let (_, answer) = run_function(&program, "reports.revenue", "{}");
-    assert!(answer.contains("revenue_cents"));
-    let (posted, _) = run_function(&program, "orders.create", "{}");
-    assert!(posted.contains("/error "), "{posted}");
 }

@@ -22,6 +22,9 @@ use std::{
 /// How many steps a condition may go from an entity to another. All of them are in a question's entities.
 const LEVEL_MAX: u32 = 2;
 
+/// How many functions one schema has at least, if there are so many to check exactly.
+const BATCH_FUNCTIONS: usize = 16;
+
 /// What the head of a policy can reach.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
@@ -53,12 +56,36 @@ pub(crate) fn check(
         findings.extend(compare::check(policy, reach, vocabulary));
         findings.extend(boundless(policy));
     }
-    for (names, group) in groups {
+    for (names, group) in batches(groups) {
         if let Err(finding) = validate(&names, &group, vocabulary, findings) {
             findings.push(finding);
             return;
         }
     }
+}
+
+type Groups<'a> = Vec<(BTreeSet<FunctionName>, Vec<&'a Written>)>;
+
+/// Joins small groups: making a schema costs far more than passing over actions that a head doesn't name.
+///
+/// Only policies that name their one action may be joined. Any other would be judged by functions it can't reach.
+fn batches(groups: BTreeMap<BTreeSet<FunctionName>, Vec<&Written>>) -> Groups<'_> {
+    let (exact, mut batches): (Groups<'_>, Groups<'_>) = groups
+        .into_iter()
+        .partition(|(_, group)| group.iter().all(|policy| matches!(policy.scope.action, Actions::Eq(_))));
+    let mut open: Option<(BTreeSet<FunctionName>, Vec<&Written>)> = None;
+    for (names, group) in exact {
+        let (mut all, mut policies) = open.take().unwrap_or_default();
+        all.extend(names);
+        policies.extend(group);
+        if all.len() < BATCH_FUNCTIONS {
+            open = Some((all, policies));
+        } else {
+            batches.push((all, policies));
+        }
+    }
+    batches.extend(open);
+    batches
 }
 
 fn reaches(policies: &[&Written], declarations: &[(FunctionName, Declaration)], vocabulary: &Vocabulary) -> Vec<Reach> {

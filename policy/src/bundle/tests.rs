@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    fixture::{RUN_ON, declared, now, snapshot, sources, try_load},
+    declared::Function,
+    fixture::{RUN_ON, declared, function, input, now, snapshot, sources, try_load},
     permit::PolicyName,
 };
 
@@ -126,4 +127,28 @@ unless { context.facts has token && context.facts.token has authenticated &&
          context.facts.clock.now <= context.facts.token.authenticated.offset(duration("1h")) };
 "#;
     check(text, &[]);
+}
+
+#[test]
+fn policies_over_many_functions_are_judged_by_their_own() {
+    let mut declared = declared();
+    let schema = |i: usize| {
+        format!(r#"{{ "type": "object", "required": ["a{i}"], "properties": {{ "a{i}": {{ "type": "integer" }} }} }}"#)
+    };
+    declared.functions =
+        (0..40).map(|i| Function { input: input(&schema(i)), ..function(&format!("f.n{i}"), &["read"]) }).collect();
+    let exact = |i: usize, field: usize| {
+        format!(
+            "@id(\"p{i}\") permit(principal, action == Action::\"f.n{i}\", resource) when {{ context.input.a{field} > 3 }};\n"
+        )
+    };
+    let mut text: String = (0..40).map(|i| exact(i, i)).collect();
+    text.push_str("@id(\"r\") permit(principal is User, action in Action::\"read\", resource == Function::\"f.n7\")");
+    text.push_str(" when { context.input.a7 > 1 };\n");
+    let declared = Arc::new(declared);
+    assert!(load(&sources(&text), Arc::clone(&declared), now()).is_ok());
+    let text = text.replace("context.input.a33", "context.input.a34");
+    let findings = load(&sources(&text), declared, now()).unwrap_err();
+    assert_eq!((findings[0].code, findings[0].line), ("unknown_attribute", 34));
+    assert!(findings.iter().skip(1).all(|finding| finding.severity == Severity::Warning), "{findings:#?}");
 }

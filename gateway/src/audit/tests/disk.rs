@@ -60,7 +60,7 @@ impl Fake {
 }
 
 impl State {
-    fn used(&self) -> u64 {
+    pub(crate) fn used(&self) -> u64 {
         self.files.values().map(|file| file.reserved_to.max(file.bytes.len() as u64)).sum()
     }
 

@@ -27,7 +27,12 @@ const RUNS: u64 = 48;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Call { input_bytes: usize, answers: bool, ends: End },
+    Call {
+        input_bytes: usize,
+        answers: bool,
+        ends: End,
+    },
+    /// So many bytes more than are used.
     Capacity(Option<u64>),
     ReadOnly(bool),
     SyncFails(bool),
@@ -47,7 +52,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => (0..3000_usize, any::<bool>(), end)
             .prop_map(|(input_bytes, answers, ends)| Step::Call { input_bytes, answers, ends }),
-        1 => prop_oneof![Just(None), (0..200_000_u64).prop_map(Some)].prop_map(Step::Capacity),
+        1 => prop_oneof![Just(None), (0..8_000_u64).prop_map(Some)].prop_map(Step::Capacity),
         1 => any::<bool>().prop_map(Step::ReadOnly),
         1 => any::<bool>().prop_map(Step::SyncFails),
         1 => any::<bool>().prop_map(Step::TruncateFails),
@@ -100,7 +105,10 @@ async fn run(steps: Vec<Step>, durability: Durability, reserves: bool) {
             Step::Call { input_bytes, answers, ends } => {
                 calls.spawn(call(log.clone(), Arc::clone(&accepted), input_bytes, answers, ends));
             }
-            Step::Capacity(capacity) => disk.state().capacity = capacity,
+            Step::Capacity(free) => {
+                let mut state = disk.state();
+                state.capacity = free.map(|free| free + state.used());
+            }
             Step::ReadOnly(is) => disk.state().read_only = is,
             Step::SyncFails(fails) => disk.state().sync_fails = fails,
             Step::TruncateFails(fails) => disk.state().truncate_fails = fails,

@@ -66,6 +66,7 @@ fn issuer(identifier: &str) -> config::Issuer {
         jwks_uri: None,
         audiences: vec!["https://api.test".into()],
         principal: PrincipalKind::User,
+        trust_domain: None,
         algorithms: vec![Algorithm::ES256],
         groups: config::Groups {
             claim: Some("/realm/roles".into()),

@@ -66,6 +66,7 @@ fn issuer(alias: &At<String>, table: &raw::Issuer, node: &Node, desk: &mut Desk<
         let message = "nobody vouches for an anonymous caller";
         desk.error_help("unknown_value", &kind.span, message, "`User`, `Workload`, `Client` or `Agent`");
     }
+    let trust_domain = trust_domain(alias, table, principal, desk);
     let audiences = audiences(alias, table, desk);
     let algorithms = algorithms(table.algorithms.as_ref(), desk);
     let groups = groups(name.as_deref().unwrap_or_default(), table.groups.as_ref(), desk);
@@ -82,6 +83,7 @@ fn issuer(alias: &At<String>, table: &raw::Issuer, node: &Node, desk: &mut Desk<
         jwks_uri,
         audiences,
         principal,
+        trust_domain,
         algorithms,
         groups,
         attributes,
@@ -91,6 +93,27 @@ fn issuer(alias: &At<String>, table: &raw::Issuer, node: &Node, desk: &mut Desk<
         grace,
         development,
     })
+}
+
+/// Without it, any issuer of workloads could name those of every other.
+fn trust_domain(alias: &At<String>, table: &raw::Issuer, kind: PrincipalKind, desk: &mut Desk<'_>) -> Option<Arc<str>> {
+    let in_domain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
+    match (&table.trust_domain, kind == PrincipalKind::Workload) {
+        (None, false) => None,
+        (written, true) => {
+            let domain = desk.required("trust_domain", written, &alias.span)?;
+            if domain.value.is_empty() || domain.value.len() > 255 || !domain.value.bytes().all(in_domain) {
+                let message = format!("`{}` is no trust domain", shorten(&domain.value));
+                desk.error_help("bad_name", &domain.span, message, "such as `prod.example`, without `spiffe://`");
+            }
+            Some(domain.value.as_str().into())
+        }
+        (Some(written), false) => {
+            let message = "a trust domain is for issuers of workloads";
+            desk.error_help("unused_key", &written.span, message, "set `principal = \"Workload\"`, or remove it");
+            None
+        }
+    }
 }
 
 /// Keys that come over clear text could be anybody's.

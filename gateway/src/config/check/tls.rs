@@ -12,7 +12,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::CertifiedKey,
 };
-use std::{os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{io::ErrorKind, os::unix::fs::PermissionsExt, path::PathBuf};
 
 /// A certificate that ends within this many days is warned of.
 const ENDS_SOON_DAYS: i64 = 14;
@@ -114,8 +114,11 @@ fn bytes(path: &str, written: &At<String>, desk: &mut Desk<'_>) -> Option<Vec<u8
     match read_bounded(&desk.path(path)) {
         Ok(bytes) => Some(bytes),
         Err(error) => {
-            let code = if error.kind() == std::io::ErrorKind::NotFound { "missing_file" } else { "unreadable_file" };
-            let message = format!("`{}` can't be read: {}", shorten(path), error.kind());
+            let path = shorten(path);
+            let (code, message) = match error.kind() {
+                ErrorKind::NotFound => ("missing_file", format!("there is no file `{path}`")),
+                kind => ("unreadable_file", format!("`{path}` can't be read: {kind}")),
+            };
             desk.error(code, &written.span, message);
             None
         }

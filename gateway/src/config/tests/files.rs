@@ -129,3 +129,19 @@ fn a_relative_path_without_a_folder_works_from_there() {
     let findings = load(Path::new("latchwork.toml")).unwrap_err();
     assert_eq!((findings[0].code, findings[0].file.as_str()), ("missing_file", "latchwork.toml"));
 }
+
+#[test]
+fn a_large_catalog_is_loaded_whole() {
+    let project = Project::new();
+    let function = |n: usize| {
+        format!(
+            "[function.\"bulk.f{n}\"]\napp = \"shop\"\nroute = \"GET /bulk/{n}/{{id}}\"\n\
+             targets = [{{ http = {{ url = \"http://127.0.0.1:9500/{{id}}\" }} }}]\n"
+        )
+    };
+    let functions: String = (0..3_000).map(function).collect();
+    project.write("catalog/bulk.toml", &functions);
+    let loaded = project.load().unwrap_or_else(|findings| panic!("{findings:#?}"));
+    let last = loaded.config.functions.iter().find(|f| f.declared.name.as_str() == "bulk.f2999").unwrap();
+    assert_eq!((loaded.config.functions.len(), last.written.1), (3_003, 4 * 2_999 + 1));
+}

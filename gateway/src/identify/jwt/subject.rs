@@ -43,8 +43,12 @@ pub(crate) fn identity(
 
 fn id(claims: &Claims, issuer: &config::Issuer) -> Result<Arc<str>, Fault> {
     let subject = claims.get("sub").and_then(text).ok_or(Fault::Subject)?;
-    if issuer.principal == PrincipalKind::Workload && subject.starts_with("spiffe://") {
-        return if is_spiffe_id(&subject) { Ok(subject) } else { Err(Fault::Subject) };
+    if issuer.principal == PrincipalKind::Workload {
+        // An issuer may name the workloads of its own trust domain only.
+        let domain = issuer.trust_domain.as_deref().ok_or(Fault::Subject)?;
+        let rest = subject.strip_prefix("spiffe://").and_then(|s| s.strip_prefix(domain));
+        let own = rest.is_some_and(|rest| rest.starts_with('/'));
+        return if own && is_spiffe_id(&subject) { Ok(subject) } else { Err(Fault::Subject) };
     }
     Ok(format!("{}/{subject}", issuer.alias).into())
 }

@@ -121,15 +121,22 @@ async fn an_undeclared_group_is_told_apart_and_external_ones_are_taken() {
 
 #[tokio::test]
 async fn a_workload_is_its_spiffe_id_and_only_a_workload() {
-    let rig = Rig::with(|issuer| issuer.principal = PrincipalKind::Workload).await;
+    let rig = Rig::with(|issuer| {
+        issuer.principal = PrincipalKind::Workload;
+        issuer.trust_domain = Some("corp.test".into());
+    })
+    .await;
     let token = |rig: &Rig, sub: &str| P256.token(&header(&P256), &with(&rig.claims(), "sub", json!(sub)));
     let id = |identity: std::sync::Arc<crate::identify::Identity>| identity.principal.id.to_string();
     assert_eq!(
         id(rig.check(&token(&rig, "spiffe://corp.test/shop/web")).await.unwrap()),
         "spiffe://corp.test/shop/web"
     );
-    assert_eq!(id(rig.check(&token(&rig, "web")).await.unwrap()), "corp/web");
     for bad in [
+        "web",
+        "spiffe://corp.test",
+        "spiffe://corp.test.evil/a",
+        "spiffe://other.test/shop/web",
         "spiffe://",
         "spiffe:///a",
         "spiffe://A/b",

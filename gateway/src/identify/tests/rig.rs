@@ -64,6 +64,7 @@ pub(super) fn issuer(identifier: &str) -> config::Issuer {
         jwks_uri: None,
         audiences: vec![AUDIENCE.into()],
         principal: PrincipalKind::User,
+        trust_domain: None,
         algorithms: vec![Algorithm::RS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA],
         groups: Groups {
             claim: Some("groups".into()),
