@@ -2,6 +2,7 @@
 
 mod audit;
 mod compile_fail;
+mod examples;
 mod functions_framework;
 mod goldens;
 mod malformed;

@@ -198,6 +198,11 @@ impl Request {
         Self::new(Method::POST, path, body)
     }
 
+    /// `PUT`.
+    pub fn put(path: &str, body: impl Into<Bytes>) -> Self {
+        Self::new(Method::PUT, path, body)
+    }
+
     /// `POST` of JSON.
     pub fn json(path: &str, body: &Value) -> Self {
         Self::post(path, body.to_string()).header("content-type", "application/json")

@@ -1,13 +1,10 @@
 //! Writes the folder of one test: configuration, certificates, schemas and policies, with only what the test is about.
 
-use crate::{lambda, oidc};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use crate::{certificates::Certificates, lambda, oidc};
 use serde_json::Value;
 use std::{
     fmt::Write as _,
     fs,
-    net::{IpAddr, Ipv4Addr},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 use tempfile::TempDir;
@@ -38,7 +35,7 @@ impl Project {
             audit: "path = \"audit\"\n".into(),
             policies: RUN_ON.into(),
         };
-        certificates(project.folder());
+        Certificates::new().write(project.folder());
         project
     }
 
@@ -184,22 +181,4 @@ impl Default for Project {
 /// A TOML basic string.
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
-}
-
-/// An authority (`ca.pem`) and a server (`server.pem`, `server.key`) for loopback.
-fn certificates(folder: &Path) {
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().expect("a key");
-    let authority = CertifiedIssuer::self_signed(authority, key).expect("an authority");
-    let key = KeyPair::generate().expect("a key");
-    let mut server = CertificateParams::new(vec!["localhost".to_owned()]).expect("a host name");
-    server.subject_alt_names.push(rcgen::SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-    let server = server.signed_by(&key, &authority).expect("a certificate");
-    let files = [("ca.pem", authority.pem()), ("server.pem", server.pem()), ("server.key", key.serialize_pem())];
-    for (name, text) in files {
-        fs::write(folder.join(name), text).expect("the folder is ours");
-    }
-    let owner_only = fs::Permissions::from_mode(0o600);
-    fs::set_permissions(folder.join("server.key"), owner_only).expect("the key is ours");
 }
