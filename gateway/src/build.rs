@@ -116,7 +116,7 @@ fn served(
             Some(schema) => match InputSchema::compile(&schema.json) {
                 Ok(compiled) => Some(Arc::new(compiled)),
                 Err(problem) => {
-                    findings.push(Finding::error("schema_invalid", &*schema.file, problem));
+                    findings.push(Finding::error("schema_invalid", &*schema.file, problem.to_string()));
                     continue;
                 }
             },
