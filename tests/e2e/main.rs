@@ -1,6 +1,7 @@
 //! The one integration test binary: starts the real thing and looks from outside.
 
 mod audit;
+mod check;
 mod compile_fail;
 mod examples;
 mod functions_framework;

@@ -94,6 +94,8 @@ const STAMP: &str = "fetched";
 
 fn fetched(folder: &Path, stamp: &str, fetch: impl FnOnce() -> Result<String, String>) -> Result<(), String> {
     let written = folder.join(STAMP);
+    // A virtual environment knows its own path, so a folder that was moved is made again.
+    let stamp = format!("{}\n{stamp}", folder.display());
     if fs::read_to_string(&written).is_ok_and(|text| text == stamp) {
         return Ok(());
     }
