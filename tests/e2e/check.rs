@@ -102,6 +102,7 @@ fn every_slip_is_found_where_it_was_made() {
         let offset = offset.unwrap_or_else(|| panic!("`{at}` is not in the changed `{file}`"));
         let line = text[..offset].matches('\n').count() + 1;
         let (code, report) = check(project.folder());
+        assert!(!report.to_string().contains(":secret@"), "a password is repeated: {report:#}");
         let found = report["findings"].as_array().into_iter().flatten().any(|finding| {
             finding["severity"] == "error"
                 && finding["file"].as_str().is_some_and(|name| name.ends_with(file))

@@ -134,7 +134,8 @@ fn address(written: &At<String>, node: &Node, desk: &mut Desk<'_>) {
         scheme => desk.error("bad_url", &written.span, format!("`{scheme}` is not `https`")),
     }
     if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
-        desk.error("bad_url", &written.span, "the URL has a fragment or credentials");
+        let message = "the URL has a fragment or credentials";
+        desk.report.push(desk.text.error_unsaid("bad_url", &written.span, message));
     }
 }
 

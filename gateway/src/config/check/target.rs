@@ -100,7 +100,8 @@ fn url(written: &At<String>, path: Option<&[&str]>, production: bool, desk: &mut
         return desk.error("bad_url", span, message);
     }
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return desk.error("bad_url", span, "a target's URL has no credentials or fragment");
+        let message = "a target's URL has no credentials or fragment";
+        return desk.report.push(desk.text.error_unsaid("bad_url", span, message));
     }
     let authority = text.split("://").nth(1).and_then(|rest| rest.split(['/', '?']).next()).unwrap_or_default();
     if authority.contains('{') {
