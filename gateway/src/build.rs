@@ -168,7 +168,14 @@ fn targets(
     let mut targets = Vec::new();
     for (index, target) in function.targets.iter().enumerate() {
         let backend = match &target.backend {
-            BackendConfig::Http(http) => Http::new(http, base).map(Backend::Http),
+            BackendConfig::Http(http) => {
+                // Kept connections survive a reload that does not concern them.
+                let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
+                    Backend::Http(h) if h.same_config(http, base) => Some(h.clone()),
+                    Backend::Http(_) | Backend::Process(_) => None,
+                });
+                running.map_or_else(|| Http::new(http, base), Ok).map(Backend::Http)
+            }
             BackendConfig::Process(process) => {
                 let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
                     Backend::Process(p)
