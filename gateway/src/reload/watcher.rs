@@ -81,7 +81,9 @@ fn folders(config: &Config) -> BTreeSet<PathBuf> {
     let files = catalogs.chain(schemas).chain(authorities).filter_map(Path::parent);
     folders.extend(files.map(absolute));
     for tls in config.listeners.iter().filter_map(|l| l.tls.as_ref()) {
-        folders.extend([&tls.certificate, &tls.key].into_iter().filter_map(|f| f.parent()).map(absolute));
+        let clients = tls.clients.as_ref().map(|clients| &clients.ca);
+        folders
+            .extend([&tls.certificate, &tls.key].into_iter().chain(clients).filter_map(|f| f.parent()).map(absolute));
     }
     folders
 }
