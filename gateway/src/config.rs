@@ -10,9 +10,9 @@ mod parse;
 mod raw;
 mod report;
 mod text;
-mod value;
+pub(crate) mod value;
 
-pub use credential::{ClientAuth, Credential, Credentials, Mtls};
+pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, KeyClient, Mtls};
 
 use ipnet::IpNet;
 use mesh::backend::{http::HttpConfig, process::ProcessConfig};

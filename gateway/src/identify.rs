@@ -1,5 +1,6 @@
 //! Says who calls: turns the credential of a request into one verified identity, or into a clear "no".
 
+pub(crate) mod api_key;
 mod bearer;
 mod cache;
 mod certificate;
@@ -25,6 +26,7 @@ use crate::{
     config::{self, Credential},
     refusal::{Challenge, Refusal},
 };
+use arc_swap::ArcSwap;
 use http::HeaderMap;
 use jiff::Timestamp;
 use policy::question::{Principal, PrincipalKind, Token, Via};
@@ -43,6 +45,7 @@ use std::{
 pub struct Identify {
     issuers: BTreeMap<Arc<str>, Arc<Issuer>>,
     others: config::Credentials,
+    rings: BTreeMap<Arc<str>, ArcSwap<config::ApiKeys>>,
     cache: Arc<Cache>,
     anonymous: Arc<Identity>,
 }
@@ -167,13 +170,15 @@ impl Identify {
         }
         let anonymous = Identity::of(Principal::anonymous(), None);
         let cache = previous.map_or_else(Cache::shared, |p| p.cache.clone());
-        Ok(Self { issuers: ready, others: config::Credentials::default(), cache, anonymous: Arc::new(anonymous) })
+        let (others, rings) = Default::default();
+        Ok(Self { issuers: ready, others, rings, cache, anonymous: Arc::new(anonymous) })
     }
 
     /// The same, with credentials other than tokens.
     #[must_use]
     pub fn and(self, others: &config::Credentials) -> Self {
-        Self { others: others.clone(), ..self }
+        let rings = others.api_keys.iter().map(|keys| (keys.alias.clone(), ArcSwap::from_pointee(keys.clone())));
+        Self { others: others.clone(), rings: rings.collect(), ..self }
     }
 
     /// Answers if that needs no waiting. `accepted` are the credentials that count on the listener, in order.

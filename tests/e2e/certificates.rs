@@ -1,6 +1,6 @@
 //! Client certificates over real TLS: an SVID is let in under its own name, everything that is nearly one is not.
 
-mod table;
+pub mod table;
 
 use rcgen::{Issuer, KeyPair};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};

@@ -5,6 +5,7 @@ mod certificates;
 mod compile_fail;
 mod functions_framework;
 mod goldens;
+mod keys;
 mod malformed;
 mod peers;
 mod process_host;

@@ -3,6 +3,7 @@
 use super::{Config, Function, raw, report::Report, text::Text, value::Desk};
 use std::path::PathBuf;
 
+pub(crate) mod api_keys;
 mod catalog;
 mod credential;
 mod function;

@@ -10,7 +10,7 @@ mod credential;
 mod shape;
 
 pub(crate) use at::At;
-pub(crate) use credential::{Accepted, ClientAuth, Mtls, Together};
+pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Key, KeyClient, KeysFile, Mtls, Together};
 pub(crate) use shape::{Declared, Durability, Kind, QueryType, Selection};
 
 /// Tables by name, each with the place of its name.
@@ -130,6 +130,8 @@ pub(crate) struct Identity {
     pub(crate) issuer: Named<Issuer>,
     /// Client certificates (SPIFFE X509-SVIDs), by alias.
     pub(crate) mtls: Named<Mtls>,
+    /// API keys, by alias.
+    pub(crate) api_keys: Named<ApiKeys>,
 }
 
 /// `[identity.issuer.ALIAS]`

@@ -78,6 +78,18 @@ pub enum Fault {
     CertificateExpired,
     /// The authority that vouched does not count any more.
     CertificateAuthority,
+    /// The header of API keys came more than once.
+    KeyRepeated,
+    /// Not an API key, or copied wrongly.
+    KeyForm,
+    /// An API key of an alias that does not count here.
+    KeyIssuer,
+    /// No such API key.
+    KeyUnknown,
+    /// It was revoked.
+    KeyRevoked,
+    /// It is over.
+    KeyExpired,
     /// Good, but further credentials are needed with it.
     CredentialsIncomplete,
     /// Several good ones, and each names a caller.
@@ -86,7 +98,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault, for the golden table.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 44] = [
         Self::HeaderRepeated,
         Self::OtherScheme,
         Self::TooLong,
@@ -123,6 +135,12 @@ impl Fault {
         Self::CertificateTrustDomain,
         Self::CertificateExpired,
         Self::CertificateAuthority,
+        Self::KeyRepeated,
+        Self::KeyForm,
+        Self::KeyIssuer,
+        Self::KeyUnknown,
+        Self::KeyRevoked,
+        Self::KeyExpired,
         Self::CredentialsIncomplete,
         Self::SeveralCallers,
     ];
@@ -167,6 +185,12 @@ impl Fault {
             Self::CertificateTrustDomain => "the trust domain of the client certificate is not accepted here",
             Self::CertificateExpired => "the client certificate has expired",
             Self::CertificateAuthority => "the authority of the client certificate is not accepted any more",
+            Self::KeyRepeated => "the header of the API key came more than once",
+            Self::KeyForm => "the API key is malformed or mistyped",
+            Self::KeyIssuer => "the API key is not accepted here",
+            Self::KeyUnknown => "there is no such API key",
+            Self::KeyRevoked => "the API key has been revoked",
+            Self::KeyExpired => "the API key has expired",
             Self::CredentialsIncomplete => "the credential is not enough here: another is needed with it",
             Self::SeveralCallers => "the credentials name more than one caller",
         }
@@ -184,6 +208,12 @@ impl Fault {
             | Self::CertificateTrustDomain
             | Self::CertificateExpired
             | Self::CertificateAuthority => Some(Scheme::Certificate),
+            Self::KeyRepeated
+            | Self::KeyForm
+            | Self::KeyIssuer
+            | Self::KeyUnknown
+            | Self::KeyRevoked
+            | Self::KeyExpired => Some(Scheme::ApiKey),
             Self::CredentialsIncomplete | Self::SeveralCallers => None,
             _ => Some(Scheme::Bearer),
         }

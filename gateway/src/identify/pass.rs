@@ -15,12 +15,15 @@ use std::sync::Arc;
 /// # Errors
 /// [`Refusal::Unauthenticated`] and its kin for known and unknown functions alike; then [`Refusal::NotFound`].
 pub async fn pass(routed: Routed) -> Result<Identified, Refusal> {
-    let Routed { arrived, found } = routed;
+    let Routed { mut arrived, found } = routed;
     let identify = &arrived.generation.identify;
     let identity = match who(identify, &arrived.envelope, &arrived.head.headers).await {
         Ok(identity) => identity,
-        Err(error) => return Err(refuse(error, &arrived.envelope.listener.identify)),
+        Err(error) => return Err(refuse(error, identify, &arrived.envelope.listener.identify)),
     };
+    for header in identify.key_headers() {
+        arrived.head.headers.remove(header);
+    }
     let found = found.ok_or(Refusal::NotFound)?;
     Ok(Identified { arrived, found, identity })
 }
@@ -32,6 +35,7 @@ async fn who(identify: &Identify, envelope: &Envelope, headers: &HeaderMap) -> R
     if let Some(shown) = &envelope.peer.certificate {
         proven.certificate = identify.certificate(accepted, shown, now)?;
     }
+    proven.api_key = identify.api_key(accepted, headers, now)?;
     if headers.contains_key(AUTHORIZATION) {
         proven.token = match identify.look_up(accepted, headers, now) {
             Lookup::Known(identity) => Some(identity),
@@ -47,13 +51,14 @@ async fn who(identify: &Identify, envelope: &Envelope, headers: &HeaderMap) -> R
 }
 
 /// The refusal; a 401 says which credentials would count.
-fn refuse(error: CredentialError, accepted: &[Credential]) -> Refusal {
+fn refuse(error: CredentialError, identify: &Identify, accepted: &[Credential]) -> Refusal {
     let mut refusal = Refusal::from(error);
     if let Refusal::Unauthenticated(challenge) = &mut refusal {
         for part in accepted.iter().flat_map(Credential::parts) {
             let offer = match part {
                 Credential::Issuer(_) => Offer { scheme: Scheme::Bearer, header: None },
                 Credential::Mtls(_) => Offer { scheme: Scheme::Certificate, header: None },
+                Credential::ApiKeys(alias) => Offer { scheme: Scheme::ApiKey, header: identify.key_header(alias) },
                 Credential::Anonymous | Credential::All { .. } => continue,
             };
             if !challenge.offers.contains(&offer) {

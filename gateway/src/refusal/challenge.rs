@@ -9,6 +9,8 @@ pub enum Scheme {
     Bearer,
     /// A client certificate in the TLS handshake.
     Certificate,
+    /// An API key in a header of its own.
+    ApiKey,
 }
 
 /// A scheme that counts where the call came in.
@@ -40,6 +42,7 @@ impl Scheme {
         match self {
             Self::Bearer => "Bearer",
             Self::Certificate => "ClientCertificate",
+            Self::ApiKey => "ApiKey",
         }
     }
 
@@ -49,6 +52,7 @@ impl Scheme {
         match self {
             Self::Bearer => "invalid_token",
             Self::Certificate => "invalid_certificate",
+            Self::ApiKey => "invalid_key",
         }
     }
 }

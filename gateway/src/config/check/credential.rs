@@ -1,6 +1,6 @@
-//! `[identity.mtls.ALIAS]`: credentials other than tokens.
+//! `[identity.mtls.ALIAS]` and `[identity.api_keys.ALIAS]`: credentials other than tokens.
 
-use super::issuer;
+use super::{api_keys, issuer};
 use crate::config::{Credentials, Issuer, Mtls, raw, raw::At, value::Desk};
 use std::sync::Arc;
 
@@ -14,6 +14,10 @@ pub(crate) fn credentials(written: &raw::Identity, issuers: &[Issuer], desk: &mu
         if let (Some(alias), Some(trust_domain)) = (name, domain) {
             credentials.mtls.push(Mtls { alias, trust_domain });
         }
+    }
+    for (alias, table) in &written.api_keys {
+        let name = self::alias(alias, &mut taken, desk);
+        credentials.api_keys.extend(api_keys::api_keys(name, alias, table, desk));
     }
     credentials
 }

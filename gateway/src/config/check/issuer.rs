@@ -206,10 +206,17 @@ fn groups(alias: &str, written: Option<&At<raw::Groups>>, desk: &mut Desk<'_>) -
             desk.error("contradiction", span, "`declared` and `external = true` exclude each other");
             BTreeSet::new()
         }
-        Some(raw::Declared::List(list)) => declare(alias, list, desk),
-        Some(raw::Declared::File(path)) => from_file(alias, path, desk),
+        Some(declared) => self::declared(alias, declared, desk),
     };
     Groups { claim, declared, external: groups.external }
+}
+
+/// Groups that are declared, each `<alias>/<group>`.
+pub(crate) fn declared(alias: &str, written: &raw::Declared, desk: &mut Desk<'_>) -> BTreeSet<Arc<str>> {
+    match written {
+        raw::Declared::List(list) => declare(alias, list, desk),
+        raw::Declared::File(path) => from_file(alias, path, desk),
+    }
 }
 
 fn from_file(alias: &str, path: &At<String>, desk: &mut Desk<'_>) -> BTreeSet<Arc<str>> {

@@ -47,7 +47,8 @@ pub(crate) fn check(
 
 fn aliases(identity: &raw::Identity) -> impl Iterator<Item = (&At<String>, &'static str)> {
     let issuers = identity.issuer.keys().map(|alias| (alias, "tokens"));
-    issuers.chain(identity.mtls.keys().map(|alias| (alias, "certificates")))
+    let mtls = identity.mtls.keys().map(|alias| (alias, "certificates"));
+    issuers.chain(mtls).chain(identity.api_keys.keys().map(|alias| (alias, "keys")))
 }
 
 fn functions(listeners: &[Listener], catalog: &Catalog<'_>, report: &mut Report) {

@@ -1,6 +1,6 @@
 //! Credentials other than tokens, as written, and the entries of `identify`.
 
-use super::At;
+use super::{At, Declared, Kind, Named};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
@@ -15,6 +15,59 @@ pub(crate) struct Mtls {
     /// SPIFFE trust domain whose workloads count, such as `prod.example`.
     #[schemars(required)]
     pub(crate) trust_domain: Option<At<String>>,
+}
+
+/// `[identity.api_keys.ALIAS]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ApiKeys {
+    /// TOML file of clients and the hashes of their keys, which `latchwork key` edits.
+    #[schemars(required)]
+    pub(crate) file: Option<At<String>>,
+    /// The header that holds a key. Default `"x-api-key"`.
+    pub(crate) header: Option<At<String>>,
+    /// Kind of principal: `"Client"`.
+    pub(crate) principal: Option<At<Kind>>,
+    /// The groups that its clients may be in: a list, or a TOML file with `groups = [...]`.
+    pub(crate) groups: Option<Declared>,
+}
+
+/// The file of clients and keys.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct KeysFile {
+    /// Clients by name.
+    pub(crate) client: Named<KeyClient>,
+}
+
+/// `[client.NAME]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct KeyClient {
+    /// Groups, without the alias.
+    pub(crate) groups: Vec<At<String>>,
+    /// Scopes.
+    pub(crate) scopes: Vec<At<String>>,
+    /// Tenant.
+    pub(crate) tenant: Option<At<String>>,
+    /// Contract tier.
+    pub(crate) tier: Option<At<String>>,
+    /// Keys by id.
+    pub(crate) key: Named<Key>,
+}
+
+/// `[client.NAME.key.ID]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Key {
+    /// `sha256:<hex>` of the whole key.
+    pub(crate) hash: Option<At<String>>,
+    /// When it was made.
+    pub(crate) created: Option<At<String>>,
+    /// From when on it does not count.
+    pub(crate) expires: Option<At<String>>,
+    /// When it was revoked.
+    pub(crate) revoked: Option<At<String>>,
 }
 
 /// Whether there is a connection without a client certificate.
