@@ -73,7 +73,7 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
         }
     };
     let identify = match Identify::new(&config.issuers, previous.map(|p| &*p.identify)) {
-        Ok(identify) => Some(identify),
+        Ok(identify) => Some(identify.and(&config.credentials)),
         Err(problems) => {
             let file = config.file.display().to_string();
             let finding = |(alias, problem)| {

@@ -1,5 +1,9 @@
 //! Every "no" of the gateway: one table to HTTP status, gRPC code, audit word and headers; no wildcard.
 
+mod challenge;
+
+pub use challenge::{Challenge, Offer, Scheme};
+
 use std::{borrow::Cow, time::Duration};
 
 /// Why a call is refused. What it holds beyond the caller's own words stays inside.
@@ -64,29 +68,6 @@ pub enum Refusal {
     Revoked,
     /// A fault of the gateway itself.
     Internal,
-}
-
-/// What `WWW-Authenticate` says (RFC 6750).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Challenge {
-    /// `error`; absent when no credential was sent.
-    pub error: Option<&'static str>,
-    /// `error_description`: fixed words, never the token's.
-    pub description: Option<&'static str>,
-}
-
-impl Challenge {
-    /// The field's value. Quoted strings hold fixed words only, so nothing needs escaping.
-    #[must_use]
-    pub fn header(&self) -> http::HeaderValue {
-        let mut value = String::from("Bearer realm=\"latchwork\"");
-        for (name, text) in [("error", self.error), ("error_description", self.description)] {
-            if let Some(text) = text {
-                value.push_str(&format!(", {name}=\"{text}\""));
-            }
-        }
-        http::HeaderValue::try_from(value).unwrap_or(http::HeaderValue::from_static("Bearer"))
-    }
 }
 
 /// One row of the table.

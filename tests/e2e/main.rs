@@ -2,10 +2,12 @@
 
 mod audit;
 mod check;
+mod certificates;
 mod compile_fail;
 mod examples;
 mod functions_framework;
 mod goldens;
+mod keys;
 mod malformed;
 mod peers;
 mod process_host;

@@ -17,6 +17,7 @@ const RUN_ON: &str = "@id(\"run-on.default\")\npermit (principal, action == Acti
 pub struct Project {
     folder: TempDir,
     identify: Vec<String>,
+    tls: String,
     body: String,
     listener: String,
     audit: String,
@@ -30,6 +31,7 @@ impl Project {
         let project = Self {
             folder,
             identify: Vec::new(),
+            tls: String::new(),
             body: "[app.shop]\nenvironment = \"test\"\n".into(),
             listener: String::new(),
             audit: "path = \"audit\"\n".into(),
@@ -57,7 +59,7 @@ impl Project {
     /// Callers without a credential count.
     #[must_use]
     pub fn anonymous(mut self) -> Self {
-        self.identify.push("anonymous".into());
+        self.identify.push(quoted("anonymous"));
         self
     }
 
@@ -69,7 +71,21 @@ impl Project {
             self.body,
             "\n[identity.issuer.{alias}]\nissuer = \"{url}\"\naudiences = [\"{audience}\"]\nprincipal = \"Client\"\n{more}\n"
         );
-        self.identify.push(alias.into());
+        self.identify.push(quoted(alias));
+        self
+    }
+
+    /// A further entry of `identify`, as TOML.
+    #[must_use]
+    pub fn identify(mut self, entry: &str) -> Self {
+        self.identify.push(entry.into());
+        self
+    }
+
+    /// The listener asks for client certificates that the authorities in `file` vouch for; `more` is further TOML.
+    #[must_use]
+    pub fn client_ca(mut self, file: &str, more: &str) -> Self {
+        let _ = write!(self.tls, ", client_ca = {}{more}", quoted(file));
         self
     }
 
@@ -156,13 +172,13 @@ impl Project {
 
     /// Writes configuration and policies; answers the path of the configuration.
     pub fn config(&self) -> PathBuf {
-        let identify: Vec<String> = self.identify.iter().map(|alias| quoted(alias)).collect();
         let text = format!(
             "[node]\nid = \"test\"\n\n[admin]\naddress = \"127.0.0.1:0\"\n\n[policy]\npath = \"policies\"\n\n\
              [audit]\n{}\n[listener.public]\naddress = \"127.0.0.1:0\"\nidentify = [{}]\n\
-             tls = {{ certificate = \"server.pem\", key = \"file:server.key\" }}\n{}\n{}",
+             tls = {{ certificate = \"server.pem\", key = \"file:server.key\"{} }}\n{}\n{}",
             self.audit,
-            identify.join(", "),
+            self.identify.join(", "),
+            self.tls,
             self.listener,
             self.body
         );
