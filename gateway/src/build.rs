@@ -9,7 +9,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use mesh::{
-    backend::{Backend, ConfigError, http::Http, process::Process},
+    backend::{Backend, ConfigError, aws_lambda::AwsLambda, http::Http, process::Process},
     bind::InputSchema,
     function::{Function, Target},
     host::Host,
@@ -169,6 +169,7 @@ fn targets(
     for (index, target) in function.targets.iter().enumerate() {
         let backend = match &target.backend {
             BackendConfig::Http(http) => Http::new(http, base).map(Backend::Http),
+            BackendConfig::AwsLambda(function) => AwsLambda::new(function, base).map(Backend::AwsLambda),
             BackendConfig::Process(process) => {
                 let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
                     Backend::Process(p)
@@ -176,7 +177,7 @@ fn targets(
                     {
                         Some(p.clone())
                     }
-                    Backend::Process(_) | Backend::Http(_) => None,
+                    Backend::Process(_) | Backend::Http(_) | Backend::AwsLambda(_) => None,
                 });
                 let (name, bytes_max) = (&function.declared.name, function.response_bytes_max);
                 let fresh = || Process::new(process, base, name, function.timeout, bytes_max, &shared.host);

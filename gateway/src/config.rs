@@ -12,7 +12,7 @@ mod text;
 mod value;
 
 use ipnet::IpNet;
-use mesh::backend::{http::HttpConfig, process::ProcessConfig};
+use mesh::backend::{aws_lambda::AwsLambdaConfig, http::HttpConfig, process::ProcessConfig};
 use policy::{declared, question::PrincipalKind};
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -292,6 +292,8 @@ pub enum BackendConfig {
     Http(HttpConfig),
     /// `process = { … }`
     Process(ProcessConfig),
+    /// `aws_lambda = { … }`
+    AwsLambda(AwsLambdaConfig),
 }
 
 impl Default for Timeouts {

@@ -1,6 +1,7 @@
 //! The one integration test binary: starts the real thing and looks from outside.
 
 mod audit;
+mod aws_lambda;
 mod compile_fail;
 mod functions_framework;
 mod goldens;
