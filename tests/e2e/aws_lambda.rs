@@ -11,7 +11,7 @@ use tests::{
 #[tokio::test]
 async fn a_function_under_the_runtime_emulator_is_called() {
     let project = signed(Project::new(), "AKIDEXAMPLE", "any");
-    let Some(api) = aws::emulator(project.folder()).await else { return };
+    let Some(api) = aws::emulator().await else { return };
     // The emulator breaks when it is called twice at once.
     let one = "concurrency_max = 1";
     let project = project
@@ -35,7 +35,7 @@ async fn a_function_under_the_runtime_emulator_is_called() {
 #[tokio::test]
 async fn functions_of_serverless_offline_answer_and_fail() {
     let project = signed(Project::new(), "AKIDEXAMPLE", "any");
-    let Some(api) = aws::serverless(project.folder()).await else { return };
+    let Some(api) = aws::serverless().await else { return };
     let at = |function: &str| target(&api.url, &format!("shop-dev-{function}"), "");
     let project = project
         .anonymous()
@@ -68,7 +68,7 @@ async fn functions_of_serverless_offline_answer_and_fail() {
 
 #[tokio::test]
 async fn somebody_else_verifies_the_signature() {
-    let Some((api, key)) = aws::moto(Project::new().folder()).await else { return };
+    let Some((api, key)) = aws::moto().await else { return };
     let project = signed(Project::new(), &key.id, &key.secret);
     project.write("wrong", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
     let right = |function: &str, more: &str| target(&api.url, function, &format!("event = \"body\"{more}"));

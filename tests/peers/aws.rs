@@ -10,6 +10,7 @@ use std::{
     process::Command,
     time::Duration,
 };
+use tempfile::TempDir;
 
 /// How often other free ports are tried.
 const TRIES: usize = 3;
@@ -26,6 +27,7 @@ pub struct Api {
     /// Where it listens.
     pub url: String,
     child: Child,
+    _folder: TempDir,
 }
 
 /// An access key.
@@ -39,10 +41,10 @@ pub struct Key {
 
 /// The runtime emulator with `echo` of `function_lambda.py`; `None` when it is skipped on request. It takes one call at
 /// a time, and calls its function `function`.
-pub async fn emulator(logs: &Path) -> Option<Api> {
+pub async fn emulator() -> Option<Api> {
     let python = fetch::aws("aws-sam-cli")?;
     let program = emulator_program(&python);
-    start("emulator", logs, |port| {
+    start("emulator", folder(), |port| {
         let mut command = Command::new(&program);
         command.arg("--runtime-interface-emulator-address").arg(format!("127.0.0.1:{port}"));
         command.arg("--runtime-api-address").arg(format!("127.0.0.1:{}", wait::free_port()));
@@ -54,15 +56,15 @@ pub async fn emulator(logs: &Path) -> Option<Api> {
 }
 
 /// serverless-offline with the functions of `scripts/serverless`; `None` when it is skipped on request.
-pub async fn serverless(logs: &Path) -> Option<Api> {
+pub async fn serverless() -> Option<Api> {
     let modules = fetch::serverless("serverless-offline")?;
-    let folder = logs.join("serverless");
-    fs::create_dir_all(&folder).expect("the folder is ours");
+    let kept = folder();
+    let folder = kept.path().to_path_buf();
     for file in ["serverless.yml", "handler.js"] {
         fs::copy(scripts().join("serverless").join(file), folder.join(file)).expect("the folder is ours");
     }
     symlink(modules.join("node_modules"), folder.join("node_modules")).expect("the folder is ours");
-    start("serverless", logs, |port| {
+    start("serverless", kept, |port| {
         let mut command = Command::new(folder.join("node_modules/.bin/sls"));
         command.args(["offline", "start", "--host", "127.0.0.1", "--lambdaPort"]).arg(port.to_string());
         command.arg("--httpPort").arg(wait::free_port().to_string()).current_dir(&folder);
@@ -75,9 +77,9 @@ pub async fn serverless(logs: &Path) -> Option<Api> {
 }
 
 /// moto with the function `order` and a user who may call it; `None` when it is skipped on request.
-pub async fn moto(logs: &Path) -> Option<(Api, Key)> {
+pub async fn moto() -> Option<(Api, Key)> {
     let python = fetch::aws("moto")?;
-    let api = start("moto", logs, |port| {
+    let api = start("moto", folder(), |port| {
         let mut command = Command::new(&python);
         command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p"]).arg(port.to_string());
         command.env("INITIAL_NO_AUTH_ACTION_COUNT", SETUP_CALLS);
@@ -100,22 +102,27 @@ impl Api {
     }
 }
 
-async fn start(name: &str, logs: &Path, command: impl Fn(u16) -> Command) -> Option<Api> {
+async fn start(name: &str, folder: TempDir, command: impl Fn(u16) -> Command) -> Option<Api> {
     for _ in 0..TRIES {
         let port = wait::free_port();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut child = Child::start(name, &command(port), logs);
+        let mut child = Child::start(name, &command(port), folder.path());
         let up = wait::until(name, START, || {
             let ended = child.ended().is_some();
             async move { if wait::listens(address).await { Some(true) } else { ended.then_some(false) } }
         });
         if up.await && child.ended().is_none() {
-            return Some(Api { url: format!("http://{address}"), child });
+            return Some(Api { url: format!("http://{address}"), child, _folder: folder });
         }
         // Another program took a port first.
         assert!(child.exit(Duration::ZERO).await.code().is_some(), "{}", child.stderr());
     }
     panic!("{name} found no free port in {TRIES} tries")
+}
+
+/// A folder of the peer's own: what lies in the gateway's folder counts as the gateway's.
+fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("latchwork-aws-").tempdir().expect("a temporary folder")
 }
 
 /// The emulator's program, which lies in a package for Python.
