@@ -15,7 +15,7 @@ pub(crate) mod value;
 pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, KeyClient, Mtls};
 
 use ipnet::IpNet;
-use mesh::backend::{http::HttpConfig, process::ProcessConfig};
+use mesh::backend::{aws_lambda::AwsLambdaConfig, http::HttpConfig, process::ProcessConfig};
 use policy::{declared, question::PrincipalKind};
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -290,6 +290,8 @@ pub enum BackendConfig {
     Http(HttpConfig),
     /// `process = { … }`
     Process(ProcessConfig),
+    /// `aws_lambda = { … }`
+    AwsLambda(AwsLambdaConfig),
 }
 
 impl Default for Timeouts {

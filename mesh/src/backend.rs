@@ -1,5 +1,6 @@
 //! The kinds of backend: a closed list. A kind is a file here, a variant, and the arms that the compiler asks for.
 
+pub mod aws_lambda;
 pub mod http;
 pub mod process;
 
@@ -23,6 +24,8 @@ pub enum Backend {
     Http(http::Http),
     /// A process on this machine that speaks the Lambda Runtime API.
     Process(process::Process),
+    /// A function at AWS Lambda.
+    AwsLambda(aws_lambda::AwsLambda),
 }
 
 impl Backend {
@@ -32,6 +35,7 @@ impl Backend {
         match self {
             Self::Http(_) => "http",
             Self::Process(_) => "process",
+            Self::AwsLambda(_) => "aws_lambda",
         }
     }
 
@@ -40,7 +44,7 @@ impl Backend {
     pub fn parameters(&self) -> Vec<&str> {
         match self {
             Self::Http(backend) => backend.parameters().collect(),
-            Self::Process(_) => Vec::new(),
+            Self::Process(_) | Self::AwsLambda(_) => Vec::new(),
         }
     }
 
@@ -50,6 +54,7 @@ impl Backend {
         match self {
             Self::Http(backend) => backend.invoke(outbound),
             Self::Process(backend) => backend.invoke(outbound),
+            Self::AwsLambda(backend) => backend.invoke(outbound),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod certificates;
+mod aws_lambda;
 mod compile_fail;
 mod examples;
 mod functions_framework;

@@ -1,5 +1,6 @@
 //! The harness: fetches real peers, starts them and Latchwork as processes, and looks at both from outside.
 
+pub mod aws;
 pub mod built;
 pub mod certificates;
 pub mod child;

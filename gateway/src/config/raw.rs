@@ -1,6 +1,6 @@
 //! The configuration as written: what TOML may say, before anything is resolved. Positions are kept for messages.
 
-use mesh::backend::{http::HttpConfig, process::ProcessConfig};
+use mesh::backend::{aws_lambda::AwsLambdaConfig, http::HttpConfig, process::ProcessConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -329,4 +329,6 @@ pub(crate) struct Target {
     pub(crate) http: Option<At<HttpConfig>>,
     /// A process on this machine.
     pub(crate) process: Option<At<ProcessConfig>>,
+    /// A function at AWS Lambda.
+    pub(crate) aws_lambda: Option<At<AwsLambdaConfig>>,
 }

@@ -1,6 +1,6 @@
 //! A function behind HTTP/1.1 or HTTP/2, in clear text or TLS; certificates are always verified.
 
-mod connect;
+pub(in crate::backend) mod connect;
 mod outgoing;
 mod template;
 

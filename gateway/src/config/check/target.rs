@@ -6,9 +6,12 @@ use crate::config::{
     raw::At,
     value::{self, Desk, shorten},
 };
-use mesh::backend::{http::HttpConfig, process::ProcessConfig};
+use mesh::backend::{aws_lambda::AwsLambdaConfig, http::HttpConfig, process::ProcessConfig};
 use policy::declared;
-use std::path::Path;
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 use url::Url;
 
 /// Most targets of one function.
@@ -39,6 +42,7 @@ pub(crate) fn declared(target: &Target) -> declared::Target {
     let provider = match target.backend {
         BackendConfig::Http(_) => "http",
         BackendConfig::Process(_) => "process",
+        BackendConfig::AwsLambda(_) => "aws_lambda",
     };
     declared::Target { provider, region: target.region.clone(), sealed_to: false }
 }
@@ -46,13 +50,15 @@ pub(crate) fn declared(target: &Target) -> declared::Target {
 fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> Option<Target> {
     let At { value: target, span } = written;
     let region = target.region.as_ref().and_then(|region| desk.name("a region", region));
-    let backend = match (&target.http, &target.process) {
-        (Some(http), None) => BackendConfig::Http(self::http(http, path, production, desk)),
-        (None, Some(process)) => BackendConfig::Process(self::process(process, desk)),
-        (None, None) => {
+    let backend = match (&target.http, &target.process, &target.aws_lambda) {
+        (Some(http), None, None) => BackendConfig::Http(self::http(http, path, production, desk)),
+        (None, Some(process), None) => BackendConfig::Process(self::process(process, desk)),
+        (None, None, Some(function)) => BackendConfig::AwsLambda(aws_lambda(function, desk)),
+        (None, None, None) => {
             let finding = desk.text.error("no_backend", span, "the target has no backend");
-            let finding = finding.help("`http = { url = … }` or `process = { command = […] }`");
-            for kind in ["http", "process"] {
+            let finding =
+                finding.help("`http = { url = … }`, `process = { command = […] }` or `aws_lambda = { function = … }`");
+            for kind in ["http", "process", "aws_lambda"] {
                 if desk.report.pruned(kind) {
                     return None;
                 }
@@ -60,13 +66,29 @@ fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, de
             desk.report.push(finding);
             return None;
         }
-        (Some(_), Some(process)) => {
-            let message = "a target has exactly one backend";
-            desk.error_help("two_backends", &process.span, message, "write two targets");
+        (_, process, function) => {
+            let last = function.as_ref().map(|f| &f.span).or(process.as_ref().map(|p| &p.span)).unwrap_or(span);
+            desk.error_help("two_backends", last, "a target has exactly one backend", "write two targets");
             return None;
         }
     };
     Some(Target { region, backend })
+}
+
+fn aws_lambda(written: &At<AwsLambdaConfig>, desk: &mut Desk<'_>) -> AwsLambdaConfig {
+    let At { value: config, span } = written;
+    for problem in config.problems() {
+        let place = desk.text.within(span, problem.field);
+        let mut finding = desk.text.error("bad_target", &place, format!("`{}`: {}", problem.field, problem.message));
+        if problem.field == "credentials" {
+            // What was written instead of a reference may be the secret itself.
+            finding.text = None;
+        }
+        desk.report.push(finding);
+    }
+    let mut config = config.clone();
+    config.ca = absolute_ca(config.ca.take(), span, desk);
+    config
 }
 
 fn http(written: &At<HttpConfig>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> HttpConfig {
@@ -75,14 +97,17 @@ fn http(written: &At<HttpConfig>, path: Option<&[&str]>, production: bool, desk:
     url(&At { value: config.url.clone(), span: place }, path, production, desk);
     duration(&config.connect_timeout, written, desk);
     let mut config = config.clone();
-    if let Some(ca) = &config.ca {
-        let text = ca.display().to_string();
-        let at = At { span: desk.text.within(span, &text), value: text };
-        // Absolute, so that whoever opens it needs not know where the configuration is.
-        let found = super::tls::authorities(&at, desk).map(|path| std::path::absolute(&path).unwrap_or(path));
-        config.ca = found.or(config.ca);
-    }
+    config.ca = absolute_ca(config.ca.take(), span, desk);
     config
+}
+
+/// Absolute, so that whoever opens it needs not know where the configuration is.
+fn absolute_ca(ca: Option<PathBuf>, span: &Range<usize>, desk: &mut Desk<'_>) -> Option<PathBuf> {
+    let ca = ca?;
+    let text = ca.display().to_string();
+    let at = At { span: desk.text.within(span, &text), value: text };
+    let found = super::tls::authorities(&at, desk).map(|path| std::path::absolute(&path).unwrap_or(path));
+    Some(found.unwrap_or(ca))
 }
 
 fn url(written: &At<String>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) {
