@@ -9,7 +9,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use mesh::{
-    backend::{Backend, ConfigError, http::Http, process::Process},
+    backend::{Backend, ConfigError, grpc::Grpc, http::Http, process::Process},
     bind::InputSchema,
     function::{Function, Target},
     host::Host,
@@ -168,6 +168,7 @@ fn targets(
     let mut targets = Vec::new();
     for (index, target) in function.targets.iter().enumerate() {
         let backend = match &target.backend {
+            BackendConfig::Grpc(grpc) => Grpc::new(grpc, base).map(Backend::Grpc),
             BackendConfig::Http(http) => Http::new(http, base).map(Backend::Http),
             BackendConfig::Process(process) => {
                 let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
@@ -176,7 +177,7 @@ fn targets(
                     {
                         Some(p.clone())
                     }
-                    Backend::Process(_) | Backend::Http(_) => None,
+                    Backend::Process(_) | Backend::Http(_) | Backend::Grpc(_) => None,
                 });
                 let (name, bytes_max) = (&function.declared.name, function.response_bytes_max);
                 let fresh = || Process::new(process, base, name, function.timeout, bytes_max, &shared.host);

@@ -12,7 +12,7 @@ mod text;
 mod value;
 
 use ipnet::IpNet;
-use mesh::backend::{http::HttpConfig, process::ProcessConfig};
+use mesh::backend::{grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig};
 use policy::{declared, question::PrincipalKind};
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -274,6 +274,8 @@ pub struct Route {
     pub host: Option<Arc<str>>,
     /// Pattern such as `/stock/{sku}`; `{*rest}` takes the remaining path.
     pub pattern: Arc<str>,
+    /// Written as `grpc package.Service/Method`: the pattern is the path of that method.
+    pub grpc: bool,
 }
 
 /// One element of `targets`.
@@ -288,6 +290,8 @@ pub struct Target {
 /// The backend of a target, as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackendConfig {
+    /// `grpc = { … }`
+    Grpc(GrpcConfig),
     /// `http = { … }`
     Http(HttpConfig),
     /// `process = { … }`

@@ -4,6 +4,8 @@ mod audit;
 mod compile_fail;
 mod functions_framework;
 mod goldens;
+mod grpc;
+mod grpc_by_name;
 mod malformed;
 mod peers;
 mod process_host;

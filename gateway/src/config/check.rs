@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 mod catalog;
 mod function;
+mod grpc;
 mod issuer;
 mod listener;
 mod route;

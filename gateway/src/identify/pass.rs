@@ -21,6 +21,14 @@ pub async fn pass(routed: Routed) -> Result<Identified, Refusal> {
     Ok(Identified { arrived, found, identity })
 }
 
+/// Whether the caller is known at all, before anything of its message is read.
+///
+/// # Errors
+/// Those of [`pass`], but never [`Refusal::NotFound`].
+pub(crate) async fn known(identify: &Identify, envelope: &Envelope, headers: &HeaderMap) -> Result<(), Refusal> {
+    who(identify, envelope, headers).await.map(drop).map_err(Refusal::from)
+}
+
 async fn who(identify: &Identify, envelope: &Envelope, headers: &HeaderMap) -> Result<Arc<Identity>, CredentialError> {
     let now = envelope.at;
     match identify.look_up(&envelope.listener.identify, headers, now) {

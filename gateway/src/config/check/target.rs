@@ -1,6 +1,6 @@
 //! `targets = [...]`: exactly one backend each.
 
-use super::issuer::is_loopback;
+use super::{grpc, issuer::is_loopback};
 use crate::config::{
     BackendConfig, Target, raw,
     raw::At,
@@ -8,7 +8,10 @@ use crate::config::{
 };
 use mesh::backend::{http::HttpConfig, process::ProcessConfig};
 use policy::declared;
-use std::path::Path;
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 use url::Url;
 
 /// Most targets of one function.
@@ -37,6 +40,7 @@ pub(crate) fn targets(
 /// The target as policy sees it.
 pub(crate) fn declared(target: &Target) -> declared::Target {
     let provider = match target.backend {
+        BackendConfig::Grpc(_) => "grpc",
         BackendConfig::Http(_) => "http",
         BackendConfig::Process(_) => "process",
     };
@@ -46,13 +50,20 @@ pub(crate) fn declared(target: &Target) -> declared::Target {
 fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> Option<Target> {
     let At { value: target, span } = written;
     let region = target.region.as_ref().and_then(|region| desk.name("a region", region));
+    if let (Some(grpc), None, None) = (&target.grpc, &target.http, &target.process) {
+        return Some(Target { region, backend: BackendConfig::Grpc(grpc::backend(grpc, production, desk)) });
+    }
+    if let (Some(grpc), true) = (&target.grpc, target.http.is_some() || target.process.is_some()) {
+        desk.error_help("two_backends", &grpc.span, "a target has exactly one backend", "write two targets");
+        return None;
+    }
     let backend = match (&target.http, &target.process) {
         (Some(http), None) => BackendConfig::Http(self::http(http, path, production, desk)),
         (None, Some(process)) => BackendConfig::Process(self::process(process, desk)),
         (None, None) => {
             let finding = desk.text.error("no_backend", span, "the target has no backend");
-            let finding = finding.help("`http = { url = … }` or `process = { command = […] }`");
-            for kind in ["http", "process"] {
+            let finding = finding.help("`http = { url = … }`, `grpc = { url = … }` or `process = { command = […] }`");
+            for kind in ["grpc", "http", "process"] {
                 if desk.report.pruned(kind) {
                     return None;
                 }
@@ -75,17 +86,19 @@ fn http(written: &At<HttpConfig>, path: Option<&[&str]>, production: bool, desk:
     url(&At { value: config.url.clone(), span: place }, path, production, desk);
     duration(&config.connect_timeout, written, desk);
     let mut config = config.clone();
-    if let Some(ca) = &config.ca {
-        let text = ca.display().to_string();
-        let at = At { span: desk.text.within(span, &text), value: text };
-        // Absolute, so that whoever opens it needs not know where the configuration is.
-        let found = super::tls::authorities(&at, desk).map(|path| std::path::absolute(&path).unwrap_or(path));
-        config.ca = found.or(config.ca);
-    }
+    config.ca = config.ca.as_deref().map(|ca| authorities(ca, span, desk));
     config
 }
 
-fn url(written: &At<String>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) {
+/// Checks `ca`; answers its absolute path, so that whoever opens it needs not know where the configuration is.
+pub(crate) fn authorities(ca: &Path, span: &Range<usize>, desk: &mut Desk<'_>) -> PathBuf {
+    let text = ca.display().to_string();
+    let at = At { span: desk.text.within(span, &text), value: text };
+    let found = super::tls::authorities(&at, desk).map(|path| std::path::absolute(&path).unwrap_or(path));
+    found.unwrap_or_else(|| ca.to_path_buf())
+}
+
+pub(crate) fn url(written: &At<String>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) {
     let At { value: text, span } = written;
     let help = "such as `https://legacy.internal:8443/stock/{sku}`";
     let Some((filled, names)) = fill(text) else {
@@ -169,7 +182,7 @@ fn process(written: &At<ProcessConfig>, desk: &mut Desk<'_>) -> ProcessConfig {
     config
 }
 
-fn duration<T>(text: &str, written: &At<T>, desk: &mut Desk<'_>) {
+pub(crate) fn duration<T>(text: &str, written: &At<T>, desk: &mut Desk<'_>) {
     if let Err(help) = value::duration(text) {
         let place = desk.text.within(&written.span, text);
         desk.error_help("bad_duration", &place, format!("`{}` is no duration", shorten(text)), help);
