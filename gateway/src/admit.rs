@@ -17,7 +17,7 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 /// Takes a slot at once or waits for one.
 ///
 /// # Errors
-/// [`Refusal::Quarantined`]; [`Refusal::Busy`] when too many wait already, or none came free in time.
+/// [`Refusal::Quarantined`]; [`Refusal::TimedOut`] when the caller stopped waiting; [`Refusal::Busy`] when too many wait already, or none came free in time.
 pub async fn pass(permitted: Permitted, queue_max: usize) -> Result<Admitted, Refusal> {
     let function = permitted.found.function.clone();
     if function.quarantine.is_some() {
@@ -29,8 +29,11 @@ pub async fn pass(permitted: Permitted, queue_max: usize) -> Result<Admitted, Re
     let busy = || Refusal::Busy { retry_after: Duration::from_secs(1) };
     let _place = Place::take(&function, queue_max).ok_or_else(busy)?;
     let until = Instant::now() + WAIT_MAX.min(function.function.timeout);
+    let patience = permitted.envelope.deadline;
+    let until = patience.map_or(until, |patience| until.min(patience));
     match tokio::time::timeout_at(until, function.slots.clone().acquire_owned()).await {
         Ok(Ok(slot)) => Ok(Admitted { permitted, slot }),
+        Err(_) if patience == Some(until) => Err(Refusal::TimedOut),
         Ok(Err(_)) | Err(_) => Err(busy()),
     }
 }

@@ -30,8 +30,13 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
     let query = declared_query(served, arrived.head.query.as_deref())?;
     let bounds = Bounds {
         bytes_max: served.function.request_bytes_max,
-        frame_timeout: arrived.envelope.listener.timeouts.body,
+        // A caller of gRPC may have nothing to say for a while; the call's deadline bounds it.
+        frame_timeout: match arrived.envelope.grpc {
+            true => served.function.timeout,
+            false => arrived.envelope.listener.timeouts.body,
+        },
         seen: arrived.envelope.bytes_in.clone(),
+        fault: arrived.envelope.fault.clone(),
     };
     let wanted = arrived.generation.policy.needs_input(&served.function.name, &identity.principal);
     let (payload, input) = match (&served.function.input, wanted) {
@@ -40,7 +45,7 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
             let input = schema.read(&arrived.head.headers, &bytes).map_err(bad_input)?;
             (Payload::Buffered(bytes), Some(input))
         }
-        (_, _) => (unread(arrived.body, bounds), None),
+        (_, _) => (unread(arrived.body, bounds)?, None),
     };
     let question = Question {
         principal: Principal::clone(&identity.principal),
@@ -62,18 +67,26 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
     Ok(Asked { envelope, head, payload, generation, found, identity, question })
 }
 
-fn unread(body: Unread, bounds: Bounds) -> Payload {
-    match body {
+fn unread(body: Unread, bounds: Bounds) -> Result<Payload, Refusal> {
+    Ok(match body {
         Unread::Empty => Payload::Empty,
         Unread::Incoming(incoming) => Payload::Stream(Received::new(incoming, bounds).boxed_unsync()),
+        Unread::Whole(bytes) => Payload::Buffered(within(bytes, &bounds)?),
         Unread::Duplex(promise) => Payload::Duplex(promise),
-    }
+    })
+}
+
+/// Bytes that were read before the function and its limit were known.
+fn within(bytes: Bytes, bounds: &Bounds) -> Result<Bytes, Refusal> {
+    let bytes_max = bounds.bytes_max;
+    if bytes.len() as u64 > bytes_max { Err(Refusal::TooLarge { bytes_max }) } else { Ok(bytes) }
 }
 
 async fn whole(body: Unread, bounds: Bounds, budget: &Arc<Semaphore>) -> Result<Bytes, Refusal> {
     match body {
         Unread::Empty => Ok(Bytes::new()),
         Unread::Incoming(incoming) => Received::new(incoming, bounds).whole(budget).await,
+        Unread::Whole(bytes) => within(bytes, &bounds),
         Unread::Duplex(_) => Err(Refusal::BadInput("this function has an input, so it can't be upgraded".to_owned())),
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use mesh::{
-    backend::{Backend, ConfigError, aws_lambda::AwsLambda, http::Http, process::Process},
+    backend::{Backend, ConfigError, aws_lambda::AwsLambda, grpc::Grpc, http::Http, process::Process},
     bind::InputSchema,
     function::{Function, Target},
     host::Host,
@@ -172,11 +172,12 @@ fn targets(
                 // Kept connections survive a reload that does not concern them.
                 let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
                     Backend::Http(h) if h.same_config(http, base) => Some(h.clone()),
-                    Backend::Http(_) | Backend::AwsLambda(_) | Backend::Process(_) => None,
+                    Backend::Grpc(_) | Backend::Http(_) | Backend::AwsLambda(_) | Backend::Process(_) => None,
                 });
                 running.map_or_else(|| Http::new(http, base), Ok).map(Backend::Http)
             }
             BackendConfig::AwsLambda(function) => AwsLambda::new(function, base).map(Backend::AwsLambda),
+            BackendConfig::Grpc(grpc) => Grpc::new(grpc, base).map(Backend::Grpc),
             BackendConfig::Process(process) => {
                 let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
                     Backend::Process(p)
@@ -184,7 +185,7 @@ fn targets(
                     {
                         Some(p.clone())
                     }
-                    Backend::Process(_) | Backend::Http(_) | Backend::AwsLambda(_) => None,
+                    Backend::Process(_) | Backend::Grpc(_) | Backend::Http(_) | Backend::AwsLambda(_) => None,
                 });
                 let (name, bytes_max) = (&function.declared.name, function.response_bytes_max);
                 let fresh = || Process::new(process, base, name, function.timeout, bytes_max, &shared.host);

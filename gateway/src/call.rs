@@ -1,12 +1,13 @@
 //! A call at each point of its life. Each stage consumes one type and makes the next; there is no other way round.
 
 use crate::{
-    front::path::CanonicalPath,
+    front::{body::BodyFault, grpc::invoke, path::CanonicalPath},
     generation::{Generation, Served},
     identify::{Identity, svid::ClientCertificate},
     listener::Listening,
     trace::Trace,
 };
+use bytes::Bytes;
 use http::{HeaderMap, Method, Version};
 use hyper::body::Incoming;
 use jiff::Timestamp;
@@ -19,7 +20,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     net::IpAddr,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Instant,
 };
 use tokio::sync::OwnedSemaphorePermit;
@@ -42,8 +43,14 @@ pub struct Envelope {
     pub trace: Trace,
     /// Refusals are answered as gRPC wants them.
     pub grpc: bool,
+    /// When a gRPC caller stops waiting, if it said so.
+    pub deadline: Option<tokio::time::Instant>,
+    /// It is a call by name, and how its answer is told.
+    pub invoke: Option<invoke::Kind>,
     /// Bytes of the request body seen so far.
     pub bytes_in: Arc<AtomicU64>,
+    /// Why the request body broke, if it did.
+    pub fault: Arc<OnceLock<BodyFault>>,
 }
 
 /// Who is at the other end of the socket.
@@ -82,6 +89,8 @@ pub enum Unread {
     Empty,
     /// On the wire.
     Incoming(Incoming),
+    /// Read already, because it named the function.
+    Whole(Bytes),
     /// The caller asked for an upgrade.
     Duplex(Promise),
 }
@@ -91,6 +100,7 @@ impl fmt::Debug for Unread {
         f.write_str(match self {
             Self::Empty => "Unread::Empty",
             Self::Incoming(_) => "Unread::Incoming",
+            Self::Whole(_) => "Unread::Whole",
             Self::Duplex(_) => "Unread::Duplex",
         })
     }
@@ -105,8 +115,19 @@ pub struct Arrived {
     pub head: RequestHead,
     /// The body.
     pub body: Unread,
+    /// The function that a call by name means; its head has no path yet.
+    pub named: Option<Named>,
     /// Everything that a reload replaces, as of this moment.
     pub generation: Arc<Generation>,
+}
+
+/// What a call by name names.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// The function's name.
+    pub function: Arc<str>,
+    /// Path parameters, decoded.
+    pub path: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 /// route → identify. `None`: no such function here; only identify may say so, and only to somebody it knows.

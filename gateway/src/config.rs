@@ -15,7 +15,7 @@ pub(crate) mod value;
 pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, KeyClient, Mtls};
 
 use ipnet::IpNet;
-use mesh::backend::{aws_lambda::AwsLambdaConfig, http::HttpConfig, process::ProcessConfig};
+use mesh::backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig};
 use policy::{declared, question::PrincipalKind};
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -272,6 +272,8 @@ pub struct Route {
     pub host: Option<Arc<str>>,
     /// Pattern such as `/stock/{sku}`; `{*rest}` takes the remaining path.
     pub pattern: Arc<str>,
+    /// Written as `grpc package.Service/Method`: the pattern is the path of that method.
+    pub grpc: bool,
 }
 
 /// One element of `targets`.
@@ -286,6 +288,8 @@ pub struct Target {
 /// The backend of a target, as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackendConfig {
+    /// `grpc = { … }`
+    Grpc(GrpcConfig),
     /// `http = { … }`
     Http(HttpConfig),
     /// `process = { … }`

@@ -1,6 +1,7 @@
 //! Wire to call and back: the fronts.
 
 pub mod body;
+pub mod grpc;
 pub mod http;
 pub mod hygiene;
 pub mod path;

@@ -3,16 +3,20 @@
 use crate::{
     call::{Admitted, Permitted},
     cut::{self, Cut},
-    front::{body, hygiene, response},
+    front::{
+        body,
+        grpc::{self, invoke::Kind},
+        hygiene, response,
+    },
     refusal::{RETRY_AFTER, Refusal},
     server::Gateway,
     telemetry::InFlight,
     trail::Trail,
     watched::{Tail, Watched},
 };
-use http::{Method, Response, response::Parts};
+use http::{Method, Response, StatusCode, response::Parts};
 use http_body::Body as _;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use jiff::Timestamp;
 use mesh::{
     invocation::{CallContext, Failed, Head, Invocation, InvokeError, Outbound},
@@ -34,7 +38,11 @@ const PENDING_LONG: Duration = Duration::from_secs(1);
 pub struct Answered {
     parts: Parts,
     body: Shape,
+    /// The status of the function's own answer.
+    status: u16,
     target: TargetIndex,
+    /// When a call of gRPC ends.
+    until: Option<Instant>,
     held: Held,
 }
 
@@ -66,9 +74,13 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     let invocation = Invocation::begin(served.function.clone(), permit, Timestamp::now()).map_err(|e| refusal(&e))?;
     let terms = invocation.terms().clone();
     let mut target = invocation.target_index().ok_or(Refusal::Unreachable)?;
+    let deadline = Instant::now() + served.function.timeout;
+    let deadline = envelope.deadline.map_or(deadline, |patience| patience.min(deadline));
+    if deadline <= Instant::now() {
+        return Err(Refusal::TimedOut);
+    }
     trail.intent(&terms, target).await?;
 
-    let deadline = Instant::now() + served.function.timeout;
     let method = head.method.clone();
     let mut headers = head.headers;
     hygiene::strip_credentials(&mut headers, &served.config.forward_headers);
@@ -114,8 +126,14 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     let (reply, ran_on) = reply;
     target = ran_on;
     let cut = cut::cut(gateway.generations(), terms.clone(), target, identity.expires);
-    let (parts, body) = shape(reply, &method, deadline).await?;
-    Ok(Answered { parts, body, target, held: Held { slot, in_flight, cut } })
+    let (mut parts, mut body) = shape(reply, &method, deadline).await?;
+    let status = parts.status.as_u16();
+    if let Some(kind) = envelope.invoke {
+        body = told(kind, &parts, body, served.function.response_bytes_max, deadline, envelope.id).await?;
+        (parts.status, parts.headers) = (StatusCode::OK, grpc::head());
+    }
+    let until = envelope.grpc.then_some(deadline + TIMEOUT_GRACE);
+    Ok(Answered { parts, body, status, target, until, held: Held { slot, in_flight, cut } })
 }
 
 async fn run(
@@ -168,13 +186,38 @@ async fn shape(reply: Reply, method: &Method, deadline: Instant) -> Result<(Part
     Ok((parts, shape))
 }
 
+/// The answer to a call by name.
+async fn told(
+    kind: Kind,
+    parts: &Parts,
+    body: Shape,
+    bytes_max: u64,
+    deadline: Instant,
+    call: uuid::Uuid,
+) -> Result<Shape, Refusal> {
+    let wire = match body {
+        Shape::Whole(wire, _) => wire,
+        Shape::Stream(stream) => Wire::Stream(stream),
+        Shape::Duplex(_) => return Err(Refusal::FunctionFailed),
+    };
+    match kind {
+        Kind::Stream => Ok(Shape::Stream(grpc::streamed(parts, wire.boxed_unsync(), call))),
+        Kind::Unary => {
+            let limit = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+            let whole = tokio::time::timeout_at(deadline + TIMEOUT_GRACE, Limited::new(wire, limit).collect()).await;
+            let bytes = whole.map_err(|_| Refusal::TimedOut)?.map_err(|_| Refusal::FunctionFailed)?.to_bytes();
+            let length = bytes.len() as u64;
+            Ok(Shape::Whole(grpc::unary(parts, bytes, call), length))
+        }
+    }
+}
+
 impl Answered {
     /// Settles what can be settled and hands the answer over.
     pub async fn respond(self, gateway: &Gateway, mut trail: Trail) -> Response<Watched> {
-        let Self { mut parts, body, target, held } = self;
+        let Self { mut parts, body, status, target, until, held } = self;
         let envelope = trail.envelope().clone();
         response::stamp(&mut parts.headers, &envelope);
-        let status = parts.status.as_u16();
         let recorded = match body {
             Shape::Whole(wire, length) => {
                 drop(held);
@@ -182,7 +225,7 @@ impl Answered {
             }
             Shape::Stream(stream) => trail.answered(status, target).await.map(|()| {
                 let grpc = envelope.grpc;
-                let tail = Tail::new(trail, held.slot, held.in_flight, held.cut, status);
+                let tail = Tail::new(trail, held.slot, held.in_flight, held.cut, status).until(until);
                 Watched::with_tail(Response::from_parts(parts, Wire::Stream(stream)), tail, grpc)
             }),
             Shape::Duplex(answer) => trail.answered(status, target).await.map(|()| {

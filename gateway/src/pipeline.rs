@@ -5,7 +5,7 @@ use crate::{
     audit::record::Stage,
     authorize,
     call::{Arrived, Envelope},
-    front::response,
+    front::{grpc::invoke as invoke_by_name, response},
     identify, invoke,
     refusal::Refusal,
     route,
@@ -36,11 +36,12 @@ pub async fn call(gateway: &Gateway, envelope: Envelope, arrived: Result<Arrived
 
 async fn steps(gateway: &Gateway, arrived: Arrived, trail: &mut Trail) -> Result<invoke::Answered, Stopped> {
     trail.arrived(&arrived);
+    let meter = gateway.meter();
+    let arrived = invoke_by_name::open(arrived, meter.buffered()).await?;
     let routed = route::pass(arrived);
     trail.routed(&routed);
     let identified = identify::pass::pass(routed).await.map_err(Stopped::at(Stage::Identify))?;
     trail.identified(&identified);
-    let meter = gateway.meter();
     let metered = meter.pass(identified).map_err(Stopped::at(Stage::Meter))?;
     let asked = ask::pass(metered, meter.buffered()).await.map_err(Stopped::at(Stage::Ask))?;
     let permitted = authorize::pass(asked).map_err(Stopped::denied)?;

@@ -1,19 +1,25 @@
 //! route: listener, host, method and path name a function, or none.
 
 use crate::{
-    call::{Arrived, Found, Routed},
-    config::{self, Shown},
-    front::path,
+    call::{Arrived, Found, Named, Routed, Unread},
+    config::{self, Route, Shown},
+    front::path::{self, CanonicalPath},
     generation::Served,
 };
 use http::Method;
-use std::{collections::HashMap, sync::Arc};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 /// The routes of one listener.
 #[derive(Debug, Default)]
 pub struct Router {
     hosts: HashMap<Arc<str>, matchit::Router<Methods>>,
     any_host: matchit::Router<Methods>,
+    /// Every function that is shown, by name, also those without a route.
+    names: HashMap<Arc<str>, Arc<Served>>,
 }
 
 /// The functions at one pattern.
@@ -43,7 +49,9 @@ impl Router {
     /// When two functions claim the same requests.
     pub fn new<'a>(shown: &Shown, functions: impl Iterator<Item = &'a Arc<Served>>) -> Result<Self, RouteConflict> {
         let mut patterns: HashMap<(Option<Arc<str>>, Arc<str>), Methods> = HashMap::new();
+        let mut router = Self::default();
         for served in functions.filter(|f| shows(shown, &f.config)) {
+            router.names.insert(served.config.declared.name.as_str().into(), served.clone());
             let Some(route) = &served.config.route else { continue };
             let methods = patterns.entry((route.host.clone(), route.pattern.clone())).or_default();
             match &route.method {
@@ -51,7 +59,6 @@ impl Router {
                 None => methods.any = Some(served.clone()),
             }
         }
-        let mut router = Self::default();
         for ((host, pattern), methods) in patterns {
             let table = match host {
                 Some(host) => router.hosts.entry(host).or_default(),
@@ -70,10 +77,58 @@ impl Router {
 
 /// Names the function, if there is one.
 #[must_use]
-pub fn pass(arrived: Arrived) -> Routed {
+pub fn pass(mut arrived: Arrived) -> Routed {
+    if let Some(named) = arrived.named.take() {
+        return by_name(arrived, named);
+    }
     let router = arrived.generation.routers.get(&arrived.envelope.listener.name);
     let found = router.and_then(|r| r.find(&arrived.head.host, &arrived.head.method, arrived.head.path.as_str()));
     Routed { arrived, found }
+}
+
+fn by_name(mut arrived: Arrived, named: Named) -> Routed {
+    let router = arrived.generation.routers.get(&arrived.envelope.listener.name);
+    let served = router.and_then(|r| r.names.get(&named.function)).cloned();
+    // Parameters that do not fit are an unknown path, as they would be over HTTP.
+    let bound = served.and_then(|served| Some((bind(served.config.route.as_ref(), &named.path)?, served)));
+    let found = bound.map(|(path, function)| {
+        let route = function.config.route.as_ref();
+        let method = if matches!(arrived.body, Unread::Empty) { Method::GET } else { Method::POST };
+        arrived.head.method = route.map_or(Method::POST, |r| r.method.clone().unwrap_or(method));
+        arrived.head.path = path;
+        if let Some(host) = route.and_then(|r| r.host.clone()) {
+            arrived.head.host = host;
+        }
+        Found { function, parameters: named.path }
+    });
+    Routed { arrived, found }
+}
+
+/// The path of a route with its parameters filled in: all of them and no others, each in its one spelling.
+fn bind(route: Option<&Route>, given: &BTreeMap<Arc<str>, Arc<str>>) -> Option<CanonicalPath> {
+    let mut text = String::new();
+    let mut used = 0;
+    for segment in route.map_or("/", |r| &r.pattern).split('/').skip(1) {
+        text.push('/');
+        let Some(name) = segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) else {
+            text.push_str(segment);
+            continue;
+        };
+        let value = given.get(name.trim_start_matches('*'))?;
+        used += 1;
+        let mut parts: Vec<String> = Vec::new();
+        for part in value.split('/') {
+            let encoded = utf8_percent_encode(part, NON_ALPHANUMERIC).to_string();
+            path::decode(&encoded).ok().filter(|decoded| !decoded.is_empty())?;
+            parts.push(encoded);
+        }
+        if parts.len() > 1 && !name.starts_with('*') {
+            return None;
+        }
+        text.push_str(&parts.join("/"));
+    }
+    (used == given.len()).then_some(())?;
+    CanonicalPath::parse(&text).ok()
 }
 
 fn shows(shown: &Shown, function: &config::Function) -> bool {
@@ -88,7 +143,7 @@ fn shows(shown: &Shown, function: &config::Function) -> bool {
 fn at(table: &matchit::Router<Methods>, method: &Method, path: &str) -> Option<Found> {
     let matched = table.at(path).ok()?;
     let function = matched.value.of(method)?.clone();
-    let mut parameters = std::collections::BTreeMap::new();
+    let mut parameters = BTreeMap::new();
     for (name, value) in matched.params.iter() {
         // A tail parameter may hold slashes; its segments are decoded one by one.
         let decoded: Result<Vec<String>, _> = value.split('/').map(path::decode).collect();

@@ -7,6 +7,7 @@ use crate::{
         record::{Answered, Attempt, Closed, Intent, Outcome, Refused, Request, Stage},
     },
     call::{Arrived, Envelope, Identified, Permitted, Routed},
+    front::body::BodyFault,
     refusal::Refusal,
     server::Gateway,
     telemetry::FunctionMeters,
@@ -209,6 +210,9 @@ impl Trail {
     }
 
     fn end(&mut self, outcome: Outcome, status: Option<u16>, bytes_out: u64, error: Option<&'static str>) -> Closed {
+        // What failed because the caller left did not fail.
+        let gone = outcome == Outcome::Failed && self.envelope.fault.get() == Some(&BodyFault::Gone);
+        let (outcome, error) = if gone { (Outcome::Abandoned, None) } else { (outcome, error) };
         let word = error.unwrap_or(outcome.as_str());
         self.log_line(word, status.unwrap_or_default());
         self.meters.ended(word, self.envelope.started.elapsed());

@@ -1,10 +1,20 @@
 //! The body of an answer: settles the call's trail at its end, and ends early when the call is no longer permitted.
 
-use crate::{audit::record::Outcome, cut::Cut, front::http::activity::Open, telemetry::InFlight, trail::Trail};
+use crate::{
+    audit::record::Outcome,
+    cut::Cut,
+    front::{grpc::status, http::activity::Open},
+    refusal::Refusal,
+    telemetry::InFlight,
+    trail::Trail,
+};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response};
+use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
-use mesh::payload::{BodyError, Io, Promise, Wire};
+use mesh::{
+    backend::grpc::GrpcError,
+    payload::{BodyError, Io, Promise, Wire},
+};
 use std::{
     future::Future,
     io,
@@ -18,6 +28,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::{OwnedSemaphorePermit, watch},
+    time::{Instant, Sleep},
 };
 
 /// What lives as long as a streamed answer: its trail, its slot, its cut.
@@ -29,6 +40,8 @@ pub struct Tail {
     cut: Cut,
     status: u16,
     bytes_out: u64,
+    /// When a call of gRPC ends, whatever is still under way.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 /// What hyper is given.
@@ -43,11 +56,35 @@ pub struct Watched {
 
 impl Tail {
     pub(crate) fn new(trail: Trail, slot: OwnedSemaphorePermit, in_flight: InFlight, cut: Cut, status: u16) -> Self {
-        Self { trail, slot, in_flight, cut, status, bytes_out: 0 }
+        Self { trail, slot, in_flight, cut, status, bytes_out: 0, deadline: None }
+    }
+
+    /// The answer must be whole by then.
+    pub(crate) fn until(mut self, deadline: Option<Instant>) -> Self {
+        self.deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
+        self
+    }
+
+    /// Whether the answer must end now, and why.
+    fn over(&mut self, cx: &mut Context<'_>) -> Option<(Outcome, Refusal)> {
+        if Pin::new(&mut self.cut).poll(cx).is_ready() {
+            return Some((Outcome::Revoked, Refusal::Revoked));
+        }
+        let late = self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready());
+        late.then_some((Outcome::TimedOut, Refusal::TimedOut))
+    }
+
+    /// The status of an answer that broke off: the caller's own fault, if it was that.
+    fn broken(&self, error: &BodyError) -> HeaderMap {
+        let envelope = self.trail.envelope();
+        match envelope.fault.get() {
+            Some(fault) => status::refusal(&fault.refusal(), envelope.id),
+            None => status::broken(&GrpcError::of(error)),
+        }
     }
 
     fn close(self, outcome: Outcome) {
-        let Self { trail, slot, in_flight, cut, status, bytes_out } = self;
+        let Self { trail, slot, in_flight, cut, status, bytes_out, deadline: _ } = self;
         drop((slot, in_flight, cut));
         trail.close_later(outcome, status, bytes_out);
     }
@@ -82,15 +119,14 @@ impl Body for Watched {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         if let Some(tail) = &mut this.tail
-            && Pin::new(&mut tail.cut).poll(cx).is_ready()
+            && let Some((outcome, refusal)) = tail.over(cx)
         {
-            this.close(Outcome::Revoked);
+            let status = this.grpc.then(|| status::refusal(&refusal, tail.trail.envelope().id));
+            this.close(outcome);
             this.wire = Wire::Empty; // Drops the backend's stream.
-            return Poll::Ready(Some(if this.grpc {
-                let status = (HeaderName::from_static("grpc-status"), HeaderValue::from_static("7"));
-                Ok(Frame::trailers([status].into_iter().collect()))
-            } else {
-                Err("the call is no longer permitted".into())
+            return Poll::Ready(Some(match status {
+                Some(status) => Ok(Frame::trailers(status)),
+                None => Err("the call is no longer permitted".into()),
             }));
         }
         let frame = ready!(Pin::new(&mut this.wire).poll_frame(cx));
@@ -104,7 +140,14 @@ impl Body for Watched {
                     this.close(Outcome::Completed);
                 }
             }
-            Some(Err(_)) => this.close(Outcome::Failed),
+            Some(Err(error)) => {
+                let status = this.tail.as_ref().filter(|_| this.grpc).map(|tail| tail.broken(error));
+                this.close(Outcome::Failed);
+                if let Some(status) = status {
+                    this.wire = Wire::Empty;
+                    return Poll::Ready(Some(Ok(Frame::trailers(status))));
+                }
+            }
             None => this.close(Outcome::Completed),
         }
         Poll::Ready(frame)

@@ -1,6 +1,7 @@
 //! The kinds of backend: a closed list. A kind is a file here, a variant, and the arms that the compiler asks for.
 
 pub mod aws_lambda;
+pub mod grpc;
 pub mod http;
 pub mod process;
 
@@ -20,6 +21,8 @@ pub struct ConfigError {
 /// How a target is run. A clone shares connections and instances.
 #[derive(Clone, Debug)]
 pub enum Backend {
+    /// A service that speaks gRPC.
+    Grpc(grpc::Grpc),
     /// A service that speaks HTTP.
     Http(http::Http),
     /// A process on this machine that speaks the Lambda Runtime API.
@@ -33,6 +36,7 @@ impl Backend {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::Grpc(_) => "grpc",
             Self::Http(_) => "http",
             Self::Process(_) => "process",
             Self::AwsLambda(_) => "aws_lambda",
@@ -44,7 +48,7 @@ impl Backend {
     pub fn parameters(&self) -> Vec<&str> {
         match self {
             Self::Http(backend) => backend.parameters().collect(),
-            Self::Process(_) | Self::AwsLambda(_) => Vec::new(),
+            Self::Grpc(_) | Self::Process(_) | Self::AwsLambda(_) => Vec::new(),
         }
     }
 
@@ -52,6 +56,7 @@ impl Backend {
     // INVARIANT: called from `Invocation::go` only, which has spent a permit.
     pub(crate) fn invoke(&self, outbound: Outbound) -> Invoking<'_> {
         match self {
+            Self::Grpc(backend) => backend.invoke(outbound),
             Self::Http(backend) => backend.invoke(outbound),
             Self::Process(backend) => backend.invoke(outbound),
             Self::AwsLambda(backend) => backend.invoke(outbound),

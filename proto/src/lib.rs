@@ -1,4 +1,7 @@
-//! Wire types of Latchwork's own protocols, generated from `latchwork/**/*.proto` and committed.
+//! Wire types of Latchwork's own protocols and of those it speaks, generated from `**/*.proto` and committed.
+
+/// Descriptions of every service here, for reflection: an encoded `FileDescriptorSet`, files after those they import.
+pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptors.bin");
 
 /// Any function by its name.
 pub mod invoke {
@@ -9,3 +12,34 @@ pub mod invoke {
         include!("gen/latchwork.invoke.v1.rs");
     }
 }
+
+/// The error model of gRPC: what a status says beyond its code.
+pub mod rpc {
+    #[rustfmt::skip]
+    mod generated {
+        include!("gen/google.rpc.rs");
+    }
+    pub use generated::{ErrorInfo, RetryInfo, Status};
+}
+
+/// Whether a server serves.
+pub mod health {
+    /// Version 1.
+    #[rustfmt::skip]
+    pub mod v1 {
+        include!("gen/grpc.health.v1.rs");
+    }
+}
+
+/// Which services there are. Version 1 alpha has other names and the same bytes.
+pub mod reflection {
+    /// Version 1.
+    #[expect(missing_docs, reason = "generated: prost documents no `oneof`")]
+    #[rustfmt::skip]
+    pub mod v1 {
+        include!("gen/grpc.reflection.v1.rs");
+    }
+}
+
+pub use prost;
+pub use prost_types as well_known;

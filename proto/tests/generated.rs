@@ -8,29 +8,48 @@ use std::{
 /// The environment variable that writes instead of comparing.
 const BLESS: &str = "LATCHWORK_BLESS";
 
+/// Folders of `.proto` files: our own protocols, and those of others that we speak.
+const FOLDERS: [&str; 3] = ["google", "grpc", "latchwork"];
+
+/// The file that holds every description, for reflection.
+const DESCRIPTORS: &str = "descriptors.bin";
+
+/// Services that reflection lists; files that none of them needs are not described.
+const SERVICES: &str = "service ";
+
 #[test]
 fn committed_types_are_those_of_the_proto_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let committed = root.join("src/gen");
     let fresh = tempfile::tempdir().expect("a temporary folder");
-    let files = proto_files(&root.join("latchwork"));
-    assert!(!files.is_empty(), "no `.proto` file was found");
+    let files: Vec<PathBuf> = FOLDERS.iter().flat_map(|folder| proto_files(&root.join(folder))).collect();
+    assert!(files.len() >= FOLDERS.len(), "a folder has no `.proto` file");
     let descriptors = protox::compile(&files, [root]).expect("the files are valid");
     let mut config = prost_build::Config::new();
     config.out_dir(fresh.path()).bytes(["."]).compile_fds(descriptors).expect("Rust is generated");
+    fs::write(fresh.path().join(DESCRIPTORS), described(&files, root)).expect("the folder is ours");
     let names = names(fresh.path());
-    assert!(!names.is_empty(), "nothing was generated");
     for name in &names {
-        let text = fs::read_to_string(fresh.path().join(name)).expect("generated text");
+        let bytes = fs::read(fresh.path().join(name)).expect("what was generated");
         let path = committed.join(name);
         if env::var_os(BLESS).is_some_and(|value| value == "1") {
-            fs::write(&path, text).expect("the folder is ours");
+            fs::write(&path, bytes).expect("the folder is ours");
             continue;
         }
-        let old = fs::read_to_string(&path).unwrap_or_default();
-        assert!(old == text, "`{}` is not what the proto files say: {BLESS}=1 writes it", path.display());
+        let old = fs::read(&path).unwrap_or_default();
+        assert!(old == bytes, "`{}` is not what the proto files say: {BLESS}=1 writes it", path.display());
     }
     assert_eq!(self::names(&committed), names, "a committed file has no proto file any more");
+}
+
+/// Files with services and what they import, without comments.
+fn described(files: &[PathBuf], root: &Path) -> Vec<u8> {
+    let served = files.iter().filter(|file| {
+        let text = fs::read_to_string(file).expect("a file that was listed");
+        text.lines().any(|line| line.starts_with(SERVICES))
+    });
+    let mut compiler = protox::Compiler::new([root]).expect("the folder exists");
+    compiler.include_imports(true).open_files(served).expect("the files are valid").encode_file_descriptor_set()
 }
 
 fn proto_files(folder: &Path) -> Vec<PathBuf> {

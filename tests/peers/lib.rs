@@ -8,6 +8,7 @@ pub mod client;
 pub mod disk;
 pub mod fetch;
 pub mod functions_framework;
+pub mod grpcio;
 pub mod lambda;
 pub mod latchwork;
 pub mod oidc;

@@ -121,7 +121,7 @@ fn legacy_port(config: &Config) -> Option<u16> {
     let stock = config.functions.iter().find(|f| f.declared.name.as_str() == "stock.level")?;
     stock.targets.iter().find_map(|t| match &t.backend {
         BackendConfig::Http(http) => port_of(&http.url),
-        BackendConfig::Process(_) | BackendConfig::AwsLambda(_) => None,
+        BackendConfig::Process(_) | BackendConfig::AwsLambda(_) | BackendConfig::Grpc(_) => None,
     })
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod api_keys;
 mod catalog;
 mod credential;
 mod function;
+mod grpc;
 mod identify;
 mod issuer;
 mod listener;

@@ -1,6 +1,6 @@
 //! The configuration as written: what TOML may say, before anything is resolved. Positions are kept for messages.
 
-use mesh::backend::{aws_lambda::AwsLambdaConfig, http::HttpConfig, process::ProcessConfig};
+use mesh::backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -296,7 +296,8 @@ pub(crate) struct Function {
     pub(crate) shared: bool,
     /// May be repeated without further effect.
     pub(crate) idempotent: bool,
-    /// Method and path, such as `"GET /stock/{sku}"`; a path alone takes any method.
+    /// Method and path, such as `"GET /stock/{sku}"`; a path alone takes any method. A method of gRPC is written
+    /// `"grpc shop.v1.Orders/Create"`.
     pub(crate) route: Option<At<String>>,
     /// The host of the route; any host of the listener when absent.
     pub(crate) host: Option<At<String>>,
@@ -325,6 +326,8 @@ pub(crate) struct Function {
 pub(crate) struct Target {
     /// Region.
     pub(crate) region: Option<At<String>>,
+    /// A service that speaks gRPC.
+    pub(crate) grpc: Option<At<GrpcConfig>>,
     /// A service that speaks HTTP.
     pub(crate) http: Option<At<HttpConfig>>,
     /// A process on this machine.

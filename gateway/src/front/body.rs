@@ -10,7 +10,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -30,6 +30,8 @@ pub struct Bounds {
     pub frame_timeout: Duration,
     /// Counts what was seen.
     pub seen: Arc<AtomicU64>,
+    /// Remembers why it broke, if it does.
+    pub fault: Arc<OnceLock<BodyFault>>,
 }
 
 /// Why a body was broken off on our side.
@@ -41,6 +43,21 @@ pub enum BodyFault {
     /// Nothing came for too long.
     #[error("the request body took too long")]
     TimedOut,
+    /// The caller broke off: most often it is gone.
+    #[error("the request body broke off")]
+    Gone,
+}
+
+impl BodyFault {
+    /// The refusal that it deserves.
+    #[must_use]
+    pub fn refusal(self) -> Refusal {
+        match self {
+            Self::TooLarge(bytes_max) => Refusal::TooLarge { bytes_max },
+            Self::TimedOut => Refusal::RequestTimeout,
+            Self::Gone => Refusal::Malformed("the request body broke off".into()),
+        }
+    }
 }
 
 /// A request body on its way to a backend.
@@ -49,6 +66,14 @@ pub struct Received {
     incoming: Incoming,
     bounds: Bounds,
     deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl Bounds {
+    /// Remembers the first fault, which explains those after it.
+    fn broken(&self, fault: BodyFault) -> BodyError {
+        let _ = self.fault.set(fault);
+        fault.into()
+    }
 }
 
 impl Received {
@@ -77,11 +102,7 @@ impl Received {
 /// The refusal that a broken body deserves.
 #[must_use]
 pub fn refusal(error: &BodyError) -> Refusal {
-    match fault(error.as_ref()) {
-        Some(BodyFault::TooLarge(bytes_max)) => Refusal::TooLarge { bytes_max },
-        Some(BodyFault::TimedOut) => Refusal::RequestTimeout,
-        None => Refusal::Malformed("the request body broke off".into()),
-    }
+    fault(error.as_ref()).unwrap_or(BodyFault::Gone).refusal()
 }
 
 /// Our own fault in a chain of causes, if there is one.
@@ -105,17 +126,24 @@ impl Body for Received {
         let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
             let timeout = this.bounds.frame_timeout;
             let sleep = this.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
-            return sleep.as_mut().poll(cx).map(|()| Some(Err(BodyFault::TimedOut.into())));
+            return sleep.as_mut().poll(cx).map(|()| Some(Err(this.bounds.broken(BodyFault::TimedOut))));
         };
         if let Some(sleep) = &mut this.deadline {
             sleep.as_mut().reset(Instant::now() + this.bounds.frame_timeout);
         }
-        let Some(Ok(frame)) = frame else { return Poll::Ready(frame.map(|f| f.map_err(Into::into))) };
+        let frame = match frame {
+            None => return Poll::Ready(None),
+            Some(Err(error)) => {
+                let _ = this.bounds.broken(BodyFault::Gone);
+                return Poll::Ready(Some(Err(error.into())));
+            }
+            Some(Ok(frame)) => frame,
+        };
         if let Some(data) = frame.data_ref() {
             let length = data.len() as u64;
             let seen = this.bounds.seen.fetch_add(length, Ordering::Relaxed) + length;
             if seen > this.bounds.bytes_max {
-                return Poll::Ready(Some(Err(BodyFault::TooLarge(this.bounds.bytes_max).into())));
+                return Poll::Ready(Some(Err(this.bounds.broken(BodyFault::TooLarge(this.bounds.bytes_max)))));
             }
         }
         Poll::Ready(Some(Ok(frame)))

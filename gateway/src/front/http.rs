@@ -3,7 +3,7 @@
 pub mod activity;
 
 use self::activity::{Activity, Tracked};
-use super::{hygiene, path::CanonicalPath};
+use super::{grpc, hygiene, path::CanonicalPath};
 use crate::{
     call::{Arrived, Envelope, Peer, RequestHead, Unread},
     identify::svid::ClientCertificate,
@@ -143,25 +143,33 @@ async fn handle(
     let (mut parts, body) = request.into_parts();
     let (source, provenance) = client_address(&listener, source.ip(), &parts.headers);
     let (tls, certificate) = session.map_or((0, None), |s| (s.tls, s.certificate));
+    let asked = grpc::Asked::of(&parts);
     let envelope = Envelope {
         id: uuid::Uuid::now_v7(),
         at: Timestamp::now(),
         started: Instant::now(),
         peer: Peer { source, provenance, tls, certificate },
         trace: Trace::of(&parts.headers),
-        grpc: is_grpc(&parts.headers),
+        grpc: asked.grpc,
+        deadline: asked.patience.and_then(|patience| tokio::time::Instant::now().checked_add(patience)),
+        invoke: asked.invoke(),
         bytes_in: Arc::default(),
+        fault: Arc::default(),
         listener,
     };
     let upgrade = parts.extensions.remove::<OnUpgrade>();
-    let arrived = match head(parts, &envelope.listener) {
-        Ok((head, upgrading)) => {
+    let arrived = match (head(parts, &envelope.listener), asked.wrong) {
+        (Ok(_), Some(wrong)) => Err(Refusal::Malformed(wrong.into())),
+        (Ok((head, upgrading)), None) => {
             let body = unread(body, upgrade.filter(|_| upgrading));
-            Ok(Arrived { envelope: envelope.clone(), head, body, generation })
+            Ok(Arrived { envelope: envelope.clone(), head, body, named: None, generation })
         }
-        Err(refusal) => Err(refusal),
+        (Err(refusal), _) => Err(refusal),
     };
-    pipeline::call(gateway, envelope, arrived).await
+    match (arrived, asked.own) {
+        (Ok(arrived), Some(own)) if envelope.invoke.is_none() => grpc::own(gateway, own, envelope, arrived).await,
+        (arrived, _) => pipeline::call(gateway, envelope, arrived).await,
+    }
 }
 
 fn unread(body: Incoming, upgrade: Option<OnUpgrade>) -> Unread {
@@ -242,12 +250,6 @@ fn upgrade_asked(headers: &HeaderMap) -> bool {
     let body = headers.contains_key(header::TRANSFER_ENCODING)
         || headers.get(header::CONTENT_LENGTH).is_some_and(|l| l.as_bytes() != b"0");
     named && headers.contains_key(header::UPGRADE) && !body
-}
-
-fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).map(http::HeaderValue::as_bytes);
-    kind.and_then(|k| k.strip_prefix(b"application/grpc"))
-        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 /// The caller's address: the last one that a trusted proxy did not add itself.

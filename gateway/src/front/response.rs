@@ -1,5 +1,6 @@
 //! Refusals on the wire: RFC 9457 problems, or a gRPC status where the caller speaks gRPC.
 
+use super::grpc;
 use crate::{call::Envelope, refusal::Refusal};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use mesh::payload::Wire;
@@ -17,7 +18,7 @@ const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 /// The response to a refused call.
 #[must_use]
 pub fn refused(refusal: &Refusal, envelope: &Envelope) -> Response<Wire> {
-    let mut response = if envelope.grpc { grpc(refusal) } else { problem(refusal, envelope) };
+    let mut response = if envelope.grpc { status_only(refusal, envelope) } else { problem(refusal, envelope) };
     let headers = response.headers_mut();
     if let Refusal::Unauthenticated(challenge) = refusal {
         for value in challenge.headers() {
@@ -65,12 +66,9 @@ fn problem(refusal: &Refusal, envelope: &Envelope) -> Response<Wire> {
 }
 
 /// Trailers-only response of gRPC over HTTP/2: status 200, the code in the head.
-fn grpc(refusal: &Refusal) -> Response<Wire> {
-    let row = refusal.public();
+fn status_only(refusal: &Refusal, envelope: &Envelope) -> Response<Wire> {
     let mut response = Response::new(Wire::Empty);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(HeaderName::from_static("grpc-status"), HeaderValue::from(u16::from(row.grpc)));
-    headers.insert(HeaderName::from_static("grpc-message"), HeaderValue::from_static(row.title));
+    *response.headers_mut() = grpc::head();
+    response.headers_mut().extend(grpc::status::refusal(refusal, envelope.id));
     response
 }

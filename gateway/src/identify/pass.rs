@@ -28,6 +28,14 @@ pub async fn pass(routed: Routed) -> Result<Identified, Refusal> {
     Ok(Identified { arrived, found, identity })
 }
 
+/// Whether the caller is known at all, before anything of its message is read.
+///
+/// # Errors
+/// Those of [`pass`], but never [`Refusal::NotFound`].
+pub(crate) async fn known(identify: &Identify, envelope: &Envelope, headers: &HeaderMap) -> Result<(), Refusal> {
+    who(identify, envelope, headers).await.map(drop).map_err(Refusal::from)
+}
+
 /// Checks every credential that came, the cheap ones first; a bad one is the answer, and nobody else is asked.
 async fn who(identify: &Identify, envelope: &Envelope, headers: &HeaderMap) -> Result<Arc<Identity>, CredentialError> {
     let (accepted, now) = (&envelope.listener.identify, envelope.at);

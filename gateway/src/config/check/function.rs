@@ -1,6 +1,6 @@
 //! `[function."NAME"]`
 
-use super::{catalog::Known, issuer::kind_of, route, target};
+use super::{catalog::Known, grpc, issuer::kind_of, route, target};
 use crate::config::{Function, raw, raw::At, text::Text, value::Desk, value::shorten};
 use mesh::bind::InputSchema;
 use policy::{
@@ -52,6 +52,7 @@ pub(crate) fn function(
     // Parameters of a route that was refused are not known.
     let parameters = (route.is_some() || table.route.is_none()).then(|| path.iter().map(AsRef::as_ref).collect());
     let targets = target::targets(name, table, parameters, known.production, desk);
+    grpc::fits(name, table, route.as_ref(), &targets, desk);
     let action_groups = action_groups(table, desk);
     let principals = principals(table, desk);
     let owner = table.owner.as_ref().and_then(|owner| super::catalog::owner(owner, known.issuers, desk));

@@ -1,6 +1,9 @@
 //! Routes: `"GET /stock/{sku}"`, and which of them can't stand side by side.
 
-use super::catalog::{Catalog, Placed};
+use super::{
+    catalog::{Catalog, Placed},
+    grpc,
+};
 use crate::config::{
     Listener, Route, Shown, raw,
     raw::At,
@@ -24,6 +27,10 @@ pub(crate) fn route(table: &raw::Function, desk: &mut Desk<'_>) -> Option<Route>
         }
         return None;
     };
+    if let Some((grpc::WORD, name)) = value.split_once(' ') {
+        let pattern = grpc::pattern(table.route.as_ref()?, name, desk)?;
+        return Some(Route { method: Some(http::Method::POST), host, pattern: pattern.into(), grpc: true });
+    }
     let (method, pattern) = match value.split_once(' ') {
         Some((method, pattern)) => (Some(self::method(method, span, desk)?), pattern),
         None => (None, value.as_str()),
@@ -32,7 +39,7 @@ pub(crate) fn route(table: &raw::Function, desk: &mut Desk<'_>) -> Option<Route>
         desk.error_help("bad_route", span, message, help);
         return None;
     }
-    Some(Route { method, host, pattern: pattern.into() })
+    Some(Route { method, host, pattern: pattern.into(), grpc: false })
 }
 
 /// Names of the parameters of a pattern.

@@ -1,6 +1,6 @@
 //! `targets = [...]`: exactly one backend each.
 
-use super::issuer::is_loopback;
+use super::{grpc, issuer::is_loopback};
 use crate::config::{
     BackendConfig, Target, raw,
     raw::At,
@@ -40,6 +40,7 @@ pub(crate) fn targets(
 /// The target as policy sees it.
 pub(crate) fn declared(target: &Target) -> declared::Target {
     let provider = match target.backend {
+        BackendConfig::Grpc(_) => "grpc",
         BackendConfig::Http(_) => "http",
         BackendConfig::Process(_) => "process",
         BackendConfig::AwsLambda(_) => "aws_lambda",
@@ -50,15 +51,17 @@ pub(crate) fn declared(target: &Target) -> declared::Target {
 fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> Option<Target> {
     let At { value: target, span } = written;
     let region = target.region.as_ref().and_then(|region| desk.name("a region", region));
-    let backend = match (&target.http, &target.process, &target.aws_lambda) {
-        (Some(http), None, None) => BackendConfig::Http(self::http(http, path, production, desk)),
-        (None, Some(process), None) => BackendConfig::Process(self::process(process, desk)),
-        (None, None, Some(function)) => BackendConfig::AwsLambda(aws_lambda(function, desk)),
-        (None, None, None) => {
-            let finding = desk.text.error("no_backend", span, "the target has no backend");
-            let finding =
-                finding.help("`http = { url = … }`, `process = { command = […] }` or `aws_lambda = { function = … }`");
-            for kind in ["http", "process", "aws_lambda"] {
+    let backend = match (&target.http, &target.process, &target.aws_lambda, &target.grpc) {
+        (Some(http), None, None, None) => BackendConfig::Http(self::http(http, path, production, desk)),
+        (None, Some(process), None, None) => BackendConfig::Process(self::process(process, desk)),
+        (None, None, Some(function), None) => BackendConfig::AwsLambda(aws_lambda(function, desk)),
+        (None, None, None, Some(grpc)) => BackendConfig::Grpc(grpc::backend(grpc, production, desk)),
+        (None, None, None, None) => {
+            let finding = desk.text.error("no_backend", span, "the target has no backend").help(
+                "`http = { url = … }`, `grpc = { url = … }`, `process = { command = […] }` or \
+                 `aws_lambda = { function = … }`",
+            );
+            for kind in ["http", "grpc", "process", "aws_lambda"] {
                 if desk.report.pruned(kind) {
                     return None;
                 }
@@ -66,8 +69,10 @@ fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, de
             desk.report.push(finding);
             return None;
         }
-        (_, process, function) => {
-            let last = function.as_ref().map(|f| &f.span).or(process.as_ref().map(|p| &p.span)).unwrap_or(span);
+        (_, process, function, grpc) => {
+            let spans =
+                [grpc.as_ref().map(|t| &t.span), function.as_ref().map(|t| &t.span), process.as_ref().map(|t| &t.span)];
+            let last = spans.into_iter().flatten().next().unwrap_or(span);
             desk.error_help("two_backends", last, "a target has exactly one backend", "write two targets");
             return None;
         }
@@ -87,7 +92,7 @@ fn aws_lambda(written: &At<AwsLambdaConfig>, desk: &mut Desk<'_>) -> AwsLambdaCo
         desk.report.push(finding);
     }
     let mut config = config.clone();
-    config.ca = absolute_ca(config.ca.take(), span, desk);
+    config.ca = config.ca.as_deref().map(|ca| authorities(ca, span, desk));
     config
 }
 
@@ -97,20 +102,19 @@ fn http(written: &At<HttpConfig>, path: Option<&[&str]>, production: bool, desk:
     url(&At { value: config.url.clone(), span: place }, path, production, desk);
     duration(&config.connect_timeout, written, desk);
     let mut config = config.clone();
-    config.ca = absolute_ca(config.ca.take(), span, desk);
+    config.ca = config.ca.as_deref().map(|ca| authorities(ca, span, desk));
     config
 }
 
-/// Absolute, so that whoever opens it needs not know where the configuration is.
-fn absolute_ca(ca: Option<PathBuf>, span: &Range<usize>, desk: &mut Desk<'_>) -> Option<PathBuf> {
-    let ca = ca?;
+/// Checks `ca`; answers its absolute path, so that whoever opens it needs not know where the configuration is.
+pub(crate) fn authorities(ca: &Path, span: &Range<usize>, desk: &mut Desk<'_>) -> PathBuf {
     let text = ca.display().to_string();
     let at = At { span: desk.text.within(span, &text), value: text };
     let found = super::tls::authorities(&at, desk).map(|path| std::path::absolute(&path).unwrap_or(path));
-    Some(found.unwrap_or(ca))
+    found.unwrap_or_else(|| ca.to_path_buf())
 }
 
-fn url(written: &At<String>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) {
+pub(crate) fn url(written: &At<String>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) {
     let At { value: text, span } = written;
     let help = "such as `https://legacy.internal:8443/stock/{sku}`";
     let Some((filled, names)) = fill(text) else {
@@ -195,7 +199,7 @@ fn process(written: &At<ProcessConfig>, desk: &mut Desk<'_>) -> ProcessConfig {
     config
 }
 
-fn duration<T>(text: &str, written: &At<T>, desk: &mut Desk<'_>) {
+pub(crate) fn duration<T>(text: &str, written: &At<T>, desk: &mut Desk<'_>) {
     if let Err(help) = value::duration(text) {
         let place = desk.text.within(&written.span, text);
         desk.error_help("bad_duration", &place, format!("`{}` is no duration", shorten(text)), help);
