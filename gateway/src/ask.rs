@@ -66,6 +66,7 @@ fn unread(body: Unread, bounds: Bounds) -> Payload {
     match body {
         Unread::Empty => Payload::Empty,
         Unread::Incoming(incoming) => Payload::Stream(Received::new(incoming, bounds).boxed_unsync()),
+        Unread::Held(bytes) => Payload::Buffered(bytes),
         Unread::Duplex(promise) => Payload::Duplex(promise),
     }
 }
@@ -74,6 +75,7 @@ async fn whole(body: Unread, bounds: Bounds, budget: &Arc<Semaphore>) -> Result<
     match body {
         Unread::Empty => Ok(Bytes::new()),
         Unread::Incoming(incoming) => Received::new(incoming, bounds).whole(budget).await,
+        Unread::Held(bytes) => Ok(bytes),
         Unread::Duplex(_) => Err(Refusal::BadInput("this function has an input, so it can't be upgraded".to_owned())),
     }
 }

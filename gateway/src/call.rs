@@ -7,6 +7,7 @@ use crate::{
     listener::Listening,
     trace::Trace,
 };
+use bytes::Bytes;
 use http::{HeaderMap, Method, Version};
 use hyper::body::Incoming;
 use jiff::Timestamp;
@@ -82,6 +83,8 @@ pub enum Unread {
     Empty,
     /// On the wire.
     Incoming(Incoming),
+    /// Read already, since its signature said who calls.
+    Held(Bytes),
     /// The caller asked for an upgrade.
     Duplex(Promise),
 }
@@ -91,6 +94,7 @@ impl fmt::Debug for Unread {
         f.write_str(match self {
             Self::Empty => "Unread::Empty",
             Self::Incoming(_) => "Unread::Incoming",
+            Self::Held(_) => "Unread::Held",
             Self::Duplex(_) => "Unread::Duplex",
         })
     }

@@ -38,9 +38,9 @@ async fn steps(gateway: &Gateway, arrived: Arrived, trail: &mut Trail) -> Result
     trail.arrived(&arrived);
     let routed = route::pass(arrived);
     trail.routed(&routed);
-    let identified = identify::pass::pass(routed).await.map_err(Stopped::at(Stage::Identify))?;
-    trail.identified(&identified);
     let meter = gateway.meter();
+    let identified = identify::pass::pass(routed, meter.buffered()).await.map_err(Stopped::at(Stage::Identify))?;
+    trail.identified(&identified);
     let metered = meter.pass(identified).map_err(Stopped::at(Stage::Meter))?;
     let asked = ask::pass(metered, meter.buffered()).await.map_err(Stopped::at(Stage::Ask))?;
     let permitted = authorize::pass(asked).map_err(Stopped::denied)?;

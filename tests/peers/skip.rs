@@ -6,11 +6,12 @@ use std::{fmt::Write as _, io::Write as _};
 pub const VARIABLE: &str = "LATCHWORK_SKIP_PEERS";
 
 /// Every peer, by the name that the variable takes, and what is not proved without it.
-pub const PEERS: [(&str, &str); 5] = [
+pub const PEERS: [(&str, &str); 6] = [
     ("oidc-provider", "tokens of an issuer that we did not write"),
     ("awslambdaric", "an unchanged Python function under the process host"),
     ("lambda_runtime", "an unchanged Rust function under the process host"),
     ("functions-framework", "an unchanged HTTP function"),
+    ("standardwebhooks", "webhooks that a library we did not write has signed"),
     ("curl", "shell functions and pasted calls"),
 ];
 

@@ -16,6 +16,7 @@ mod target;
 mod tls;
 mod usage;
 mod validity;
+mod webhook;
 
 /// What was read from files, not yet checked.
 #[derive(Debug)]

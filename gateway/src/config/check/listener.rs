@@ -27,7 +27,7 @@ impl Surroundings<'_> {
             Credential::Anonymous => Some(PrincipalKind::Anonymous),
             Credential::Issuer(alias) => self.issuers.iter().find(|i| i.alias == *alias).map(|i| i.principal),
             Credential::Mtls(_) => Some(PrincipalKind::Workload),
-            Credential::ApiKeys(_) => Some(PrincipalKind::Client),
+            Credential::ApiKeys(_) | Credential::Webhook(_) => Some(PrincipalKind::Client),
             Credential::All { .. } => None,
         }
     }

@@ -32,6 +32,33 @@ pub(crate) struct ApiKeys {
     pub(crate) groups: Option<Declared>,
 }
 
+/// `[identity.webhook.ALIAS]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Webhook {
+    /// How deliveries are signed: `"standard"` (Standard Webhooks) or `"github"` (`X-Hub-Signature-256`).
+    #[schemars(required)]
+    pub(crate) form: Option<At<Form>>,
+    /// Name of the sender; policy knows it as `Client::"ALIAS/NAME"`.
+    #[schemars(required)]
+    pub(crate) client: Option<At<String>>,
+    /// The shared secret by reference: `"env:NAME"` or `"file:PATH"`.
+    #[schemars(required)]
+    pub(crate) secret: Option<At<String>>,
+    /// The secret before it, while both count.
+    pub(crate) former_secret: Option<At<String>>,
+}
+
+/// How a webhook is signed.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Form {
+    /// Standard Webhooks.
+    Standard,
+    /// GitHub's.
+    Github,
+}
+
 /// The file of clients and keys.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
