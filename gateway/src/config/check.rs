@@ -56,6 +56,7 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
     let mut desk = Desk { text: &text, directory: &directory, report };
     let surroundings = listener::Surroundings {
         node: &node,
+        written: &identity,
         issuers: &issuers,
         credentials: &credentials,
         admin: &admin,

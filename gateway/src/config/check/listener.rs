@@ -14,6 +14,7 @@ const CONNECTIONS_MAX: u64 = 1_000_000;
 #[derive(Debug)]
 pub(crate) struct Surroundings<'a> {
     pub(crate) node: &'a Node,
+    pub(crate) written: &'a raw::Identity,
     pub(crate) issuers: &'a [Issuer],
     pub(crate) credentials: &'a Credentials,
     pub(crate) admin: &'a Option<Admin>,

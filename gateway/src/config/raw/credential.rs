@@ -1,6 +1,6 @@
 //! Credentials other than tokens, as written, and the entries of `identify`.
 
-use super::{At, Declared, Kind, Named};
+use super::{At, Declared, Identity, Kind, Named};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
@@ -126,6 +126,14 @@ pub(crate) struct Together {
     /// The one of them that names the caller; the others say through whom it calls.
     #[schemars(required)]
     pub(crate) principal: Option<At<String>>,
+}
+
+impl Identity {
+    /// Whether there is a table of that alias.
+    pub(crate) fn has(&self, alias: &str) -> bool {
+        let mut aliases = self.issuer.keys().chain(self.mtls.keys()).chain(self.api_keys.keys());
+        aliases.any(|name| name.value == alias) || self.webhook.keys().any(|name| name.value == alias)
+    }
 }
 
 impl Accepted {
