@@ -40,7 +40,7 @@ async fn steps(gateway: &Gateway, arrived: Arrived, trail: &mut Trail) -> Result
     let arrived = invoke_by_name::open(arrived, meter.buffered()).await?;
     let routed = route::pass(arrived);
     trail.routed(&routed);
-    let identified = identify::pass::pass(routed).await.map_err(Stopped::at(Stage::Identify))?;
+    let identified = identify::pass::pass(routed, meter.buffered()).await.map_err(Stopped::at(Stage::Identify))?;
     trail.identified(&identified);
     let metered = meter.pass(identified).map_err(Stopped::at(Stage::Meter))?;
     let asked = ask::pass(metered, meter.buffered()).await.map_err(Stopped::at(Stage::Ask))?;

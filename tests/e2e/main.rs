@@ -22,4 +22,5 @@ mod scaffold_functions;
 mod skipped;
 mod strangers;
 mod tokens;
+mod webhooks;
 mod world;

@@ -17,6 +17,7 @@ mod target;
 mod tls;
 mod usage;
 mod validity;
+mod webhook;
 
 /// What was read from files, not yet checked.
 #[derive(Debug)]
@@ -56,6 +57,7 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
     let mut desk = Desk { text: &text, directory: &directory, report };
     let surroundings = listener::Surroundings {
         node: &node,
+        written: &identity,
         issuers: &issuers,
         credentials: &credentials,
         admin: &admin,

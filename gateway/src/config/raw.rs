@@ -10,7 +10,7 @@ mod credential;
 mod shape;
 
 pub(crate) use at::At;
-pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Key, KeyClient, KeysFile, Mtls, Together};
+pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
 pub(crate) use shape::{Declared, Durability, Kind, QueryType, Selection};
 
 /// Tables by name, each with the place of its name.
@@ -132,6 +132,8 @@ pub(crate) struct Identity {
     pub(crate) mtls: Named<Mtls>,
     /// API keys, by alias.
     pub(crate) api_keys: Named<ApiKeys>,
+    /// Senders of signed webhooks, by alias.
+    pub(crate) webhook: Named<Webhook>,
 }
 
 /// `[identity.issuer.ALIAS]`
