@@ -2,6 +2,7 @@
 
 mod audit;
 mod aws_lambda;
+mod commands;
 mod compile_fail;
 mod functions_framework;
 mod goldens;
