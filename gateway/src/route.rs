@@ -71,9 +71,14 @@ impl Router {
 /// Names the function, if there is one.
 #[must_use]
 pub fn pass(arrived: Arrived) -> Routed {
-    let router = arrived.generation.routers.get(&arrived.envelope.listener.name);
-    let found = router.and_then(|r| r.find(&arrived.head.host, &arrived.head.method, arrived.head.path.as_str()));
+    let found = named(&arrived, &arrived.head.method);
     Routed { arrived, found }
+}
+
+/// The function that a request of this method would name.
+pub(crate) fn named(arrived: &Arrived, method: &Method) -> Option<Found> {
+    let router = arrived.generation.routers.get(&arrived.envelope.listener.name)?;
+    router.find(&arrived.head.host, method, arrived.head.path.as_str())
 }
 
 fn shows(shown: &Shown, function: &config::Function) -> bool {

@@ -4,6 +4,8 @@ mod audit;
 mod aws_lambda;
 mod commands;
 mod compile_fail;
+mod cors;
+mod dist;
 mod functions_framework;
 mod goldens;
 mod malformed;

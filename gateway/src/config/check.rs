@@ -4,6 +4,7 @@ use super::{Config, Function, raw, report::Report, text::Text, value::Desk};
 use std::path::PathBuf;
 
 mod catalog;
+mod cors;
 mod function;
 mod issuer;
 mod listener;
