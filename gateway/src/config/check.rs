@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 pub(crate) mod api_keys;
 mod catalog;
+mod cors;
 mod credential;
 mod function;
 mod grpc;

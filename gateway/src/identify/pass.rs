@@ -37,8 +37,16 @@ pub async fn pass(routed: Routed, budget: &Arc<Semaphore>) -> Result<Identified,
 ///
 /// # Errors
 /// Those of [`pass`], but never [`Refusal::NotFound`].
-pub(crate) async fn known(identify: &Identify, envelope: &Envelope, headers: &HeaderMap) -> Result<(), Refusal> {
-    who(identify, envelope, headers).await.map(drop).map_err(Refusal::from)
+pub(crate) async fn known(arrived: &mut Arrived, budget: &Arc<Semaphore>) -> Result<(), Refusal> {
+    let generation = arrived.generation.clone();
+    let identify = &*generation.identify;
+    let accepted = &arrived.envelope.listener.identify;
+    let delivery = identify.delivery(accepted, &arrived.head.headers, arrived.envelope.at);
+    if delivery.map_err(|fault| refuse(fault.into(), identify, accepted))?.is_some() {
+        // Its signature is over a body, and here the body is not the function's.
+        return Err(Refusal::Malformed("a signed webhook can't be a call by name".into()));
+    }
+    who(identify, arrived, UNKNOWN_BYTES_MAX, budget).await.map(drop)
 }
 
 /// Checks every credential that came, the cheap ones first; a bad one is the answer, and nobody else is asked.
@@ -83,6 +91,7 @@ async fn held(arrived: &mut Arrived, bytes_max: u64, budget: &Arc<Semaphore>) ->
         bytes_max,
         frame_timeout: arrived.envelope.listener.timeouts.body,
         seen: arrived.envelope.bytes_in.clone(),
+        fault: arrived.envelope.fault.clone(),
     };
     match std::mem::replace(&mut arrived.body, Unread::Empty) {
         Unread::Empty => Ok(Bytes::new()),
