@@ -32,8 +32,10 @@ impl Service {
     pub async fn client(&self, url: &str, ca: &Path, token: Option<&str>, steps: &[Value]) -> Vec<Value> {
         let target = url.trim_start_matches("https://");
         let plan = json!({ "target": target, "ca": ca, "token": token, "steps": steps }).to_string();
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), plan).expect("the file is ours");
         let mut command = Command::new(&self.python);
-        command.arg(scripts().join("grpc_client.py")).arg(plan).env("PYTHONDONTWRITEBYTECODE", "1");
+        command.arg(scripts().join("grpc_client.py")).arg(file.path()).env("PYTHONDONTWRITEBYTECODE", "1");
         let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
         let output = output.unwrap_or_else(|e| panic!("python does not start: {e}"));
         let stderr = String::from_utf8_lossy(&output.stderr);

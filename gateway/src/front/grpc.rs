@@ -3,7 +3,7 @@
 mod answer;
 mod health;
 pub mod invoke;
-mod message;
+pub(crate) mod message;
 mod reflection;
 pub mod status;
 

@@ -1,4 +1,4 @@
-"""A client of grpcio: does what its argument says (JSON) and prints what came back, one JSON object per call."""
+"""A client of grpcio: does what the file that it is given says (JSON) and prints what came back, one JSON object per call."""
 import json
 import queue
 import sys
@@ -6,7 +6,8 @@ import time
 
 import grpc
 
-plan = json.loads(sys.argv[1])
+with open(sys.argv[1], encoding="utf-8") as file:
+    plan = json.load(file)
 with open(plan["ca"], "rb") as file:
     credentials = grpc.ssl_channel_credentials(file.read())
 if plan.get("token"):
