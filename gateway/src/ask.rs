@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use mesh::{bind::InputError, payload::Payload};
 use policy::{
     declared::QueryType,
-    question::{CallKind, Clock, Facts, Network, Principal, Question, Transport, Verb, Via},
+    question::{CallKind, Clock, Facts, Network, Principal, Question, Transport, Verb},
 };
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use tokio::sync::Semaphore;
@@ -54,10 +54,10 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
         facts: Facts {
             call: CallKind::Sync,
             network: network(&arrived.generation.config.zones, &arrived.envelope.peer),
-            transport: Transport { mtls: arrived.envelope.peer.mtls, tls: arrived.envelope.peer.tls, sealed: false },
+            transport: Transport { mtls: identity.mtls, tls: arrived.envelope.peer.tls, sealed: false },
             token: identity.token.clone(),
             clock: clock(arrived.envelope.at, &served.zone),
-            via: Via::default(),
+            via: identity.via.clone(),
         },
         path: found.parameters.clone(),
         query,

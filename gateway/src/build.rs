@@ -9,7 +9,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use mesh::{
-    backend::{Backend, ConfigError, grpc::Grpc, http::Http, process::Process},
+    backend::{Backend, ConfigError, aws_lambda::AwsLambda, grpc::Grpc, http::Http, process::Process},
     bind::InputSchema,
     function::{Function, Target},
     host::Host,
@@ -73,7 +73,7 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
         }
     };
     let identify = match Identify::new(&config.issuers, previous.map(|p| &*p.identify)) {
-        Ok(identify) => Some(identify),
+        Ok(identify) => Some(identify.and(&config.credentials)),
         Err(problems) => {
             let file = config.file.display().to_string();
             let finding = |(alias, problem)| {
@@ -116,7 +116,7 @@ fn served(
             Some(schema) => match InputSchema::compile(&schema.json) {
                 Ok(compiled) => Some(Arc::new(compiled)),
                 Err(problem) => {
-                    findings.push(Finding::error("schema_invalid", &*schema.file, problem));
+                    findings.push(Finding::error("schema_invalid", &*schema.file, problem.to_string()));
                     continue;
                 }
             },
@@ -168,8 +168,22 @@ fn targets(
     let mut targets = Vec::new();
     for (index, target) in function.targets.iter().enumerate() {
         let backend = match &target.backend {
-            BackendConfig::Grpc(grpc) => Grpc::new(grpc, base).map(Backend::Grpc),
-            BackendConfig::Http(http) => Http::new(http, base).map(Backend::Http),
+            BackendConfig::Http(http) => {
+                // Kept connections survive a reload that does not concern them.
+                let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
+                    Backend::Http(h) if h.same_config(http, base) => Some(h.clone()),
+                    Backend::Http(_) | Backend::Grpc(_) | Backend::AwsLambda(_) | Backend::Process(_) => None,
+                });
+                running.map_or_else(|| Http::new(http, base), Ok).map(Backend::Http)
+            }
+            BackendConfig::Grpc(grpc) => {
+                let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
+                    Backend::Grpc(g) if g.same_config(grpc, base) => Some(g.clone()),
+                    Backend::Http(_) | Backend::Grpc(_) | Backend::AwsLambda(_) | Backend::Process(_) => None,
+                });
+                running.map_or_else(|| Grpc::new(grpc, base), Ok).map(Backend::Grpc)
+            }
+            BackendConfig::AwsLambda(function) => AwsLambda::new(function, base).map(Backend::AwsLambda),
             BackendConfig::Process(process) => {
                 let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
                     Backend::Process(p)
@@ -177,7 +191,7 @@ fn targets(
                     {
                         Some(p.clone())
                     }
-                    Backend::Process(_) | Backend::Http(_) | Backend::Grpc(_) => None,
+                    Backend::Process(_) | Backend::Http(_) | Backend::Grpc(_) | Backend::AwsLambda(_) => None,
                 });
                 let (name, bytes_max) = (&function.declared.name, function.response_bytes_max);
                 let fresh = || Process::new(process, base, name, function.timeout, bytes_max, &shared.host);

@@ -3,7 +3,7 @@
 use crate::{
     front::{body::BodyFault, grpc::invoke, path::CanonicalPath},
     generation::{Generation, Served},
-    identify::Identity,
+    identify::{Identity, svid::ClientCertificate},
     listener::Listening,
     trace::Trace,
 };
@@ -62,8 +62,8 @@ pub struct Peer {
     pub provenance: Provenance,
     /// 12, 13, or 0 for clear text.
     pub tls: i64,
-    /// A client certificate was verified.
-    pub mtls: bool,
+    /// The certificate that it showed; identify says what it is worth.
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// The request head: one canonical path, the same bytes for route, policy and backend.

@@ -5,6 +5,7 @@ pub mod call;
 pub mod check;
 pub mod explain;
 pub mod init;
+pub mod key;
 pub mod policy;
 pub mod quickstart;
 pub mod reload;
@@ -49,6 +50,9 @@ pub enum Command {
     /// Make and inspect tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Make, rotate, revoke and list API keys of clients
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Test policies
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -118,6 +122,7 @@ pub fn run(command: Command, out: &mut dyn Write, talk: &mut dyn Write) -> Exit 
             Err(exit) => exit,
         },
         Command::Token(command) => token::run(&command, out, talk),
+        Command::Key(command) => key::run(&command, out, talk),
         Command::Policy(command) => policy::run(&command, out, talk),
         Command::Audit(audit::Audit::Tail(args)) => match loaded(&args.config, talk) {
             Ok(l) => audit::tail(&args, &l.config.audit.path, &l.config.node.id, (out, talk), &|| false),

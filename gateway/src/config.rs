@@ -4,15 +4,18 @@ pub mod load;
 pub mod schema;
 
 mod check;
+mod credential;
 mod files;
 mod parse;
 mod raw;
 mod report;
 mod text;
-mod value;
+pub(crate) mod value;
+
+pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, KeyClient, Mtls};
 
 use ipnet::IpNet;
-use mesh::backend::{grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig};
+use mesh::backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig};
 use policy::{declared, question::PrincipalKind};
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -29,6 +32,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Issuers of tokens.
     pub issuers: Vec<Issuer>,
+    /// Credentials other than tokens.
+    pub credentials: Credentials,
     /// Named zones of the network; the first that holds an address wins.
     pub zones: Vec<Zone>,
     /// The administrative interface.
@@ -77,22 +82,15 @@ pub struct Listener {
     pub connections_max: usize,
 }
 
-/// `tls = { certificate, key }`
+/// `tls = { certificate, key, client_ca, client_auth }`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tls {
     /// PEM chain, leaf first.
     pub certificate: PathBuf,
     /// PEM private key.
     pub key: PathBuf,
-}
-
-/// A credential that a listener takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Credential {
-    /// No credential at all: the caller is `Anonymous::"anonymous"`.
-    Anonymous,
-    /// A bearer token of this issuer alias.
-    Issuer(Arc<str>),
+    /// Client certificates; `None` means that none is asked for.
+    pub clients: Option<ClientAuth>,
 }
 
 /// Which functions a listener shows.
@@ -296,6 +294,8 @@ pub enum BackendConfig {
     Http(HttpConfig),
     /// `process = { … }`
     Process(ProcessConfig),
+    /// `aws_lambda = { … }`
+    AwsLambda(AwsLambdaConfig),
 }
 
 impl Default for Timeouts {
@@ -316,9 +316,17 @@ impl Config {
         declared::Declared {
             apps: self.apps.iter().map(|a| a.declared.clone()).collect(),
             functions: self.functions.iter().map(|f| f.declared.clone()).collect(),
-            issuers: self.issuers.iter().map(Issuer::declared).collect(),
+            issuers: self.issuers.iter().map(Issuer::declared).chain(self.credentials.declared()).collect(),
             zones: self.zones.iter().map(|z| z.name.clone()).collect(),
         }
+    }
+}
+
+impl Listener {
+    /// Whether a single credential counts here, alone or with others.
+    #[must_use]
+    pub fn takes(&self, credential: &Credential) -> bool {
+        self.identify.iter().flat_map(Credential::parts).any(|part| part == credential)
     }
 }
 

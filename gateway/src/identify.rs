@@ -1,12 +1,17 @@
 //! Says who calls: turns the credential of a request into one verified identity, or into a clear "no".
 
+pub(crate) mod api_key;
 mod bearer;
 mod cache;
+mod certificate;
+mod combine;
 pub mod fault;
 pub(crate) mod jwks;
 pub(crate) mod jwt;
 pub mod pass;
+pub(crate) mod spiffe;
 mod strict_json;
+pub(crate) mod svid;
 #[cfg(test)]
 mod tests;
 
@@ -21,9 +26,10 @@ use crate::{
     config::{self, Credential},
     refusal::{Challenge, Refusal},
 };
+use arc_swap::ArcSwap;
 use http::HeaderMap;
 use jiff::Timestamp;
-use policy::question::{Principal, PrincipalKind, Token};
+use policy::question::{Principal, PrincipalKind, Token, Via};
 use secrecy::{ExposeSecret, SecretString};
 use std::{
     collections::BTreeMap,
@@ -38,6 +44,8 @@ use std::{
 /// issuer.
 pub struct Identify {
     issuers: BTreeMap<Arc<str>, Arc<Issuer>>,
+    others: config::Credentials,
+    rings: BTreeMap<Arc<str>, ArcSwap<config::ApiKeys>>,
     cache: Arc<Cache>,
     anonymous: Arc<Identity>,
 }
@@ -47,8 +55,12 @@ pub struct Identify {
 pub struct Identity {
     /// The caller.
     pub principal: Arc<Principal>,
-    /// The token, if there was one.
+    /// What its token said, if that is how it is known.
     pub token: Option<Token>,
+    /// Who acts for it.
+    pub via: Via,
+    /// A client certificate counted.
+    pub mtls: bool,
     /// From when on the credential no longer counts, leeway included.
     pub expires: Option<Timestamp>,
 }
@@ -156,9 +168,17 @@ impl Identify {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let anonymous = Identity { principal: Arc::new(Principal::anonymous()), token: None, expires: None };
+        let anonymous = Identity::of(Principal::anonymous(), None);
         let cache = previous.map_or_else(Cache::shared, |p| p.cache.clone());
-        Ok(Self { issuers: ready, cache, anonymous: Arc::new(anonymous) })
+        let (others, rings) = Default::default();
+        Ok(Self { issuers: ready, others, rings, cache, anonymous: Arc::new(anonymous) })
+    }
+
+    /// The same, with credentials other than tokens.
+    #[must_use]
+    pub fn and(self, others: &config::Credentials) -> Self {
+        let rings = others.api_keys.iter().map(|keys| (keys.alias.clone(), ArcSwap::from_pointee(keys.clone())));
+        Self { others: others.clone(), rings: rings.collect(), ..self }
     }
 
     /// Answers if that needs no waiting. `accepted` are the credentials that count on the listener, in order.
@@ -170,9 +190,9 @@ impl Identify {
             // INVARIANT: a bad credential is refused even where none would do; its bearer meant to be someone.
             Err(fault) => return Lookup::Refused(fault.into()),
         };
-        let aliases = accepted.iter().filter_map(|credential| match credential {
+        let aliases = accepted.iter().flat_map(Credential::parts).filter_map(|credential| match credential {
             Credential::Issuer(alias) => Some(alias),
-            Credential::Anonymous => None,
+            _ => None,
         });
         let issuers = || aliases.clone().filter_map(|alias| self.issuers.get(alias));
         let digest = cache::digest(token, issuers().map(|issuer| issuer.instance));
@@ -306,6 +326,13 @@ impl Counts {
     fn count(&self, good: bool) {
         let counter = if good { &self.verified } else { &self.refused };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Identity {
+    /// Somebody who calls by itself.
+    pub(crate) fn of(principal: Principal, expires: Option<Timestamp>) -> Self {
+        Self { principal: Arc::new(principal), token: None, via: Via::default(), mtls: false, expires }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
         grpc::{self, invoke::Kind},
         hygiene, response,
     },
-    refusal::Refusal,
+    refusal::{RETRY_AFTER, Refusal},
     server::Gateway,
     telemetry::InFlight,
     trail::Trail,
@@ -246,9 +246,12 @@ fn refusal(error: &InvokeError) -> Refusal {
     match error {
         InvokeError::Lapsed => Refusal::Busy { retry_after: Duration::from_secs(1) },
         InvokeError::WrongFunction => Refusal::Internal,
-        InvokeError::NoTarget | InvokeError::Unreachable(_) => Refusal::Unreachable,
+        InvokeError::NoTarget | InvokeError::Unreachable(_) | InvokeError::Refused(_) => Refusal::Unreachable,
         InvokeError::Unsupported(_) => Refusal::Malformed("the function can't be called in this way".into()),
-        InvokeError::Busy => Refusal::Overloaded,
+        InvokeError::Busy => Refusal::Overloaded { retry_after: RETRY_AFTER },
+        InvokeError::Throttled { retry_after } => {
+            Refusal::Overloaded { retry_after: retry_after.unwrap_or(RETRY_AFTER) }
+        }
         InvokeError::TimedOut => Refusal::TimedOut,
         InvokeError::Broken(_)
         | InvokeError::FunctionFailed(_)

@@ -1,6 +1,6 @@
 //! Accepts connections: limits their number and their handshakes, drains them when told to stop.
 
-use crate::{config, front, server::Gateway, telemetry::ListenerLabels, tls};
+use crate::{config, front, identify::svid::ClientCertificate, server::Gateway, telemetry::ListenerLabels, tls};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -33,7 +33,7 @@ pub struct Bound {
     socket: TcpListener,
     address: SocketAddr,
     name: Arc<str>,
-    certificate: Option<Arc<tls::Certificate>>,
+    tls: Option<Arc<tls::Server>>,
     connections_max: usize,
 }
 
@@ -71,14 +71,8 @@ impl Bound {
         socket.set_nonblocking(true).map_err(socket_error)?;
         let socket = TcpListener::from_std(socket).map_err(socket_error)?;
         let address = socket.local_addr().map_err(socket_error)?;
-        let certificate = listener.tls.as_ref().map(tls::Certificate::load).transpose()?.map(Arc::new);
-        Ok(Self {
-            socket,
-            address,
-            name: listener.name.clone(),
-            certificate,
-            connections_max: listener.connections_max,
-        })
+        let tls = listener.tls.as_ref().map(tls::Server::load).transpose()?.map(Arc::new);
+        Ok(Self { socket, address, name: listener.name.clone(), tls, connections_max: listener.connections_max })
     }
 
     /// Where it listens.
@@ -93,21 +87,14 @@ impl Bound {
         &self.name
     }
 
-    /// The certificate in force, if it speaks TLS.
+    /// What its handshakes use, if it speaks TLS.
     #[must_use]
-    pub fn certificate(&self) -> Option<&Arc<tls::Certificate>> {
-        self.certificate.as_ref()
+    pub fn tls(&self) -> Option<&Arc<tls::Server>> {
+        self.tls.as_ref()
     }
 
     /// Serves until `stop` says so, then waits for open calls, at most `grace`.
     pub(crate) async fn serve(self, gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>, grace: Duration) {
-        let acceptor = match self.certificate.clone().map(tls::server).transpose() {
-            Ok(config) => config.map(|c| TlsAcceptor::from(Arc::new(c))),
-            Err(error) => {
-                tracing::error!(listener = %self.name, %error, "tls can't be set up");
-                return;
-            }
-        };
         let places = Arc::new(Semaphore::new(self.connections_max));
         let mut connections = JoinSet::new();
         loop {
@@ -128,7 +115,7 @@ impl Bound {
                     let _ = socket.set_nodelay(true);
                     let (gateway, listener) = (gateway.clone(), self.name.clone());
                     let connection = Connection { gateway, listener, source, stop: stop.clone() };
-                    connections.spawn(connected(connection, socket, acceptor.clone(), place));
+                    connections.spawn(connected(connection, socket, self.tls.clone(), place));
                 }
                 Err(error) => {
                     tracing::warn!(listener = %self.name, %error, "a connection can't be accepted");
@@ -166,19 +153,22 @@ pub enum BindError {
 async fn connected(
     connection: Connection,
     socket: TcpStream,
-    acceptor: Option<TlsAcceptor>,
+    tls: Option<Arc<tls::Server>>,
     place: OwnedSemaphorePermit,
 ) {
     let labels = ListenerLabels { listener: connection.listener.clone() };
     let metrics = connection.gateway.metrics.clone();
     metrics.connections.get_or_create(&labels).inc();
-    match acceptor {
+    match tls {
         None => front::http::serve(connection, socket, None).await,
-        Some(acceptor) => {
+        Some(tls) => {
+            let in_force = tls.in_force();
+            let acceptor = TlsAcceptor::from(in_force.config.clone());
             let handshake = connection.gateway.timeouts(&connection.listener).handshake;
             match tokio::time::timeout(handshake, acceptor.accept(socket)).await {
                 Ok(Ok(stream)) => {
-                    let session = front::http::Session::of(stream.get_ref().1);
+                    let certificate = ClientCertificate::of(stream.get_ref().1, &tls, in_force.clients.as_ref());
+                    let session = front::http::Session::of(stream.get_ref().1, certificate);
                     front::http::serve(connection, stream, Some(session)).await;
                 }
                 Ok(Err(_)) | Err(_) => {

@@ -1,5 +1,9 @@
 //! Every "no" of the gateway: one table to HTTP status, gRPC code, audit word and headers; no wildcard.
 
+mod challenge;
+
+pub use challenge::{Challenge, Offer, Scheme};
+
 use std::{borrow::Cow, time::Duration};
 
 /// Why a call is refused. What it holds beyond the caller's own words stays inside.
@@ -54,8 +58,11 @@ pub enum Refusal {
     Draining,
     /// No target can be reached.
     Unreachable,
-    /// The function has no free instance.
-    Overloaded,
+    /// The function takes no more calls for now: no instance is free, or its provider throttles it.
+    Overloaded {
+        /// When to come back.
+        retry_after: Duration,
+    },
     /// The function failed, or its answer is malformed.
     FunctionFailed,
     /// The function did not answer in time.
@@ -64,29 +71,6 @@ pub enum Refusal {
     Revoked,
     /// A fault of the gateway itself.
     Internal,
-}
-
-/// What `WWW-Authenticate` says (RFC 6750).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Challenge {
-    /// `error`; absent when no credential was sent.
-    pub error: Option<&'static str>,
-    /// `error_description`: fixed words, never the token's.
-    pub description: Option<&'static str>,
-}
-
-impl Challenge {
-    /// The field's value. Quoted strings hold fixed words only, so nothing needs escaping.
-    #[must_use]
-    pub fn header(&self) -> http::HeaderValue {
-        let mut value = String::from("Bearer realm=\"latchwork\"");
-        for (name, text) in [("error", self.error), ("error_description", self.description)] {
-            if let Some(text) = text {
-                value.push_str(&format!(", {name}=\"{text}\""));
-            }
-        }
-        http::HeaderValue::try_from(value).unwrap_or(http::HeaderValue::from_static("Bearer"))
-    }
 }
 
 /// One row of the table.
@@ -131,7 +115,7 @@ impl Refusal {
             Self::Quarantined => row(503, 14, "quarantined", "The function is not available"),
             Self::Draining => row(503, 14, "draining", "The gateway is shutting down"),
             Self::Unreachable => row(502, 14, "unreachable", "The function can't be reached"),
-            Self::Overloaded => row(503, 14, "overloaded", "The function is busy"),
+            Self::Overloaded { .. } => row(503, 14, "overloaded", "The function is busy"),
             Self::FunctionFailed => row(502, 14, "function_failed", "The function failed"),
             Self::TimedOut => row(504, 4, "timed_out", "The function did not answer in time"),
             Self::Revoked => row(403, 7, "revoked", "The call is no longer permitted"),
@@ -171,7 +155,7 @@ impl Refusal {
             | Self::Quarantined
             | Self::Draining
             | Self::Unreachable
-            | Self::Overloaded
+            | Self::Overloaded { .. }
             | Self::FunctionFailed
             | Self::TimedOut
             | Self::Revoked
@@ -183,10 +167,10 @@ impl Refusal {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooMany { retry_after } | Self::Busy { retry_after } => Some(*retry_after),
-            Self::IdentityUnavailable | Self::Unrecorded | Self::Quarantined | Self::Draining | Self::Overloaded => {
-                Some(RETRY_AFTER)
+            Self::TooMany { retry_after } | Self::Busy { retry_after } | Self::Overloaded { retry_after } => {
+                Some(*retry_after)
             }
+            Self::IdentityUnavailable | Self::Unrecorded | Self::Quarantined | Self::Draining => Some(RETRY_AFTER),
             Self::Malformed(_)
             | Self::MethodUnknown
             | Self::Misdirected
@@ -232,7 +216,7 @@ impl Refusal {
             Self::Quarantined,
             Self::Draining,
             Self::Unreachable,
-            Self::Overloaded,
+            Self::Overloaded { retry_after: RETRY_AFTER },
             Self::FunctionFailed,
             Self::TimedOut,
             Self::Revoked,
@@ -242,4 +226,4 @@ impl Refusal {
 }
 
 /// How long a caller waits after a refusal whose end is not known.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);

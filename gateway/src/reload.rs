@@ -154,6 +154,9 @@ impl Worker {
             Err(findings) => self.failed(findings),
         };
         if wish != Wish::DryRun {
+            if outcome.result != "ok" {
+                self.keys_alone();
+            }
             self.gateway.metrics.reloads.get_or_create(&ResultLabels { result: outcome.result }).inc();
             self.tell(&outcome);
             if outcome.result != "unchanged" || outcome.findings.is_empty() {
@@ -196,6 +199,21 @@ impl Worker {
         self.record(&old.policy.id().clone(), next.policy.id(), wish);
         let findings = built.warnings.into_iter().chain(certificates).collect();
         Outcome { losses, ..self.outcome("ok", findings) }
+    }
+
+    /// Keys count as they are on disk even when the rest stays as it was: a revocation must not wait.
+    fn keys_alone(&self) {
+        let now = self.gateway.generation();
+        for known in &now.config.credentials.api_keys {
+            match load::keys_again(known, &now.config.directory) {
+                Ok(keys) => now.identify.take_keys(keys),
+                Err(findings) => {
+                    for finding in findings {
+                        tracing::error!(keys = &*known.alias, "the keys stay as they were: {finding}");
+                    }
+                }
+            }
+        }
     }
 
     fn failed(&self, findings: Vec<Finding>) -> Outcome {

@@ -39,7 +39,7 @@ pub struct Gateway {
     changed: watch::Sender<Arc<Generation>>,
     listening: HashMap<Arc<str>, ArcSwap<Listening>>,
     meter: ArcSwap<Meter>,
-    certificates: HashMap<Arc<str>, Arc<tls::Certificate>>,
+    tls: HashMap<Arc<str>, Arc<tls::Server>>,
     /// The audit log.
     pub log: Log,
     /// Metrics.
@@ -147,11 +147,11 @@ impl Gateway {
     pub(crate) fn reload_certificates(&self, config: &Config) -> Vec<Finding> {
         let mut findings = Vec::new();
         for listener in &config.listeners {
-            let (Some(tls), Some(certificate)) = (&listener.tls, self.certificates.get(&listener.name)) else {
+            let (Some(tls), Some(server)) = (&listener.tls, self.tls.get(&listener.name)) else {
                 continue;
             };
-            match certificate.reload(tls) {
-                Ok(true) => tracing::info!(listener = %listener.name, "a new certificate is in force"),
+            match server.reload(tls) {
+                Ok(true) => tracing::info!(listener = %listener.name, "new certificates are in force"),
                 Ok(false) => {}
                 Err(error) => {
                     let file = tls.certificate.display().to_string();
@@ -192,14 +192,14 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     let admin = admin::Bound::bind(sockets.admin.take(), config.admin.address)
         .map_err(|source| StartError::Admin { address: config.admin.address, source })?;
     let log = Log::open(&config.audit, &config.node.id, Uuid::now_v7()).map_err(StartError::Audit)?;
-    let certificates = bound.iter().filter_map(|b| Some((b.name().clone(), b.certificate()?.clone()))).collect();
+    let tls = bound.iter().filter_map(|b| Some((b.name().clone(), b.tls()?.clone()))).collect();
     let listening =
         config.listeners.iter().map(|l| (l.name.clone(), ArcSwap::from_pointee(Listening::of(l)))).collect();
     let gateway = Arc::new(Gateway {
         changed: watch::Sender::new(generation.clone()),
         listening,
         meter: ArcSwap::from_pointee(Meter::new(config.limits)),
-        certificates,
+        tls,
         unnamed: metrics.unnamed(),
         metrics,
         host,

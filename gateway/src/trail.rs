@@ -277,7 +277,7 @@ fn outcome(refusal: &Refusal) -> Outcome {
         | Refusal::Quarantined
         | Refusal::Draining
         | Refusal::Unreachable
-        | Refusal::Overloaded
+        | Refusal::Overloaded { .. }
         | Refusal::FunctionFailed
         | Refusal::Internal => Outcome::Failed,
     }
@@ -292,6 +292,8 @@ fn word(error: &InvokeError) -> &'static str {
         InvokeError::Unsupported(_) => "unsupported",
         InvokeError::Unreachable(_) => "unreachable",
         InvokeError::Busy => "busy",
+        InvokeError::Throttled { .. } => "throttled",
+        InvokeError::Refused(_) => "refused",
         InvokeError::TimedOut => "timed_out",
         InvokeError::Broken(_) => "broken",
         InvokeError::FunctionFailed(_) => "function_failed",

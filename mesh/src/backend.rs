@@ -1,5 +1,6 @@
 //! The kinds of backend: a closed list. A kind is a file here, a variant, and the arms that the compiler asks for.
 
+pub mod aws_lambda;
 pub mod grpc;
 pub mod http;
 pub mod process;
@@ -26,6 +27,8 @@ pub enum Backend {
     Http(http::Http),
     /// A process on this machine that speaks the Lambda Runtime API.
     Process(process::Process),
+    /// A function at AWS Lambda.
+    AwsLambda(aws_lambda::AwsLambda),
 }
 
 impl Backend {
@@ -36,6 +39,7 @@ impl Backend {
             Self::Grpc(_) => "grpc",
             Self::Http(_) => "http",
             Self::Process(_) => "process",
+            Self::AwsLambda(_) => "aws_lambda",
         }
     }
 
@@ -44,7 +48,7 @@ impl Backend {
     pub fn parameters(&self) -> Vec<&str> {
         match self {
             Self::Http(backend) => backend.parameters().collect(),
-            Self::Grpc(_) | Self::Process(_) => Vec::new(),
+            Self::Grpc(_) | Self::Process(_) | Self::AwsLambda(_) => Vec::new(),
         }
     }
 
@@ -55,6 +59,7 @@ impl Backend {
             Self::Grpc(backend) => backend.invoke(outbound),
             Self::Http(backend) => backend.invoke(outbound),
             Self::Process(backend) => backend.invoke(outbound),
+            Self::AwsLambda(backend) => backend.invoke(outbound),
         }
     }
 }

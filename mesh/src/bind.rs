@@ -47,12 +47,22 @@ pub enum InputError {
     },
 }
 
+/// Why a schema is none.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{pointer}`: {message}")]
+pub struct SchemaError {
+    /// JSON pointer (RFC 6901) into the schema.
+    pub pointer: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
 impl InputSchema {
     /// Compiles a JSON Schema (draft 2020-12). Only references within the schema are followed.
     ///
     /// # Errors
-    /// In words that name the place in the schema, when the schema is none.
-    pub fn compile(schema: &Value) -> Result<Self, String> {
+    /// [`SchemaError`], when the schema is none.
+    pub fn compile(schema: &Value) -> Result<Self, SchemaError> {
         let validator = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .with_retriever(Nowhere)
@@ -63,7 +73,7 @@ impl InputSchema {
             .map_err(|error| {
                 let message = error.to_string();
                 let place = reference(schema, &message).unwrap_or_else(|| place(&error));
-                format!("`{}`: {}", bounded(&place), bounded(&message))
+                SchemaError { pointer: bounded(&place), message: bounded(&message) }
             })?;
         Ok(Self { validator })
     }

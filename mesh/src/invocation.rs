@@ -7,7 +7,7 @@ use crate::{
 use http::{HeaderMap, HeaderValue, Method};
 use jiff::Timestamp;
 use policy::permit::{Permit, TargetIndex, Terms};
-use std::{collections::BTreeMap, future::Future, net::IpAddr, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -91,6 +91,15 @@ pub enum InvokeError {
     /// Every instance is busy and no more may be started: nothing was sent.
     #[error("every instance is busy")]
     Busy,
+    /// The backend takes no more calls for now, and did not run this one.
+    #[error("the backend takes no more calls for now")]
+    Throttled {
+        /// When to come back, if it says so.
+        retry_after: Option<Duration>,
+    },
+    /// The backend's service refused the call and did not run the function: names, keys or rights are not right.
+    #[error("the backend's service refused the call: {0}")]
+    Refused(String),
     /// The function did not answer in time.
     #[error("the function did not answer in time")]
     TimedOut,
@@ -131,7 +140,10 @@ impl InvokeError {
             | Self::Unsupported(_)
             | Self::Unreachable(_)
             | Self::Busy => true,
-            Self::TimedOut
+            // It was told of the call, though it did nothing with it.
+            Self::Throttled { .. }
+            | Self::Refused(_)
+            | Self::TimedOut
             | Self::Broken(_)
             | Self::FunctionFailed(_)
             | Self::BadAnswer(_)

@@ -11,3 +11,4 @@ pub mod invocation;
 pub mod payload;
 #[cfg(test)]
 mod samples;
+mod sign;

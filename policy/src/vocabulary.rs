@@ -17,6 +17,7 @@ use std::{
 pub(crate) mod base;
 mod declared;
 mod locate;
+pub use locate::locate_pointer;
 pub(crate) mod shape;
 
 /// The name that findings about the declarations carry instead of a file.

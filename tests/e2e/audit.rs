@@ -169,10 +169,13 @@ async fn a_full_disk_refuses_calls_and_recovers_by_itself() {
         (client.send(Request::post("/orders", "x")).await.status == 200).then_some(())
     })
     .await;
-    let recovered = wait::until("the record of the gap", wait::LONG, || async {
-        records::read(&project.audit()).into_iter().find(|record| record["event"] == "log_recovered")
-    });
-    assert!(recovered.await["refused"].as_u64() >= Some(1));
+    // More than one gap is possible: a disk that is nearly full may take one more record.
+    wait::until("the records of the gap", wait::LONG, || async {
+        let records = records::read(&project.audit());
+        let gaps = records.iter().filter(|record| record["event"] == "log_recovered");
+        (gaps.filter_map(|gap| gap["refused"].as_u64()).sum::<u64>() >= 1).then_some(())
+    })
+    .await;
     gateway.stop().await;
     drop(disk);
 }

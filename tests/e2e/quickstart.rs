@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -97,24 +97,28 @@ async fn printed_commands_can_be_pasted() {
     let told = wait::until("commands to paste", wait::LONG, || {
         assert!(child.ended().is_none(), "{}", child.stderr());
         let told = child.stdout();
-        let whole = pasted(&told, "curl ").len() >= 4 && !pasted(&told, "latchwork call ").is_empty();
-        std::future::ready(whole.then_some(told))
+        // The commands are printed from the first to the last at once, and this is one of the last.
+        std::future::ready(told.contains("audit tail").then_some(told))
     })
     .await;
-    let shell = |line: &str| {
-        let bin = built::latchwork().parent().unwrap().to_path_buf();
-        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-        Command::new("sh").args(["-c", line]).current_dir(parent.path()).env("PATH", path).output().unwrap()
-    };
-    for line in pasted(&told, "curl ") {
-        let output = shell(&format!("{line} --silent --show-error --output /dev/null --write-out '%{{http_code}}'"));
-        let status = String::from_utf8_lossy(&output.stdout).into_owned();
+    let pasted = Pasted::of(&told);
+    assert!(pasted.calls.len() >= 4, "{told}");
+    for (line, status) in &pasted.calls {
+        let output = pasted.run(line, parent.path());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "`{line}`: {output:?}");
-        assert!(told.contains(&status), "`{line}` answers {status}, which was not announced:\n{told}");
+        assert!(said.trim_end().ends_with(&format!("[{status}]")), "`{line}`: {said}");
     }
-    for line in pasted(&told, "latchwork call ") {
-        let output = shell(&line);
-        assert!(matches!(output.status.code(), Some(0 | 2)), "`{line}`: {output:?}");
+    for word in [" call ", " explain ", " audit tail "] {
+        let line = pasted.others.iter().find(|line| line.contains(word));
+        let line = line.unwrap_or_else(|| panic!("no command with `{word}`:\n{told}"));
+        let output = pasted.run(line, parent.path());
+        assert!(matches!(output.status.code(), Some(0)), "`{line}`: {output:?}");
+        assert!(!output.stdout.is_empty(), "`{line}` says nothing");
+    }
+    for line in pasted.others.iter().filter(|line| line.starts_with("curl ")) {
+        let output = pasted.run(&line.replace("curl ", "curl --fail "), parent.path());
+        assert!(output.status.success() && !output.stdout.is_empty(), "`{line}`: {output:?}");
     }
     child.signal(Signal::INT);
     assert_eq!(child.exit(wait::LONG).await.code(), Some(0), "{}", child.stderr());
@@ -135,10 +139,44 @@ async fn answers(gateway: &Running) {
     }
 }
 
-/// Commands in a text, each on one line: a line that ends with a backslash goes on.
-fn pasted(text: &str, start: &str) -> Vec<String> {
-    let joined = text.replace("\\\n", " ");
-    joined.lines().map(str::trim).filter(|line| line.starts_with(start)).map(str::to_owned).collect()
+/// What a person would paste, line by line.
+#[derive(Debug, Default)]
+struct Pasted {
+    /// Variables that later lines use.
+    prelude: Vec<String>,
+    /// Commands below a comment that ends with `→ STATUS`, and that status.
+    calls: Vec<(String, u16)>,
+    /// Further commands.
+    others: Vec<String>,
+}
+
+impl Pasted {
+    fn of(told: &str) -> Self {
+        let mut pasted = Self::default();
+        let mut status = None;
+        for line in told.lines().map(str::trim) {
+            if let Some(comment) = line.strip_prefix('#') {
+                status = comment.rsplit_once("→ ").and_then(|(_, status)| status.parse().ok()).or(status);
+            } else if line.split_once("='").is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase())) {
+                pasted.prelude.push(line.to_owned());
+            } else if let (true, Some(status)) = (line.starts_with("curl "), status.take()) {
+                pasted.calls.push((line.to_owned(), status));
+            } else if line.starts_with("curl ") || line.contains("latchwork ") && !line.ends_with([':', '.']) {
+                pasted.others.push(line.to_owned());
+            }
+        }
+        pasted
+    }
+
+    fn run(&self, line: &str, folder: &Path) -> Output {
+        let path = format!("{}:{}", binary_folder().display(), std::env::var("PATH").unwrap_or_default());
+        let script = format!("{}\n{line}", self.prelude.join("\n"));
+        Command::new("sh").args(["-c", &script]).current_dir(folder).env("PATH", path).output().expect("sh starts")
+    }
+}
+
+fn binary_folder() -> PathBuf {
+    built::latchwork().parent().expect("a binary lies in a folder").to_path_buf()
 }
 
 fn first_policy(folder: &Path) -> PathBuf {

@@ -42,10 +42,19 @@ const PROVIDERS: [&str; 14] = [
     "knative",
 ];
 
-/// What holds such a word and speaks to no provider: a crate, protocols that everybody speaks, and identity headers
-/// that no client may send.
-const NOT_PROVIDERS: [&str; 7] =
-    ["aws-lc-rs", "aws_lc_rs", "crypto::aws_lc::", "google.rpc", "google.protobuf", "google::rpc", "\"x-azure-\""];
+/// What holds such a word and speaks to no provider: a crate, protocols that everybody speaks, identity headers that no
+/// client may send, and the names of backend kinds, which are a closed list that configuration and build go through.
+const NOT_PROVIDERS: [&str; 9] = [
+    "aws_lambda",
+    "awslambda",
+    "aws-lc-rs",
+    "aws_lc_rs",
+    "crypto::aws_lc::",
+    "google.rpc",
+    "google.protobuf",
+    "google::rpc",
+    "\"x-azure-\"",
+];
 
 /// Words that say that something is not done.
 const UNDONE: [&str; 7] = ["todo", "fixme", "xxx", "unimplemented", "stub", "placeholder", "hack"];

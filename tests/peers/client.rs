@@ -5,8 +5,12 @@ use http::{HeaderMap, Method, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::{
+    ClientConfig, RootCertStore,
+    client::Resumption,
+    sign::{CertifiedKey, SingleCertAndKey},
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use serde_json::Value;
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{
@@ -90,6 +94,16 @@ impl Client {
     #[must_use]
     pub fn http2(&self) -> Self {
         Self { version: Version::HTTP_2, ..self.clone() }
+    }
+
+    /// The same client, showing a certificate (leaf first) whatever authorities the server asks for.
+    #[must_use]
+    pub fn with_certificate(&self, chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Self {
+        let mut config = ClientConfig::clone(self.tls.as_ref().expect("a client of `https`"));
+        let key = rustls::crypto::aws_lc_rs::default_provider().key_provider.load_private_key(key).expect("a key");
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key)));
+        config.resumption = Resumption::in_memory_sessions(8);
+        Self { tls: Some(Arc::new(config)), ..self.clone() }
     }
 
     /// A connected stream, TLS done, without any HTTP yet.
@@ -196,6 +210,11 @@ impl Request {
     /// `POST`.
     pub fn post(path: &str, body: impl Into<Bytes>) -> Self {
         Self::new(Method::POST, path, body)
+    }
+
+    /// `PUT`.
+    pub fn put(path: &str, body: impl Into<Bytes>) -> Self {
+        Self::new(Method::PUT, path, body)
     }
 
     /// `POST` of JSON.

@@ -13,7 +13,7 @@ use std::{
 /// # Panics
 /// With the reason, when it can't be had.
 pub fn python(package: &str) -> Option<PathBuf> {
-    (!skip::skipped(package)).then(|| had(package, venv()))
+    (!skip::skipped(package)).then(|| had(package, venv("python")))
 }
 
 /// The folder whose `node_modules` has `package`; `None` when the peer is skipped on request.
@@ -21,7 +21,23 @@ pub fn python(package: &str) -> Option<PathBuf> {
 /// # Panics
 /// With the reason, when it can't be had.
 pub fn node(package: &str) -> Option<PathBuf> {
-    (!skip::skipped(package)).then(|| had(package, node_modules()))
+    (!skip::skipped(package)).then(|| had(package, node_modules("node")))
+}
+
+/// The Python interpreter that has `package`, one of those that stand for AWS; `None` when it is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn aws(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, venv("aws")))
+}
+
+/// The folder whose `node_modules` has serverless-offline; `None` when it is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn serverless(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, node_modules("serverless")))
 }
 
 /// A program of the system, installed with apt when it is missing and we are root; `None` when skipped on request.
@@ -41,11 +57,12 @@ fn had<T>(peer: &str, got: Result<T, String>) -> T {
     })
 }
 
-fn venv() -> Result<PathBuf, String> {
+fn venv(set: &str) -> Result<PathBuf, String> {
     let _lock = lock()?;
     let system = tool("python3", "python3")?;
-    let pins = pins("python.txt")?;
-    let folder = folder().join("python");
+    let list = format!("{set}.txt");
+    let pins = pins(&list)?;
+    let folder = folder().join(set);
     let version = run(Command::new(&system).arg("--version"))?;
     let interpreter = folder.join("bin/python");
     fetched(&folder, &format!("{version}{pins}"), || {
@@ -56,21 +73,21 @@ fn venv() -> Result<PathBuf, String> {
         }
         let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
         let pinned = ["--no-deps", "--require-hashes", "--requirement"];
-        run(Command::new(&interpreter).args(install).args(pinned).arg(root().join(PINS).join("python.txt")))
+        run(Command::new(&interpreter).args(install).args(pinned).arg(root().join(PINS).join(&list)))
     })?;
     Ok(interpreter)
 }
 
-fn node_modules() -> Result<PathBuf, String> {
+fn node_modules(set: &str) -> Result<PathBuf, String> {
     let _lock = lock()?;
     let node = tool("node", "nodejs")?;
     let npm = tool("npm", "npm")?;
-    let folder = folder().join("node");
-    let lock_file = pins("node/package-lock.json")?;
+    let folder = folder().join(set);
+    let lock_file = pins(&format!("{set}/package-lock.json"))?;
     let version = run(Command::new(&node).arg("--version"))?;
     fetched(&folder, &format!("{version}{lock_file}"), || {
         for file in ["package.json", "package-lock.json"] {
-            let text = pins(&format!("node/{file}"))?;
+            let text = pins(&format!("{set}/{file}"))?;
             fs::write(folder.join(file), text).map_err(|e| format!("`{}`: {e}", folder.display()))?;
         }
         let quiet = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel", "error"];
@@ -94,6 +111,8 @@ const STAMP: &str = "fetched";
 
 fn fetched(folder: &Path, stamp: &str, fetch: impl FnOnce() -> Result<String, String>) -> Result<(), String> {
     let written = folder.join(STAMP);
+    // A virtual environment knows its own path, so a folder that was moved is made again.
+    let stamp = format!("{}\n{stamp}", folder.display());
     if fs::read_to_string(&written).is_ok_and(|text| text == stamp) {
         return Ok(());
     }

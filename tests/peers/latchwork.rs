@@ -21,9 +21,6 @@ const END: Duration = Duration::from_secs(20);
 /// Longest time for what was started by a killed gateway to vanish by itself.
 const VANISH: Duration = Duration::from_secs(5);
 
-/// The listener of the folders that [`crate::project`] writes.
-const LISTENER: &str = "public";
-
 /// A running gateway.
 #[derive(Debug)]
 pub struct Running {
@@ -71,7 +68,7 @@ pub async fn quickstart(folder: &Path) -> Running {
     Running { url: text(&ready, "url"), admin: text(&ready, "admin"), ca, folder, calls, child, over: false }
 }
 
-/// `latchwork run -c config`, whose listener's certificate `ca` vouches for.
+/// `latchwork run -c config`, whose one listener's certificate `ca` vouches for; clear text when there is no such file.
 pub async fn run(config: &Path, ca: &Path) -> Running {
     run_under(&[], config, ca).await
 }
@@ -81,8 +78,10 @@ pub async fn run_under(words: &[&str], config: &Path, ca: &Path) -> Running {
     let folder = config.parent().expect("a file lies in a folder").to_path_buf();
     let config = config.to_string_lossy().into_owned();
     let (child, ready) = start(words, &folder, &["run", "-c", &config, "--format", "json"]).await;
-    let address = text(&ready["listeners"], LISTENER);
-    let (url, admin) = (format!("https://{address}"), text(&ready, "admin"));
+    let listeners = ready["listeners"].as_object().expect("`listeners` is an object");
+    let address = listeners.values().next().and_then(Value::as_str).expect("a listener");
+    let scheme = if ca.is_file() { "https" } else { "http" };
+    let (url, admin) = (format!("{scheme}://{address}"), text(&ready, "admin"));
     Running { url, admin, ca: ca.to_path_buf(), folder, calls: Vec::new(), child, over: false }
 }
 

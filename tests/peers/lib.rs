@@ -1,6 +1,8 @@
 //! The harness: fetches real peers, starts them and Latchwork as processes, and looks at both from outside.
 
+pub mod aws;
 pub mod built;
+pub mod certificates;
 pub mod child;
 pub mod client;
 pub mod disk;

@@ -1,5 +1,6 @@
 //! An HTTP service in this process that remembers every request: the witness that a denied call reached nobody.
 
+use crate::{certificates::Certificates, client::Io};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -12,6 +13,7 @@ use std::{
     time::Duration,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_rustls::TlsAcceptor;
 
 /// A request as the service saw it.
 #[derive(Clone, Debug)]
@@ -38,6 +40,15 @@ pub struct Origin {
 impl Origin {
     /// Starts one that answers 200 with what it was sent. A path that ends in `/slow` is never answered.
     pub async fn start() -> Self {
+        Self::serve("http", None).await
+    }
+
+    /// As [`Origin::start`], over TLS.
+    pub async fn start_tls(certificates: &Certificates) -> Self {
+        Self::serve("https", Some(certificates.acceptor())).await
+    }
+
+    async fn serve(scheme: &str, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
         let address: SocketAddr = listener.local_addr().expect("a bound socket has an address");
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -46,10 +57,21 @@ impl Origin {
             while let Ok((socket, _)) = listener.accept().await {
                 let seen = remembered.clone();
                 let service = service_fn(move |request| answer(seen.clone(), request));
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(socket), service));
+                let tls = tls.clone();
+                tokio::spawn(async move {
+                    let socket: Box<dyn Io> = match tls {
+                        None => Box::new(socket),
+                        Some(tls) => match tls.accept(socket).await {
+                            Ok(stream) => Box::new(stream),
+                            // A caller that does not trust us: its own test looks at that.
+                            Err(_) => return,
+                        },
+                    };
+                    drop(http1::Builder::new().serve_connection(TokioIo::new(socket), service).await);
+                });
             }
         });
-        Self { url: format!("http://{address}"), seen, server }
+        Self { url: format!("{scheme}://{address}"), seen, server }
     }
 
     /// Every request so far.

@@ -1,13 +1,10 @@
 //! Writes the folder of one test: configuration, certificates, schemas and policies, with only what the test is about.
 
-use crate::{lambda, oidc};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use crate::{certificates::Certificates, lambda, oidc};
 use serde_json::Value;
 use std::{
     fmt::Write as _,
     fs,
-    net::{IpAddr, Ipv4Addr},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 use tempfile::TempDir;
@@ -20,6 +17,7 @@ const RUN_ON: &str = "@id(\"run-on.default\")\npermit (principal, action == Acti
 pub struct Project {
     folder: TempDir,
     identify: Vec<String>,
+    tls: String,
     body: String,
     listener: String,
     audit: String,
@@ -33,12 +31,13 @@ impl Project {
         let project = Self {
             folder,
             identify: Vec::new(),
+            tls: String::new(),
             body: "[app.shop]\nenvironment = \"test\"\n".into(),
             listener: String::new(),
             audit: "path = \"audit\"\n".into(),
             policies: RUN_ON.into(),
         };
-        certificates(project.folder());
+        Certificates::new().write(project.folder());
         project
     }
 
@@ -60,7 +59,7 @@ impl Project {
     /// Callers without a credential count.
     #[must_use]
     pub fn anonymous(mut self) -> Self {
-        self.identify.push("anonymous".into());
+        self.identify.push(quoted("anonymous"));
         self
     }
 
@@ -72,7 +71,21 @@ impl Project {
             self.body,
             "\n[identity.issuer.{alias}]\nissuer = \"{url}\"\naudiences = [\"{audience}\"]\nprincipal = \"Client\"\n{more}\n"
         );
-        self.identify.push(alias.into());
+        self.identify.push(quoted(alias));
+        self
+    }
+
+    /// A further entry of `identify`, as TOML.
+    #[must_use]
+    pub fn identify(mut self, entry: &str) -> Self {
+        self.identify.push(entry.into());
+        self
+    }
+
+    /// The listener asks for client certificates that the authorities in `file` vouch for; `more` is further TOML.
+    #[must_use]
+    pub fn client_ca(mut self, file: &str, more: &str) -> Self {
+        let _ = write!(self.tls, ", client_ca = {}{more}", quoted(file));
         self
     }
 
@@ -159,13 +172,13 @@ impl Project {
 
     /// Writes configuration and policies; answers the path of the configuration.
     pub fn config(&self) -> PathBuf {
-        let identify: Vec<String> = self.identify.iter().map(|alias| quoted(alias)).collect();
         let text = format!(
             "[node]\nid = \"test\"\n\n[admin]\naddress = \"127.0.0.1:0\"\n\n[policy]\npath = \"policies\"\n\n\
              [audit]\n{}\n[listener.public]\naddress = \"127.0.0.1:0\"\nidentify = [{}]\n\
-             tls = {{ certificate = \"server.pem\", key = \"file:server.key\" }}\n{}\n{}",
+             tls = {{ certificate = \"server.pem\", key = \"file:server.key\"{} }}\n{}\n{}",
             self.audit,
-            identify.join(", "),
+            self.identify.join(", "),
+            self.tls,
             self.listener,
             self.body
         );
@@ -184,24 +197,4 @@ impl Default for Project {
 /// A TOML basic string.
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
-}
-
-/// An authority (`ca.pem`) and a server (`server.pem`, `server.key`) for loopback.
-fn certificates(folder: &Path) {
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // Another name than the server's: some clients take equal ones for a certificate that vouches for itself.
-    authority.distinguished_name.push(rcgen::DnType::CommonName, "the authority of a test");
-    let key = KeyPair::generate().expect("a key");
-    let authority = CertifiedIssuer::self_signed(authority, key).expect("an authority");
-    let key = KeyPair::generate().expect("a key");
-    let mut server = CertificateParams::new(vec!["localhost".to_owned()]).expect("a host name");
-    server.subject_alt_names.push(rcgen::SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-    let server = server.signed_by(&key, &authority).expect("a certificate");
-    let files = [("ca.pem", authority.pem()), ("server.pem", server.pem()), ("server.key", key.serialize_pem())];
-    for (name, text) in files {
-        fs::write(folder.join(name), text).expect("the folder is ours");
-    }
-    let owner_only = fs::Permissions::from_mode(0o600);
-    fs::set_permissions(folder.join("server.key"), owner_only).expect("the key is ours");
 }

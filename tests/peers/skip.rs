@@ -6,10 +6,13 @@ use std::{fmt::Write as _, io::Write as _};
 pub const VARIABLE: &str = "LATCHWORK_SKIP_PEERS";
 
 /// Every peer, by the name that the variable takes, and what is not proved without it.
-pub const PEERS: [(&str, &str); 6] = [
+pub const PEERS: [(&str, &str); 9] = [
     ("oidc-provider", "tokens of an issuer that we did not write"),
     ("awslambdaric", "an unchanged Python function under the process host"),
     ("lambda_runtime", "an unchanged Rust function under the process host"),
+    ("aws-sam-cli", "a function under the provider's own runtime emulator"),
+    ("serverless-offline", "functions behind the Invoke API, their failures included"),
+    ("moto", "a signature that somebody else verifies"),
     ("functions-framework", "an unchanged HTTP function"),
     ("grpcio", "gRPC with a client and a server that we did not write"),
     ("curl", "shell functions and pasted calls"),

@@ -187,7 +187,7 @@ fn body(args: &CallArgs) -> Result<Bytes, String> {
 /// The token that was given, or one for a person of the development issuer.
 fn token(args: &CallArgs, config: &Config, listener: &Listener) -> Result<Option<String>, String> {
     let Some(subject) = &args.subject else { return Ok(args.token.clone()) };
-    let accepted = |alias: &std::sync::Arc<str>| listener.identify.contains(&Credential::Issuer(alias.clone()));
+    let accepted = |alias: &std::sync::Arc<str>| listener.takes(&Credential::Issuer(alias.clone()));
     let issuer = config.issuers.iter().find(|i| i.development && accepted(&i.alias));
     let issuer = issuer.ok_or("--as needs an issuer with `development = true` on the listener")?;
     if config.node.production {

@@ -57,6 +57,11 @@ struct Prepared {
 }
 
 fn prepare(directory: &Path) -> Result<Prepared, String> {
+    let on_path = |path: std::ffi::OsString| std::env::split_paths(&path).any(|folder| folder.join("curl").is_file());
+    if !std::env::var_os("PATH").is_some_and(on_path) {
+        return Err("the sample function is a shell script that uses `curl`, which is not here: apt-get install curl"
+            .to_owned());
+    }
     let again = directory.join(scaffold::QUICKSTART_MARKER).is_file() && directory.join("latchwork.toml").is_file();
     let ports = if again { Some(ports(&directory.join("latchwork.toml"))?) } else { None };
     let bind = |what: &str, wanted: fn(&Ports) -> u16| -> Result<(TcpListener, u16), String> {
@@ -116,7 +121,7 @@ fn legacy_port(config: &Config) -> Option<u16> {
     let stock = config.functions.iter().find(|f| f.declared.name.as_str() == "stock.level")?;
     stock.targets.iter().find_map(|t| match &t.backend {
         BackendConfig::Http(http) => port_of(&http.url),
-        BackendConfig::Process(_) | BackendConfig::Grpc(_) => None,
+        BackendConfig::Process(_) | BackendConfig::Grpc(_) | BackendConfig::AwsLambda(_) => None,
     })
 }
 

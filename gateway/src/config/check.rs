@@ -3,9 +3,12 @@
 use super::{Config, Function, raw, report::Report, text::Text, value::Desk};
 use std::path::PathBuf;
 
+pub(crate) mod api_keys;
 mod catalog;
+mod credential;
 mod function;
 mod grpc;
+mod identify;
 mod issuer;
 mod listener;
 mod route;
@@ -38,6 +41,7 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
 
     let node = settings::node(&node, &mut desk);
     let issuers = issuer::issuers(&identity, &node, &mut desk);
+    let credentials = credential::credentials(&identity, &issuers, &mut desk);
     let zones = settings::zones(&network, &mut desk);
     let admin = settings::admin(&admin, &mut desk);
     let policy = settings::policy(&policy, &mut desk);
@@ -50,7 +54,13 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
     let catalog = catalog::catalog(parts, &issuers, node.production, &directory, report);
 
     let mut desk = Desk { text: &text, directory: &directory, report };
-    let surroundings = listener::Surroundings { node: &node, issuers: &issuers, admin: &admin, catalog: &catalog };
+    let surroundings = listener::Surroundings {
+        node: &node,
+        issuers: &issuers,
+        credentials: &credentials,
+        admin: &admin,
+        catalog: &catalog,
+    };
     let listeners = listener::listeners(&listener, &surroundings, &mut desk);
     route::conflicts(&listeners, &catalog, report);
     usage::check(&text, &identity, &listener, &listeners, &catalog, report);
@@ -63,6 +73,7 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
         node,
         listeners,
         issuers,
+        credentials,
         zones,
         admin: admin?,
         policy,

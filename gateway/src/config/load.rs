@@ -1,11 +1,12 @@
 //! Loading: `latchwork.toml`, its includes and every file they name, offline, with all that is wrong in one go.
 
 use super::{
-    Config,
+    ApiKeys, Config,
     check::{self, Written},
     files, parse, raw,
     report::Report,
     text::Text,
+    value::Desk,
 };
 use policy::{bundle::Source, finding::Finding};
 use std::path::Path;
@@ -40,6 +41,38 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Finding>> {
         }
         _ => Err(report.finish()),
     }
+}
+
+/// The file of API keys of an alias, read again by itself.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn keys_again(known: &ApiKeys, directory: &Path) -> Result<ApiKeys, Vec<Finding>> {
+    let mut report = Report::default();
+    let text = report.take(Text::read(&known.file));
+    let keys = text.and_then(|text| check::api_keys::keys(&known.alias, &text, &known.groups, directory, &mut report));
+    match keys {
+        Some(keys) if !report.failed() => Ok(ApiKeys { keys, ..known.clone() }),
+        _ => Err(report.finish()),
+    }
+}
+
+/// The files of API keys that a configuration names, whatever else is wrong with it.
+///
+/// # Errors
+/// When the configuration can't be read at all.
+pub(crate) fn key_files(path: &Path) -> Result<Vec<ApiKeys>, Vec<Finding>> {
+    let mut report = Report::default();
+    let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+    let text = report.take(Text::read(path));
+    let file: Option<raw::File> = text.as_ref().and_then(|text| parse::parse(text, &mut report));
+    let (Some(text), Some(file)) = (text, file) else { return Err(report.finish()) };
+    let mut desk = Desk { text: &text, directory: &directory, report: &mut report };
+    let mut files = Vec::new();
+    for (alias, table) in &file.identity.api_keys {
+        files.extend(check::api_keys::named(alias, table, &mut desk));
+    }
+    Ok(files)
 }
 
 fn read(path: &Path, report: &mut Report) -> Option<Written> {

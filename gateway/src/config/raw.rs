@@ -1,14 +1,16 @@
 //! The configuration as written: what TOML may say, before anything is resolved. Positions are kept for messages.
 
-use mesh::backend::{grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig};
+use mesh::backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 mod at;
+mod credential;
 mod shape;
 
 pub(crate) use at::At;
+pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Key, KeyClient, KeysFile, Mtls, Together};
 pub(crate) use shape::{Declared, Durability, Kind, QueryType, Selection};
 
 /// Tables by name, each with the place of its name.
@@ -75,9 +77,10 @@ pub(crate) struct Listener {
     pub(crate) tls: Option<At<Tls>>,
     /// Clear text off loopback is meant.
     pub(crate) clear_text: Option<At<bool>>,
-    /// Which credentials count here: issuer aliases, and `"anonymous"` for callers without one.
+    /// Which credentials count here: aliases of `[identity]`, `"anonymous"` for callers without one, and
+    /// `{ all = [...], principal = "…" }` for several together.
     #[schemars(required)]
-    pub(crate) identify: Option<At<Vec<At<String>>>>,
+    pub(crate) identify: Option<At<Vec<Accepted>>>,
     /// Which functions it shows: `"all"` (default) or `{ app = [...], name = [...] }`.
     pub(crate) functions: Option<Selection>,
     /// Networks of proxies whose forwarding header is believed.
@@ -88,7 +91,7 @@ pub(crate) struct Listener {
     pub(crate) connections_max: Option<At<i64>>,
 }
 
-/// `tls = { certificate = "…", key = "file:…" }`
+/// `tls = { certificate = "…", key = "file:…", client_ca = "…" }`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Tls {
@@ -98,6 +101,11 @@ pub(crate) struct Tls {
     /// The private key by reference: `"file:PATH"` of a PEM file.
     #[schemars(required)]
     pub(crate) key: Option<At<String>>,
+    /// PEM file of the authorities that may vouch for client certificates.
+    pub(crate) client_ca: Option<At<String>>,
+    /// Whether there is a connection without a client certificate: `"required"` or `"optional"`. Default `"required"` if
+    /// every entry of `identify` has one, else `"optional"`.
+    pub(crate) client_auth: Option<At<ClientAuth>>,
 }
 
 /// `timeouts = { … }`
@@ -120,6 +128,10 @@ pub(crate) struct Timeouts {
 pub(crate) struct Identity {
     /// Issuers of tokens, by alias: the first part of the ids and groups of their subjects.
     pub(crate) issuer: Named<Issuer>,
+    /// Client certificates (SPIFFE X509-SVIDs), by alias.
+    pub(crate) mtls: Named<Mtls>,
+    /// API keys, by alias.
+    pub(crate) api_keys: Named<ApiKeys>,
 }
 
 /// `[identity.issuer.ALIAS]`
@@ -320,4 +332,6 @@ pub(crate) struct Target {
     pub(crate) http: Option<At<HttpConfig>>,
     /// A process on this machine.
     pub(crate) process: Option<At<ProcessConfig>>,
+    /// A function at AWS Lambda.
+    pub(crate) aws_lambda: Option<At<AwsLambdaConfig>>,
 }

@@ -52,6 +52,11 @@ impl Text {
         Finding::error(code, self.file.as_ref(), message).at(&self.text, span.clone())
     }
 
+    /// An error whose offending text is a secret, and so is not repeated.
+    pub(crate) fn error_unsaid(&self, code: &'static str, span: &Range<usize>, message: impl Into<String>) -> Finding {
+        Finding { text: None, ..self.error(code, span, message) }
+    }
+
     /// The line of a place in it, from 1.
     pub(crate) fn line(&self, span: &Range<usize>) -> usize {
         self.line_ends.partition_point(|end| *end < span.start) + 1

@@ -6,6 +6,7 @@ use self::activity::{Activity, Tracked};
 use super::{grpc, hygiene, path::CanonicalPath};
 use crate::{
     call::{Arrived, Envelope, Peer, RequestHead, Unread},
+    identify::svid::ClientCertificate,
     listener::{Connection, Listening},
     pipeline,
     refusal::Refusal,
@@ -43,21 +44,23 @@ const SEND_BUFFER_BYTES_MAX: usize = 256 * 1024;
 const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 
 /// What the handshake settled.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Session {
     /// 12 or 13.
     tls: i64,
     /// HTTP/2 by ALPN.
     h2: bool,
+    /// What the client showed.
+    certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl Session {
-    pub(crate) fn of(tls: &rustls::ServerConnection) -> Self {
+    pub(crate) fn of(tls: &rustls::ServerConnection, certificate: Option<Arc<ClientCertificate>>) -> Self {
         let version = match tls.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_3) => 13,
             _ => 12,
         };
-        Self { tls: version, h2: tls.alpn_protocol() == Some(b"h2") }
+        Self { tls: version, h2: tls.alpn_protocol() == Some(b"h2"), certificate }
     }
 }
 
@@ -70,8 +73,10 @@ where
     let activity = Arc::new(Activity::new());
     let io = TokioIo::new(Tracked::new(io, activity.clone()));
     let timeouts = gateway.timeouts(&listener);
+    let builder = builder(session.as_ref());
     let service = service_fn(|request: Request<Incoming>| {
         let open = activity.open();
+        let session = session.clone();
         let gateway = gateway.clone();
         let listener = listener.clone();
         async move {
@@ -80,7 +85,6 @@ where
             Ok::<_, Infallible>(response)
         }
     });
-    let builder = builder(session);
     let mut served = std::pin::pin!(builder.serve_connection_with_upgrades(io, service));
     let mut draining = false;
     loop {
@@ -96,7 +100,7 @@ where
     }
 }
 
-fn builder(session: Option<Session>) -> auto::Builder<TokioExecutor> {
+fn builder(session: Option<&Session>) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // Header and idle time-outs are `activity`'s: hyper's would cut idle connections that may stay.
     builder
@@ -138,13 +142,13 @@ async fn handle(
     };
     let (mut parts, body) = request.into_parts();
     let (source, provenance) = client_address(&listener, source.ip(), &parts.headers);
-    let tls = session.map_or(0, |s| s.tls);
     let asked = grpc::Asked::of(&parts);
+    let (tls, certificate) = session.map_or((0, None), |s| (s.tls, s.certificate));
     let envelope = Envelope {
         id: uuid::Uuid::now_v7(),
         at: Timestamp::now(),
         started: Instant::now(),
-        peer: Peer { source, provenance, tls, mtls: false },
+        peer: Peer { source, provenance, tls, certificate },
         trace: Trace::of(&parts.headers),
         grpc: asked.grpc,
         deadline: asked.patience.and_then(|patience| tokio::time::Instant::now().checked_add(patience)),

@@ -115,7 +115,7 @@ pub fn clean(headers: &mut HeaderMap) -> Result<(), HeaderError> {
     if headers.contains_key(header::CONNECTION) {
         drop_named(headers)?;
     }
-    let doomed: Vec<HeaderName> = headers.keys().filter(|n| hop_by_hop(n) || identity(n.as_str())).cloned().collect();
+    let doomed: Vec<HeaderName> = headers.keys().filter(|n| removes(n)).cloned().collect();
     for name in doomed {
         headers.remove(name);
     }
@@ -149,6 +149,11 @@ fn drop_named(headers: &mut HeaderMap) -> Result<(), HeaderError> {
         headers.remove(name);
     }
     Ok(())
+}
+
+/// Whether [`clean`] removes a field.
+pub(crate) fn removes(name: &HeaderName) -> bool {
+    hop_by_hop(name) || identity(name.as_str())
 }
 
 fn hop_by_hop(name: &HeaderName) -> bool {

@@ -21,7 +21,9 @@ pub fn refused(refusal: &Refusal, envelope: &Envelope) -> Response<Wire> {
     let mut response = if envelope.grpc { status_only(refusal, envelope) } else { problem(refusal, envelope) };
     let headers = response.headers_mut();
     if let Refusal::Unauthenticated(challenge) = refusal {
-        headers.insert(header::WWW_AUTHENTICATE, challenge.header());
+        for value in challenge.headers() {
+            headers.append(header::WWW_AUTHENTICATE, value);
+        }
     }
     if let Some(wait) = refusal.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));

@@ -1,6 +1,6 @@
 //! What can be wrong with a credential, in fixed words: never the credential's own.
 
-use crate::refusal::Challenge;
+use crate::refusal::{Challenge, Scheme};
 use std::fmt;
 
 /// Why a credential that is present is not taken.
@@ -62,11 +62,43 @@ pub enum Fault {
     Claim,
     /// `cnf`: only the holder of a key may use the token, and nothing here proves that.
     SenderBound,
+    /// The client certificate can't be read, or repeats an extension.
+    CertificateForm,
+    /// Not exactly one URI among the names of the client certificate.
+    CertificateName,
+    /// The URI is no SPIFFE ID of a workload.
+    CertificateId,
+    /// The client certificate is an authority's.
+    CertificateLeaf,
+    /// Its key usages are not those of an SVID.
+    CertificateUsage,
+    /// Its trust domain does not count here.
+    CertificateTrustDomain,
+    /// It ended while the connection was open.
+    CertificateExpired,
+    /// The authority that vouched does not count any more.
+    CertificateAuthority,
+    /// The header of API keys came more than once.
+    KeyRepeated,
+    /// Not an API key, or copied wrongly.
+    KeyForm,
+    /// An API key of an alias that does not count here.
+    KeyIssuer,
+    /// No such API key.
+    KeyUnknown,
+    /// It was revoked.
+    KeyRevoked,
+    /// It is over.
+    KeyExpired,
+    /// Good, but further credentials are needed with it.
+    CredentialsIncomplete,
+    /// Several good ones, and each names a caller.
+    SeveralCallers,
 }
 
 impl Fault {
     /// Every fault, for the golden table.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 44] = [
         Self::HeaderRepeated,
         Self::OtherScheme,
         Self::TooLong,
@@ -95,6 +127,22 @@ impl Fault {
         Self::Attribute,
         Self::Claim,
         Self::SenderBound,
+        Self::CertificateForm,
+        Self::CertificateName,
+        Self::CertificateId,
+        Self::CertificateLeaf,
+        Self::CertificateUsage,
+        Self::CertificateTrustDomain,
+        Self::CertificateExpired,
+        Self::CertificateAuthority,
+        Self::KeyRepeated,
+        Self::KeyForm,
+        Self::KeyIssuer,
+        Self::KeyUnknown,
+        Self::KeyRevoked,
+        Self::KeyExpired,
+        Self::CredentialsIncomplete,
+        Self::SeveralCallers,
     ];
 
     /// The words for the caller.
@@ -129,16 +177,61 @@ impl Fault {
             Self::Attribute => "a claim that is an attribute here has the wrong type",
             Self::Claim => "a claim of the token has the wrong type",
             Self::SenderBound => "the token is bound to a key (cnf), which can't be checked here",
+            Self::CertificateForm => "the client certificate is malformed",
+            Self::CertificateName => "the client certificate does not have exactly one URI name",
+            Self::CertificateId => "the client certificate does not name a workload by a SPIFFE ID",
+            Self::CertificateLeaf => "the client certificate belongs to an authority",
+            Self::CertificateUsage => "the key usages of the client certificate are not those of an SVID",
+            Self::CertificateTrustDomain => "the trust domain of the client certificate is not accepted here",
+            Self::CertificateExpired => "the client certificate has expired",
+            Self::CertificateAuthority => "the authority of the client certificate is not accepted any more",
+            Self::KeyRepeated => "the header of the API key came more than once",
+            Self::KeyForm => "the API key is malformed or mistyped",
+            Self::KeyIssuer => "the API key is not accepted here",
+            Self::KeyUnknown => "there is no such API key",
+            Self::KeyRevoked => "the API key has been revoked",
+            Self::KeyExpired => "the API key has expired",
+            Self::CredentialsIncomplete => "the credential is not enough here: another is needed with it",
+            Self::SeveralCallers => "the credentials name more than one caller",
+        }
+    }
+
+    /// The scheme that it is about; `None` when it is about several.
+    #[must_use]
+    pub const fn scheme(self) -> Option<Scheme> {
+        match self {
+            Self::CertificateForm
+            | Self::CertificateName
+            | Self::CertificateId
+            | Self::CertificateLeaf
+            | Self::CertificateUsage
+            | Self::CertificateTrustDomain
+            | Self::CertificateExpired
+            | Self::CertificateAuthority => Some(Scheme::Certificate),
+            Self::KeyRepeated
+            | Self::KeyForm
+            | Self::KeyIssuer
+            | Self::KeyUnknown
+            | Self::KeyRevoked
+            | Self::KeyExpired => Some(Scheme::ApiKey),
+            Self::CredentialsIncomplete | Self::SeveralCallers => None,
+            _ => Some(Scheme::Bearer),
         }
     }
 
     /// What `WWW-Authenticate` says.
     #[must_use]
-    pub const fn challenge(self) -> Challenge {
+    pub fn challenge(self) -> Challenge {
+        let scheme = self.scheme();
         match self {
             // RFC 6750: a caller that used another scheme is told no error, only that Bearer is wanted.
-            Self::OtherScheme => Challenge { error: None, description: None },
-            fault => Challenge { error: Some("invalid_token"), description: Some(fault.words()) },
+            Self::OtherScheme => Challenge::default(),
+            fault => Challenge {
+                error: Some(scheme.map_or("invalid_request", Scheme::error)),
+                description: Some(fault.words()),
+                scheme,
+                offers: Vec::new(),
+            },
         }
     }
 }

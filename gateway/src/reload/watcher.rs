@@ -78,10 +78,13 @@ fn folders(config: &Config) -> BTreeSet<PathBuf> {
     let catalogs = config.functions.iter().map(|f| Path::new(&*f.written.0));
     let schemas = config.functions.iter().filter_map(|f| Some(Path::new(&*f.declared.input.as_ref()?.file)));
     let authorities = config.issuers.iter().filter_map(|i| i.ca.as_deref());
-    let files = catalogs.chain(schemas).chain(authorities).filter_map(Path::parent);
+    let keys = config.credentials.api_keys.iter().map(|keys| &*keys.file);
+    let files = catalogs.chain(schemas).chain(authorities).chain(keys).filter_map(Path::parent);
     folders.extend(files.map(absolute));
     for tls in config.listeners.iter().filter_map(|l| l.tls.as_ref()) {
-        folders.extend([&tls.certificate, &tls.key].into_iter().filter_map(|f| f.parent()).map(absolute));
+        let clients = tls.clients.as_ref().map(|clients| &clients.ca);
+        folders
+            .extend([&tls.certificate, &tls.key].into_iter().chain(clients).filter_map(|f| f.parent()).map(absolute));
     }
     folders
 }

@@ -1,6 +1,6 @@
 //! A function behind HTTP/1.1 or HTTP/2, in clear text or TLS; certificates are always verified.
 
-mod connect;
+pub(in crate::backend) mod connect;
 mod outgoing;
 mod template;
 
@@ -101,8 +101,9 @@ impl Http {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            // A request is never sent twice here: only the dispatcher may go elsewhere, and only if nothing was sent.
-            .retry_canceled_requests(false)
+            // A kept connection may have been closed meanwhile. Only a request that comes back without a byte of it
+            // written is sent on another one, so nothing is ever sent twice.
+            .retry_canceled_requests(true)
             .http1_max_headers(ANSWER_FIELDS_MAX)
             .http1_max_buf_size(ANSWER_HEADER_BYTES_MAX)
             .http2_only(config.http2)

@@ -265,7 +265,7 @@ fn command(config: &ProcessConfig, directory: &Path) -> Result<(PathBuf, Vec<Str
 }
 
 /// The form in which functions of this kind know a trace, from `traceparent`.
-fn trace_id(traceparent: &http::HeaderValue) -> String {
+pub(super) fn trace_id(traceparent: &http::HeaderValue) -> String {
     let text = traceparent.to_str().unwrap_or_default();
     let mut fields = text.split('-').skip(1);
     let (trace, parent, flags) = (fields.next(), fields.next(), fields.next());

@@ -8,6 +8,21 @@ pub(crate) fn locate(text: &str, path: &[String]) -> Option<Range<usize>> {
     reader.find(path)
 }
 
+/// The byte range of the value at a JSON pointer (RFC 6901), or of the nearest value around it.
+#[must_use]
+pub fn locate_pointer(text: &str, pointer: &str) -> Range<usize> {
+    let unescaped = |step: &str| step.replace("~1", "/").replace("~0", "~");
+    let mut path: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
+    loop {
+        if let Some(range) = locate(text, &path) {
+            return range;
+        }
+        if path.pop().is_none() {
+            return 0..0;
+        }
+    }
+}
+
 /// Writes a path as a JSON pointer (RFC 6901).
 pub(crate) fn pointer(path: &[String]) -> String {
     path.iter().map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect()

@@ -123,7 +123,7 @@ impl Report {
         };
         self.kept("issuer", &format!("it is `{}`", issuer.alias));
         let alias = config::Credential::Issuer(issuer.alias.clone());
-        let takers = config.listeners.iter().filter(|listener| listener.identify.contains(&alias));
+        let takers = config.listeners.iter().filter(|listener| listener.takes(&alias));
         match list(takers.map(|listener| &listener.name)) {
             none if none.is_empty() => {
                 self.rules.push(Rule { name: "listener", kept: Err("no listener takes its tokens".to_owned()) });

@@ -44,6 +44,7 @@ fn config(folder: &Path, identifier: &str) -> Config {
             connections_max: 1,
         }],
         issuers: vec![issuer(identifier)],
+        credentials: config::Credentials::default(),
         zones: vec![],
         admin: config::Admin { address: ([127, 0, 0, 1], 0).into() },
         policy: config::Policy { path: folder.join("policies") },

@@ -146,6 +146,9 @@ fn query(table: &raw::Function, desk: &mut Desk<'_>) -> Vec<(Arc<str>, QueryType
     parameters
 }
 
+/// Types of JSON Schema.
+const SCHEMA_TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
+
 /// Reads, parses and compiles a schema.
 fn schema(written: &At<String>, desk: &mut Desk<'_>) -> Option<declared::InputSchema> {
     let text = desk.file(written)?;
@@ -155,9 +158,12 @@ fn schema(written: &At<String>, desk: &mut Desk<'_>) -> Option<declared::InputSc
         desk.report.push(text.error("bad_schema", &(0..0), "a schema is a JSON object"));
         return None;
     }
-    if let Err(message) = InputSchema::compile(&json) {
-        let message = format!("not a JSON Schema (draft 2020-12): {message}");
-        desk.report.push(text.error("bad_schema", &(0..0), message));
+    if let Err(error) = InputSchema::compile(&json) {
+        let place = policy::vocabulary::locate_pointer(&text.text, &error.pointer);
+        let finding = text.error("bad_schema", &place, format!("not a JSON Schema (draft 2020-12): {error}"));
+        let given = json.pointer(&error.pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let known = if error.pointer.ends_with("/type") { &SCHEMA_TYPES[..] } else { &[] };
+        desk.report.push(finding.nearest(given, known.iter().copied()));
         return None;
     }
     Some(declared::InputSchema { file: text.file, text: text.text, json: Arc::new(json) })

@@ -1,6 +1,9 @@
 //! `[identity.issuer.ALIAS]`
 
-use crate::config::{Groups, Issuer, Node, parse, raw, raw::At, value::Desk, value::shorten};
+use crate::{
+    config::{Groups, Issuer, Node, parse, raw, raw::At, value::Desk, value::shorten},
+    identify::spiffe,
+};
 use jsonwebtoken::Algorithm;
 use policy::question::PrincipalKind;
 use std::{collections::BTreeSet, ops::Range, sync::Arc, time::Duration};
@@ -97,16 +100,11 @@ fn issuer(alias: &At<String>, table: &raw::Issuer, node: &Node, desk: &mut Desk<
 
 /// Without it, any issuer of workloads could name those of every other.
 fn trust_domain(alias: &At<String>, table: &raw::Issuer, kind: PrincipalKind, desk: &mut Desk<'_>) -> Option<Arc<str>> {
-    let in_domain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
     match (&table.trust_domain, kind == PrincipalKind::Workload) {
         (None, false) => None,
         (written, true) => {
-            let domain = desk.required("trust_domain", written, &alias.span)?;
-            if domain.value.is_empty() || domain.value.len() > 255 || !domain.value.bytes().all(in_domain) {
-                let message = format!("`{}` is no trust domain", shorten(&domain.value));
-                desk.error_help("bad_name", &domain.span, message, "such as `prod.example`, without `spiffe://`");
-            }
-            Some(domain.value.as_str().into())
+            let written = desk.required("trust_domain", written, &alias.span)?;
+            domain(written, desk)
         }
         (Some(written), false) => {
             let message = "a trust domain is for issuers of workloads";
@@ -114,6 +112,15 @@ fn trust_domain(alias: &At<String>, table: &raw::Issuer, kind: PrincipalKind, de
             None
         }
     }
+}
+
+/// A SPIFFE trust domain.
+pub(crate) fn domain(written: &At<String>, desk: &mut Desk<'_>) -> Option<Arc<str>> {
+    if !spiffe::is_trust_domain(&written.value) {
+        let message = format!("`{}` is no trust domain", shorten(&written.value));
+        desk.error_help("bad_name", &written.span, message, "such as `prod.example`, without `spiffe://`");
+    }
+    Some(written.value.as_str().into())
 }
 
 /// Keys that come over clear text could be anybody's.
@@ -134,7 +141,8 @@ fn address(written: &At<String>, node: &Node, desk: &mut Desk<'_>) {
         scheme => desk.error("bad_url", &written.span, format!("`{scheme}` is not `https`")),
     }
     if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
-        desk.error("bad_url", &written.span, "the URL has a fragment or credentials");
+        let message = "the URL has a fragment or credentials";
+        desk.report.push(desk.text.error_unsaid("bad_url", &written.span, message));
     }
 }
 
@@ -199,10 +207,17 @@ fn groups(alias: &str, written: Option<&At<raw::Groups>>, desk: &mut Desk<'_>) -
             desk.error("contradiction", span, "`declared` and `external = true` exclude each other");
             BTreeSet::new()
         }
-        Some(raw::Declared::List(list)) => declare(alias, list, desk),
-        Some(raw::Declared::File(path)) => from_file(alias, path, desk),
+        Some(declared) => self::declared(alias, declared, desk),
     };
     Groups { claim, declared, external: groups.external }
+}
+
+/// Groups that are declared, each `<alias>/<group>`.
+pub(crate) fn declared(alias: &str, written: &raw::Declared, desk: &mut Desk<'_>) -> BTreeSet<Arc<str>> {
+    match written {
+        raw::Declared::List(list) => declare(alias, list, desk),
+        raw::Declared::File(path) => from_file(alias, path, desk),
+    }
 }
 
 fn from_file(alias: &str, path: &At<String>, desk: &mut Desk<'_>) -> BTreeSet<Arc<str>> {

@@ -1,7 +1,10 @@
 //! `[listener.NAME]`
 
-use super::{catalog::Catalog, route, tls};
-use crate::config::{Admin, Credential, Issuer, Listener, Node, Shown, Timeouts, raw, raw::At, value::Desk};
+use super::{catalog::Catalog, identify::identify, route, tls};
+use crate::config::{
+    Admin, Credential, Credentials, Issuer, Listener, Node, Shown, Timeouts, raw, raw::At, value::Desk,
+};
+use policy::question::PrincipalKind;
 use std::{collections::BTreeSet, net::SocketAddr, ops::Range, sync::Arc, time::Duration};
 
 /// Most connections at once that may be configured.
@@ -12,8 +15,22 @@ const CONNECTIONS_MAX: u64 = 1_000_000;
 pub(crate) struct Surroundings<'a> {
     pub(crate) node: &'a Node,
     pub(crate) issuers: &'a [Issuer],
+    pub(crate) credentials: &'a Credentials,
     pub(crate) admin: &'a Option<Admin>,
     pub(crate) catalog: &'a Catalog<'a>,
+}
+
+impl Surroundings<'_> {
+    /// The kind of principal that a credential names.
+    pub(crate) fn kind(&self, credential: &Credential) -> Option<PrincipalKind> {
+        match credential {
+            Credential::Anonymous => Some(PrincipalKind::Anonymous),
+            Credential::Issuer(alias) => self.issuers.iter().find(|i| i.alias == *alias).map(|i| i.principal),
+            Credential::Mtls(_) => Some(PrincipalKind::Workload),
+            Credential::ApiKeys(_) => Some(PrincipalKind::Client),
+            Credential::All { .. } => None,
+        }
+    }
 }
 
 pub(crate) fn listeners(
@@ -53,11 +70,11 @@ fn listener(
     let named = desk.name("a listener", name);
     let written = desk.required("address", &table.address, &name.span).cloned();
     let address = written.as_ref().and_then(|address| desk.address(address));
-    let tls = table.tls.as_ref().and_then(|written| tls::tls(written, jiff::Timestamp::now(), desk));
     if let (Some(address), Some(written)) = (address, &written) {
         clear_text(table, address, &written.span, around.node, desk);
     }
     let identify = identify(name, table, around, address, desk);
+    let tls = table.tls.as_ref().and_then(|written| tls::tls(written, &identify, jiff::Timestamp::now(), desk));
     let functions = shown(table.functions.as_ref(), around.catalog, desk);
     let hosts = table.hosts.iter().filter_map(|host| route::host(host, desk)).collect();
     let trusted_proxies = table.trusted_proxies.iter().filter_map(|written| {
@@ -105,47 +122,6 @@ fn clear_text(table: &raw::Listener, address: SocketAddr, span: &Range<usize>, n
             desk.report.push_missing("tls", finding.help(help));
         }
     }
-}
-
-fn identify(
-    name: &At<String>,
-    table: &raw::Listener,
-    around: &Surroundings<'_>,
-    address: Option<SocketAddr>,
-    desk: &mut Desk<'_>,
-) -> Vec<Credential> {
-    let Some(list) = desk.required("identify", &table.identify, &name.span) else { return Vec::new() };
-    if list.value.is_empty() {
-        let finding =
-            desk.text.error("no_credential", &list.span, "no credential counts here, so every call is refused");
-        desk.report.push_missing("identify", finding.help("an issuer's alias, or `anonymous`"));
-    }
-    let mut credentials = Vec::new();
-    for written in &list.value {
-        let alias = written.value.as_str();
-        let credential = if alias == "anonymous" {
-            Credential::Anonymous
-        } else if let Some(issuer) = around.issuers.iter().find(|issuer| *issuer.alias == *alias) {
-            if issuer.development && address.is_some_and(|address| !address.ip().is_loopback()) {
-                let message = format!("`{alias}` is a development issuer, and this listener is not on loopback");
-                desk.warn(
-                    "development_exposed",
-                    &written.span,
-                    message,
-                    "whoever reads its folder can be anybody here",
-                );
-            }
-            Credential::Issuer(issuer.alias.clone())
-        } else {
-            let known = around.issuers.iter().map(|issuer| issuer.alias.as_ref()).chain(["anonymous"]);
-            desk.unknown("unknown_issuer", "issuer", written, known);
-            continue;
-        };
-        if !credentials.contains(&credential) {
-            credentials.push(credential);
-        }
-    }
-    credentials
 }
 
 fn shown(written: Option<&raw::Selection>, catalog: &Catalog<'_>, desk: &mut Desk<'_>) -> Shown {

@@ -6,7 +6,7 @@ use crate::config::{
     raw::At,
     value::{self, Desk, shorten},
 };
-use mesh::backend::{http::HttpConfig, process::ProcessConfig};
+use mesh::backend::{aws_lambda::AwsLambdaConfig, http::HttpConfig, process::ProcessConfig};
 use policy::declared;
 use std::{
     ops::Range,
@@ -43,6 +43,7 @@ pub(crate) fn declared(target: &Target) -> declared::Target {
         BackendConfig::Grpc(_) => "grpc",
         BackendConfig::Http(_) => "http",
         BackendConfig::Process(_) => "process",
+        BackendConfig::AwsLambda(_) => "aws_lambda",
     };
     declared::Target { provider, region: target.region.clone(), sealed_to: false }
 }
@@ -50,20 +51,23 @@ pub(crate) fn declared(target: &Target) -> declared::Target {
 fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> Option<Target> {
     let At { value: target, span } = written;
     let region = target.region.as_ref().and_then(|region| desk.name("a region", region));
-    if let (Some(grpc), None, None) = (&target.grpc, &target.http, &target.process) {
+    if let Some(grpc) = &target.grpc {
+        if target.http.is_some() || target.process.is_some() || target.aws_lambda.is_some() {
+            desk.error_help("two_backends", &grpc.span, "a target has exactly one backend", "write two targets");
+            return None;
+        }
         return Some(Target { region, backend: BackendConfig::Grpc(grpc::backend(grpc, production, desk)) });
     }
-    if let (Some(grpc), true) = (&target.grpc, target.http.is_some() || target.process.is_some()) {
-        desk.error_help("two_backends", &grpc.span, "a target has exactly one backend", "write two targets");
-        return None;
-    }
-    let backend = match (&target.http, &target.process) {
-        (Some(http), None) => BackendConfig::Http(self::http(http, path, production, desk)),
-        (None, Some(process)) => BackendConfig::Process(self::process(process, desk)),
-        (None, None) => {
+    let backend = match (&target.http, &target.process, &target.aws_lambda) {
+        (Some(http), None, None) => BackendConfig::Http(self::http(http, path, production, desk)),
+        (None, Some(process), None) => BackendConfig::Process(self::process(process, desk)),
+        (None, None, Some(function)) => BackendConfig::AwsLambda(aws_lambda(function, desk)),
+        (None, None, None) => {
             let finding = desk.text.error("no_backend", span, "the target has no backend");
-            let finding = finding.help("`http = { url = … }`, `grpc = { url = … }` or `process = { command = […] }`");
-            for kind in ["grpc", "http", "process"] {
+            let finding = finding.help(
+                "`http = { url = … }`, `grpc = { url = … }`, `process = { command = […] }` or `aws_lambda = { function = … }`",
+            );
+            for kind in ["http", "grpc", "process", "aws_lambda"] {
                 if desk.report.pruned(kind) {
                     return None;
                 }
@@ -71,13 +75,29 @@ fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, de
             desk.report.push(finding);
             return None;
         }
-        (Some(_), Some(process)) => {
-            let message = "a target has exactly one backend";
-            desk.error_help("two_backends", &process.span, message, "write two targets");
+        (_, process, function) => {
+            let last = function.as_ref().map(|f| &f.span).or(process.as_ref().map(|p| &p.span)).unwrap_or(span);
+            desk.error_help("two_backends", last, "a target has exactly one backend", "write two targets");
             return None;
         }
     };
     Some(Target { region, backend })
+}
+
+fn aws_lambda(written: &At<AwsLambdaConfig>, desk: &mut Desk<'_>) -> AwsLambdaConfig {
+    let At { value: config, span } = written;
+    for problem in config.problems() {
+        let place = desk.text.within(span, problem.field);
+        let mut finding = desk.text.error("bad_target", &place, format!("`{}`: {}", problem.field, problem.message));
+        if problem.field == "credentials" {
+            // What was written instead of a reference may be the secret itself.
+            finding.text = None;
+        }
+        desk.report.push(finding);
+    }
+    let mut config = config.clone();
+    config.ca = absolute_ca(config.ca.take(), span, desk);
+    config
 }
 
 fn http(written: &At<HttpConfig>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> HttpConfig {
@@ -86,16 +106,17 @@ fn http(written: &At<HttpConfig>, path: Option<&[&str]>, production: bool, desk:
     url(&At { value: config.url.clone(), span: place }, path, production, desk);
     duration(&config.connect_timeout, written, desk);
     let mut config = config.clone();
-    config.ca = config.ca.as_deref().map(|ca| authorities(ca, span, desk));
+    config.ca = absolute_ca(config.ca.take(), span, desk);
     config
 }
 
-/// Checks `ca`; answers its absolute path, so that whoever opens it needs not know where the configuration is.
-pub(crate) fn authorities(ca: &Path, span: &Range<usize>, desk: &mut Desk<'_>) -> PathBuf {
+/// Absolute, so that whoever opens it needs not know where the configuration is.
+pub(crate) fn absolute_ca(ca: Option<PathBuf>, span: &Range<usize>, desk: &mut Desk<'_>) -> Option<PathBuf> {
+    let ca = ca?;
     let text = ca.display().to_string();
     let at = At { span: desk.text.within(span, &text), value: text };
     let found = super::tls::authorities(&at, desk).map(|path| std::path::absolute(&path).unwrap_or(path));
-    found.unwrap_or_else(|| ca.to_path_buf())
+    Some(found.unwrap_or(ca))
 }
 
 pub(crate) fn url(written: &At<String>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) {
@@ -113,7 +134,8 @@ pub(crate) fn url(written: &At<String>, path: Option<&[&str]>, production: bool,
         return desk.error("bad_url", span, message);
     }
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return desk.error("bad_url", span, "a target's URL has no credentials or fragment");
+        let message = "a target's URL has no credentials or fragment";
+        return desk.report.push(desk.text.error_unsaid("bad_url", span, message));
     }
     let authority = text.split("://").nth(1).and_then(|rest| rest.split(['/', '?']).next()).unwrap_or_default();
     if authority.contains('{') {

@@ -1,7 +1,7 @@
 //! Certificates, keys and authorities: read at check time, so that a bad pair never reaches a socket.
 
 use crate::config::{
-    Tls, raw,
+    ClientAuth, Credential, Tls, raw,
     raw::At,
     text::read_bounded,
     value::{Desk, shorten},
@@ -17,8 +17,8 @@ use std::{io::ErrorKind, os::unix::fs::PermissionsExt, path::PathBuf};
 /// A certificate that ends within this many days is warned of.
 const ENDS_SOON_DAYS: i64 = 14;
 
-/// `tls = { certificate, key }`
-pub(crate) fn tls(written: &At<raw::Tls>, now: Timestamp, desk: &mut Desk<'_>) -> Option<Tls> {
+/// `tls = { certificate, key, client_ca, client_auth }`; `identify` is what counts on the listener.
+pub(crate) fn tls(written: &At<raw::Tls>, identify: &[Credential], now: Timestamp, desk: &mut Desk<'_>) -> Option<Tls> {
     let certificate = desk.required("certificate", &written.value.certificate, &written.span);
     let key = desk.required("key", &written.value.key, &written.span);
     let chain = certificate.and_then(|path| chain(path, now, desk));
@@ -33,7 +33,30 @@ pub(crate) fn tls(written: &At<raw::Tls>, now: Timestamp, desk: &mut Desk<'_>) -
         }
         Err(error) => desk.error("bad_key", &key.span, format!("certificate and key can't be used: {error}")),
     }
-    Some(Tls { certificate: desk.path(&certificate.value), key: key_path })
+    let clients = clients(&written.value, identify, desk);
+    Some(Tls { certificate: desk.path(&certificate.value), key: key_path, clients })
+}
+
+fn clients(written: &raw::Tls, identify: &[Credential], desk: &mut Desk<'_>) -> Option<ClientAuth> {
+    let Some(ca) = &written.client_ca else {
+        if let Some(auth) = &written.client_auth {
+            desk.error_help("unused_key", &auth.span, "without `client_ca` no certificate is asked for", "name one");
+        }
+        return None;
+    };
+    let mut roots = rustls::RootCertStore::empty();
+    for root in certificates(ca, desk)? {
+        if let Err(error) = roots.add(root) {
+            let message = format!("`{}` has a certificate that can't vouch: {error}", shorten(&ca.value));
+            desk.error("bad_certificate", &ca.span, message);
+        }
+    }
+    let certificate = |c: &Credential| matches!(c, Credential::Mtls(_));
+    let required = match &written.client_auth {
+        Some(auth) => auth.value == raw::ClientAuth::Required,
+        None => identify.iter().all(|entry| entry.parts().any(certificate)),
+    };
+    Some(ClientAuth { ca: desk.path(&ca.value), required })
 }
 
 /// A PEM file of authorities; its path.

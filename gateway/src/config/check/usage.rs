@@ -1,7 +1,7 @@
 //! Warnings about what was written and is of no use: most often a slip.
 
 use super::{catalog::Catalog, route};
-use crate::config::{Credential, Listener, raw, report::Report, text::Text};
+use crate::config::{Credential, Listener, raw, raw::At, report::Report, text::Text};
 
 pub(crate) fn check(
     text: &Text,
@@ -27,10 +27,11 @@ pub(crate) fn check(
             report.push(text.error("shows_nothing", &name.span, message).help("see `functions`").warning());
         }
     }
-    for alias in identity.issuer.keys() {
-        let counts = |c: &Credential| matches!(c, Credential::Issuer(name) if **name == *alias.value);
-        if !listeners.is_empty() && !listeners.iter().any(|listener| listener.identify.iter().any(counts)) {
-            let message = format!("no listener takes tokens of `{}`", alias.value);
+    for (alias, what) in aliases(identity) {
+        let counts = |c: &Credential| c.alias().is_some_and(|name| **name == *alias.value);
+        let mut taken = listeners.iter().flat_map(|l| &l.identify).flat_map(Credential::parts);
+        if !listeners.is_empty() && !taken.any(counts) {
+            let message = format!("no listener takes {what} of `{}`", alias.value);
             report.push(text.error("unused_issuer", &alias.span, message).help("see `identify`").warning());
         }
     }
@@ -42,6 +43,12 @@ pub(crate) fn check(
         }
     }
     functions(listeners, catalog, report);
+}
+
+fn aliases(identity: &raw::Identity) -> impl Iterator<Item = (&At<String>, &'static str)> {
+    let issuers = identity.issuer.keys().map(|alias| (alias, "tokens"));
+    let mtls = identity.mtls.keys().map(|alias| (alias, "certificates"));
+    issuers.chain(mtls).chain(identity.api_keys.keys().map(|alias| (alias, "keys")))
 }
 
 fn functions(listeners: &[Listener], catalog: &Catalog<'_>, report: &mut Report) {

@@ -1,7 +1,7 @@
 //! Makes a principal and facts from the claims of a verified token.
 
 use super::{
-    super::{CredentialError, Identity, fault::Fault},
+    super::{CredentialError, Identity, fault::Fault, spiffe},
     claims::{Admitted, TEXT_BYTES_MAX, VALUES_MAX, date, texts},
 };
 use crate::config;
@@ -38,7 +38,7 @@ pub(crate) fn identity(
         amr: claims.get("amr").map(|amr| texts(amr).ok_or(Fault::Claim)).transpose()?.map(Into::into),
         sender_bound: false,
     };
-    Ok(Identity { principal: Arc::new(principal), token: Some(token), expires: Some(admitted.expires) })
+    Ok(Identity { token: Some(token), ..Identity::of(principal, Some(admitted.expires)) })
 }
 
 fn id(claims: &Claims, issuer: &config::Issuer) -> Result<Arc<str>, Fault> {
@@ -46,23 +46,9 @@ fn id(claims: &Claims, issuer: &config::Issuer) -> Result<Arc<str>, Fault> {
     if issuer.principal == PrincipalKind::Workload {
         // An issuer may name the workloads of its own trust domain only.
         let domain = issuer.trust_domain.as_deref().ok_or(Fault::Subject)?;
-        let rest = subject.strip_prefix("spiffe://").and_then(|s| s.strip_prefix(domain));
-        let own = rest.is_some_and(|rest| rest.starts_with('/'));
-        return if own && is_spiffe_id(&subject) { Ok(subject) } else { Err(Fault::Subject) };
+        return if spiffe::trust_domain(&subject) == Some(domain) { Ok(subject) } else { Err(Fault::Subject) };
     }
     Ok(format!("{}/{subject}", issuer.alias).into())
-}
-
-/// The characters and segments that a SPIFFE ID may have.
-fn is_spiffe_id(text: &str) -> bool {
-    let Some(rest) = text.strip_prefix("spiffe://") else { return false };
-    let mut segments = rest.split('/');
-    let domain = segments.next().unwrap_or_default();
-    let in_domain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
-    let in_segment = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-    !domain.is_empty()
-        && domain.bytes().all(in_domain)
-        && segments.all(|s| !matches!(s, "" | "." | "..") && s.bytes().all(in_segment))
 }
 
 fn groups(claims: &Claims, issuer: &config::Issuer) -> Result<Arc<[Arc<str>]>, CredentialError> {

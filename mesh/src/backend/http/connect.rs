@@ -26,7 +26,7 @@ const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// What hyper asks for connections.
 #[derive(Clone, Debug)]
-pub(super) struct Connector {
+pub(in crate::backend) struct Connector {
     inner: HttpsConnector<HttpConnector>,
     timeout: Duration,
     /// TLS without `h2` agreed is refused, because only HTTP/2 will be spoken.
@@ -34,11 +34,11 @@ pub(super) struct Connector {
 }
 
 /// A connection, clear or TLS.
-pub(super) type Connected = MaybeHttpsStream<TokioIo<TcpStream>>;
+pub(in crate::backend) type Connected = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 impl Connector {
     /// A connector for one backend. `ca` replaces the system's authorities.
-    pub(super) fn new(
+    pub(in crate::backend) fn new(
         tls: bool,
         ca: Option<&Authorities>,
         http2: bool,
@@ -90,14 +90,14 @@ impl tower_service::Service<Uri> for Connector {
 
 /// A PEM file of certificate authorities, as it was read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Authorities {
+pub(in crate::backend) struct Authorities {
     path: PathBuf,
     pem: Vec<u8>,
 }
 
 impl Authorities {
     /// Reads the file.
-    pub(super) fn read(path: PathBuf) -> Result<Self, ConfigError> {
+    pub(in crate::backend) fn read(path: PathBuf) -> Result<Self, ConfigError> {
         let bad = |words: String| ConfigError { field: "ca", message: format!("`{}` {words}", path.display()) };
         let mut pem = Vec::new();
         let opened = File::open(&path).and_then(|file| file.take(PEM_BYTES_MAX + 1).read_to_end(&mut pem));

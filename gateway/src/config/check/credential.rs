@@ -1,0 +1,38 @@
+//! `[identity.mtls.ALIAS]` and `[identity.api_keys.ALIAS]`: credentials other than tokens.
+
+use super::{api_keys, issuer};
+use crate::config::{Credentials, Issuer, Mtls, raw, raw::At, value::Desk};
+use std::sync::Arc;
+
+pub(crate) fn credentials(written: &raw::Identity, issuers: &[Issuer], desk: &mut Desk<'_>) -> Credentials {
+    let mut taken: Vec<Arc<str>> = issuers.iter().map(|issuer| issuer.alias.clone()).collect();
+    let mut credentials = Credentials::default();
+    for (alias, table) in &written.mtls {
+        let name = self::alias(alias, &mut taken, desk);
+        let domain = desk.required("trust_domain", &table.trust_domain, &alias.span).cloned();
+        let domain = domain.and_then(|domain| issuer::domain(&domain, desk));
+        if let (Some(alias), Some(trust_domain)) = (name, domain) {
+            credentials.mtls.push(Mtls { alias, trust_domain });
+        }
+    }
+    for (alias, table) in &written.api_keys {
+        let name = self::alias(alias, &mut taken, desk);
+        credentials.api_keys.extend(api_keys::api_keys(name, alias, table, desk));
+    }
+    credentials
+}
+
+/// An alias is the first part of ids and groups, so that no two credentials may share one.
+fn alias(written: &At<String>, taken: &mut Vec<Arc<str>>, desk: &mut Desk<'_>) -> Option<Arc<str>> {
+    if written.value == "anonymous" {
+        let message = "`anonymous` stands for callers without a credential";
+        desk.error_help("reserved_name", &written.span, message, "choose another alias");
+    }
+    let alias = desk.name("a credential", written)?;
+    if taken.contains(&alias) {
+        let message = format!("`{alias}` is the alias of another credential");
+        desk.error_help("duplicate_alias", &written.span, message, "ids and groups begin with it: choose another");
+    }
+    taken.push(alias.clone());
+    Some(alias)
+}

@@ -1,0 +1,205 @@
+//! A function at AWS Lambda, called through the Invoke API with requests that are signed with the gateway's own keys.
+
+mod answer;
+mod credentials;
+mod place;
+
+use crate::{
+    backend::{
+        ConfigError, duration,
+        http::connect::{Authorities, Connector},
+        process::trace_id,
+    },
+    event::{self, EventForm, REQUEST_BYTES_MAX},
+    invocation::{CallContext, InvokeError, Invoking, Outbound},
+    sign::aws_v4::{Form, Scope, sign_request},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use credentials::Credentials;
+use http::{
+    HeaderName, HeaderValue, Request, Uri,
+    header::{CONTENT_TYPE, USER_AGENT},
+};
+use http_body_util::Full;
+use hyper_util::{
+    client::legacy::{Client, Error},
+    rt::{TokioExecutor, TokioTimer},
+};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+use std::{
+    error::Error as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tokio::time::timeout_at;
+
+pub use credentials::{CredentialsConfig, Given};
+
+/// The service that is signed for.
+const SERVICE: &str = "lambda";
+
+/// An idle connection is closed after this time: before the service closes it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Most idle connections that are kept to one function.
+const IDLE_CONNECTIONS_MAX: usize = 64;
+
+/// Longest client context that the service takes, in bytes of base64.
+const CLIENT_CONTEXT_BYTES_MAX: usize = 3_583;
+
+const INVOCATION_TYPE: HeaderName = HeaderName::from_static("x-amz-invocation-type");
+const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("x-amz-client-context");
+const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("latchwork/", env!("CARGO_PKG_VERSION")));
+
+/// `aws_lambda = { … }` in a target.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AwsLambdaConfig {
+    /// The function: a name, `name:alias`, or an ARN.
+    pub function: String,
+    /// Region, such as `"eu-west-1"`.
+    pub region: String,
+    /// Version or alias, unless the function names one.
+    pub qualifier: Option<String>,
+    /// Another address than the region's own, such as a private endpoint; in clear text on loopback only.
+    pub endpoint: Option<String>,
+    /// Whose keys sign the calls: `"environment"` (default), `{ access_key = "env:…", secret_key = "file:…" }` or
+    /// `{ profile = "…" }`.
+    #[serde(default)]
+    pub credentials: CredentialsConfig,
+    /// What the function is given: an API Gateway v2 event, or the body alone.
+    #[serde(default)]
+    pub event: EventForm,
+    /// PEM file of the authorities that may vouch for the server, instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// Longest time to connect, TLS included, such as `"3s"`.
+    #[serde(default = "connect_timeout")]
+    pub connect_timeout: String,
+}
+
+fn connect_timeout() -> String {
+    "3s".to_owned()
+}
+
+/// The backend. Its connections and keys are shared by clones.
+#[derive(Clone, Debug)]
+pub struct AwsLambda(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: AwsLambdaConfig,
+    uri: Uri,
+    credentials: Credentials,
+    client: Client<Connector, Full<Bytes>>,
+}
+
+impl AwsLambdaConfig {
+    /// What is wrong with it as it is written: all of it. Nothing is read.
+    #[must_use]
+    pub fn problems(&self) -> Vec<ConfigError> {
+        let mut problems = place::problems(self);
+        problems.extend(self.credentials.check().err());
+        problems.extend(duration("connect_timeout", &self.connect_timeout).err());
+        if self.ca.is_some() && self.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http:")) {
+            let message = "an `http://` endpoint has no certificate to verify".to_owned();
+            problems.push(ConfigError { field: "ca", message });
+        }
+        problems
+    }
+}
+
+impl AwsLambda {
+    /// Checks the configuration and reads keys and authorities; connects to nothing.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the field.
+    pub fn new(config: &AwsLambdaConfig, base: &Path) -> Result<Self, ConfigError> {
+        if let Some(problem) = config.problems().into_iter().next() {
+            return Err(problem);
+        }
+        let uri = place::uri(config)?;
+        let timeout = duration("connect_timeout", &config.connect_timeout)?;
+        let authorities = config.ca.as_ref().map(|ca| Authorities::read(base.join(ca))).transpose()?;
+        let tls = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
+        let connector = Connector::new(tls, authorities.as_ref(), false, timeout)?;
+        let credentials = Credentials::new(&config.credentials, base)?;
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            // A function is never run twice here, whatever went wrong.
+            .retry_canceled_requests(false)
+            .build(connector);
+        Ok(Self(Arc::new(Inner { config: config.clone(), uri, credentials, client })))
+    }
+
+    /// Runs the function.
+    pub(crate) fn invoke(&self, outbound: Outbound) -> Invoking<'_> {
+        Box::pin(async move {
+            let Outbound { head, payload, context } = outbound;
+            let Inner { config, client, .. } = &*self.0;
+            let body = event::whole(payload, &context).await?;
+            let event = config.event.event(&head, &context, body);
+            check(config.event, &event)?;
+            let request = self.request(event, &context)?;
+            let asked = async {
+                let response = client.request(request).await.map_err(classify)?;
+                answer::answered(response).await
+            };
+            let answered = timeout_at(context.deadline, asked).await.map_err(|_| InvokeError::TimedOut)??;
+            config.event.reply(answered, context.response_bytes_max)
+        })
+    }
+
+    /// The signed request. Nothing of the caller's head is in it but what the event says.
+    fn request(&self, event: Bytes, context: &CallContext) -> Result<Request<Full<Bytes>>, InvokeError> {
+        let Inner { config, uri, credentials, .. } = &*self.0;
+        let mut request = Request::new(Full::new(event.clone()));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = uri.clone();
+        let headers = request.headers_mut();
+        headers.insert(INVOCATION_TYPE, HeaderValue::from_static("RequestResponse"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, AGENT);
+        headers.extend(HeaderValue::try_from(trace_id(&context.traceparent)).ok().map(|value| (TRACE_ID, value)));
+        let client_context = config.event.client_context(context).map(|text| STANDARD.encode(text));
+        let client_context = client_context.filter(|text| text.len() <= CLIENT_CONTEXT_BYTES_MAX);
+        headers.extend(client_context.and_then(|text| text.try_into().ok()).map(|value| (CLIENT_CONTEXT, value)));
+        let scope = Scope { region: &config.region, service: SERVICE, at: SystemTime::now() };
+        sign_request(&mut request, &event, &credentials.keys(), scope, Form::default())
+            .map_err(|error| InvokeError::Refused(error.to_string()))?;
+        Ok(request)
+    }
+}
+
+/// What the service would refuse anyhow, refused before anything is sent.
+fn check(form: EventForm, event: &[u8]) -> Result<(), InvokeError> {
+    if event.len() > REQUEST_BYTES_MAX {
+        return Err(InvokeError::RequestTooLarge { bytes_max: REQUEST_BYTES_MAX as u64 });
+    }
+    match form {
+        EventForm::Body if serde_json::from_slice::<IgnoredAny>(event).is_err() => {
+            Err(InvokeError::Unsupported("a body that is not JSON"))
+        }
+        EventForm::Body | EventForm::ApiGatewayV2 => Ok(()),
+    }
+}
+
+fn classify(error: Error) -> InvokeError {
+    let cause = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
+    // hyper cancels only what it had not begun to write: a pooled connection was closed under the request.
+    if error.is_connect() || cause.is_some_and(hyper::Error::is_canceled) {
+        return InvokeError::Unreachable(error.into());
+    }
+    match cause {
+        Some(cause) if cause.is_parse() => InvokeError::BadAnswer(cause.to_string()),
+        _ => InvokeError::Broken(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! Where a function is: its address from name, region, qualifier and endpoint.
+
+use super::AwsLambdaConfig;
+use crate::backend::ConfigError;
+use http::Uri;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::net::IpAddr;
+use url::{Host, Url};
+
+/// Longest name, ARN included, in bytes.
+const FUNCTION_BYTES_MAX: usize = 256;
+
+/// Longest region or qualifier, in bytes.
+const WORD_BYTES_MAX: usize = 128;
+
+/// What is not encoded in a path segment or query value that is signed.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// What is wrong with the place.
+pub(super) fn problems(config: &AwsLambdaConfig) -> Vec<ConfigError> {
+    let checks = [region(config), function(config), qualifier(config), base(config).map(drop)];
+    checks.into_iter().filter_map(Result::err).collect()
+}
+
+/// The address that is called.
+pub(super) fn uri(config: &AwsLambdaConfig) -> Result<Uri, ConfigError> {
+    let encoded = |text| utf8_percent_encode(text, ENCODED);
+    let base = base(config)?;
+    let mut text = format!("{base}/2015-03-31/functions/{}/invocations", encoded(&config.function));
+    if let Some(qualifier) = &config.qualifier {
+        text.push_str(&format!("?Qualifier={}", encoded(qualifier)));
+    }
+    text.parse().map_err(|_| bad("endpoint", format!("`{base}` is no address of a server")))
+}
+
+fn region(config: &AwsLambdaConfig) -> Result<(), ConfigError> {
+    let region = &config.region;
+    let sound = region.len() <= WORD_BYTES_MAX
+        && region.contains('-')
+        && region.split('-').all(|word| !word.is_empty())
+        && region.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    if sound { Ok(()) } else { Err(bad("region", format!("`{}` is no region such as `eu-west-1`", shown(region)))) }
+}
+
+fn function(config: &AwsLambdaConfig) -> Result<(), ConfigError> {
+    let function = &config.function;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b':' | b'.' | b'$');
+    let parts: Vec<&str> = function.split(':').collect();
+    let shaped = match parts.as_slice() {
+        ["arn", partition, "lambda", region, account, "function", name, rest @ ..] => {
+            if *region != config.region {
+                let message = format!("the ARN is of region `{}`, not `{}`", shown(region), shown(&config.region));
+                return Err(bad("function", message));
+            }
+            partition.starts_with("aws") && !account.is_empty() && !name.is_empty() && rest.len() <= 1
+        }
+        ["arn", ..] => false,
+        [account, "function", _, rest @ ..] => !account.is_empty() && rest.len() <= 1,
+        _ => parts.len() <= 2,
+    };
+    let sound = shaped
+        && (1..=FUNCTION_BYTES_MAX).contains(&function.len())
+        && function.bytes().all(plain)
+        && parts.iter().all(|part| !part.is_empty());
+    let message = || format!("`{}` is no function: a name, `name:alias` or an ARN", shown(function));
+    if sound { Ok(()) } else { Err(bad("function", message())) }
+}
+
+fn qualifier(config: &AwsLambdaConfig) -> Result<(), ConfigError> {
+    let Some(qualifier) = &config.qualifier else { return Ok(()) };
+    let sound = (1..=WORD_BYTES_MAX).contains(&qualifier.len())
+        && qualifier.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'$'));
+    if !sound {
+        return Err(bad("qualifier", format!("`{}` is no version or alias", shown(qualifier))));
+    }
+    let parts = config.function.split(':').count();
+    let qualified = if config.function.starts_with("arn:") { parts == 8 } else { parts == 2 || parts == 4 };
+    match qualified {
+        true => Err(bad("qualifier", "the function names a version or alias already".to_owned())),
+        false => Ok(()),
+    }
+}
+
+/// Scheme and authority.
+fn base(config: &AwsLambdaConfig) -> Result<String, ConfigError> {
+    let Some(endpoint) = &config.endpoint else {
+        let domain = if config.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        return Ok(format!("https://lambda.{}.{domain}", config.region));
+    };
+    let wrong = |message: String| Err(bad("endpoint", message));
+    let Ok(url) = Url::parse(endpoint) else { return wrong(format!("`{}` is no URL", shown(endpoint))) };
+    let bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.path() == "/";
+    let Some(host) = url.host().filter(|_| bare) else {
+        return wrong("an endpoint is scheme, host and port: no path, query or user".to_owned());
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&host) => {}
+        "http" => return wrong("an endpoint is reached in clear text on loopback only: `https://`".to_owned()),
+        other => return wrong(format!("`{}` is neither `https` nor `http`", shown(other))),
+    }
+    let port = url.port().map_or(String::new(), |port| format!(":{port}"));
+    Ok(format!("{}://{host}{port}", url.scheme()))
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => IpAddr::V4(*address).is_loopback(),
+        Host::Ipv6(address) => IpAddr::V6(*address).is_loopback(),
+    }
+}
+
+fn bad(field: &'static str, message: String) -> ConfigError {
+    ConfigError { field, message }
+}
+
+/// User input in a message, kept short.
+fn shown(text: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 80;
+    text.chars().take(SHOWN_CHARS_MAX).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
