@@ -8,8 +8,8 @@ use std::{
 /// The environment variable that writes instead of comparing.
 const BLESS: &str = "LATCHWORK_BLESS";
 
-/// Folders of `.proto` files: our own protocols, and those of others that we speak.
-const FOLDERS: [&str; 3] = ["google", "grpc", "latchwork"];
+/// Folders of `.proto` files: our own protocols, those of others that we speak, and the sample service.
+const FOLDERS: [&str; 4] = ["google", "grpc", "latchwork", "shop"];
 
 /// The file that holds every description, for reflection.
 const DESCRIPTORS: &str = "descriptors.bin";

@@ -124,7 +124,7 @@ pub(crate) fn head() -> HeaderMap {
 }
 
 /// One message and a good end.
-fn once(message: bytes::Bytes) -> Wire {
+pub(crate) fn once(message: bytes::Bytes) -> Wire {
     use http_body::Frame;
     use http_body_util::{BodyExt, StreamBody};
     let frames = [Frame::data(message), Frame::trailers(status::ok())].map(Ok);

@@ -98,8 +98,9 @@ def by_name(step):
     from google.protobuf.message_factory import GetMessageClass
 
     pool = reflected()[1]
-    service = pool.FindServiceByName("latchwork.invoke.v1.Invoke")
-    method = service.FindMethodByName(step["method"])
+    service, method = step.get("path", f"/latchwork.invoke.v1.Invoke/{step.get('method')}").strip("/").split("/")
+    service = pool.FindServiceByName(service)
+    method = service.FindMethodByName(method)
     request = json_format.ParseDict(step["request"], GetMessageClass(method.input_type)())
     reader = GetMessageClass(method.output_type).FromString
     path, options = f"/{service.full_name}/{method.name}", {"timeout": step.get("timeout", 20)}
