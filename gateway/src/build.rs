@@ -176,8 +176,14 @@ fn targets(
                 });
                 running.map_or_else(|| Http::new(http, base), Ok).map(Backend::Http)
             }
+            BackendConfig::Grpc(grpc) => {
+                let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
+                    Backend::Grpc(g) if g.same_config(grpc, base) => Some(g.clone()),
+                    Backend::Http(_) | Backend::Grpc(_) | Backend::AwsLambda(_) | Backend::Process(_) => None,
+                });
+                running.map_or_else(|| Grpc::new(grpc, base), Ok).map(Backend::Grpc)
+            }
             BackendConfig::AwsLambda(function) => AwsLambda::new(function, base).map(Backend::AwsLambda),
-            BackendConfig::Grpc(grpc) => Grpc::new(grpc, base).map(Backend::Grpc),
             BackendConfig::Process(process) => {
                 let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
                     Backend::Process(p)

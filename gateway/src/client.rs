@@ -1,7 +1,7 @@
 //! The HTTP client of the commands: one request, one answer, bounded.
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{HeaderMap, Request, Response, Uri, Version};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use rustls::{ClientConfig, RootCertStore};
@@ -38,7 +38,11 @@ pub enum ClientError {
     TimedOut(Uri),
 }
 
-/// Sends a request; `authorities` replaces the system's.
+/// The trailers of an answer, among its extensions.
+#[derive(Clone, Debug)]
+pub struct Trailers(pub HeaderMap);
+
+/// Sends a request, over HTTP/2 alone if that is its version; `authorities` replaces the system's.
 ///
 /// # Errors
 /// [`ClientError`].
@@ -57,14 +61,20 @@ pub async fn send(
         .https_or_http()
         .enable_all_versions()
         .build();
-    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    let http2 = request.version() == Version::HTTP_2;
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).http2_only(http2).build(connector);
     let exchange = async {
         let response = client.request(request).await;
         let response = response.map_err(|e| ClientError::Unreachable { uri: uri.clone(), reason: causes(&e) })?;
         let (parts, body) = response.into_parts();
         let whole = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-        let bytes = whole.map_err(|_| ClientError::Broken(uri.clone()))?.to_bytes();
-        Ok(Response::from_parts(parts, bytes))
+        let whole = whole.map_err(|_| ClientError::Broken(uri.clone()))?;
+        let trailers = whole.trailers().cloned().map(Trailers);
+        let mut response = Response::from_parts(parts, whole.to_bytes());
+        if let Some(trailers) = trailers {
+            response.extensions_mut().insert(trailers);
+        }
+        Ok(response)
     };
     tokio::time::timeout(timeout, exchange).await.map_err(|_| ClientError::TimedOut(uri.clone()))?
 }

@@ -2,6 +2,7 @@
 
 pub mod authority;
 mod file;
+pub mod inventory;
 pub mod issuer;
 pub mod legacy;
 

@@ -48,6 +48,8 @@ pub struct Ports {
     pub admin: u16,
     /// The service that was there before.
     pub legacy: u16,
+    /// The service that speaks gRPC.
+    pub inventory: u16,
 }
 
 /// A quickstart project on disk.
@@ -140,7 +142,8 @@ fn quickstart_files(ports: Ports) -> Vec<File> {
             .replace("{{listener_port}}", &ports.listener.to_string())
             .replace("{{issuer_port}}", &ports.issuer.to_string())
             .replace("{{admin_port}}", &ports.admin.to_string())
-            .replace("{{legacy_port}}", &ports.legacy.to_string());
+            .replace("{{legacy_port}}", &ports.legacy.to_string())
+            .replace("{{inventory_port}}", &ports.inventory.to_string());
         File { content, ..file }
     };
     vec![

@@ -137,7 +137,9 @@ impl Body for Watched {
                 }
                 // hyper asks this too, and then never polls again: the end must be seen here.
                 if frame.is_trailers() || this.wire.is_end_stream() {
-                    this.close(Outcome::Completed);
+                    // A service that was told the deadline says itself that it is over.
+                    let late = this.grpc && frame.trailers_ref().is_some_and(status::is_late);
+                    this.close(if late { Outcome::TimedOut } else { Outcome::Completed });
                 }
             }
             Some(Err(error)) => {

@@ -41,5 +41,14 @@ pub mod reflection {
     }
 }
 
+/// The quickstart's sample service.
+pub mod shop {
+    /// Version 1.
+    #[rustfmt::skip]
+    pub mod v1 {
+        include!("gen/shop.v1.rs");
+    }
+}
+
 pub use prost;
 pub use prost_types as well_known;

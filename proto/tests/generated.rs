@@ -8,14 +8,14 @@ use std::{
 /// The environment variable that writes instead of comparing.
 const BLESS: &str = "LATCHWORK_BLESS";
 
-/// Folders of `.proto` files: our own protocols, and those of others that we speak.
-const FOLDERS: [&str; 3] = ["google", "grpc", "latchwork"];
+/// Folders of `.proto` files: our own protocols, those of others that we speak, and the sample service.
+const FOLDERS: [&str; 4] = ["google", "grpc", "latchwork", "shop"];
 
 /// The file that holds every description, for reflection.
 const DESCRIPTORS: &str = "descriptors.bin";
 
-/// Services that reflection lists; files that none of them needs are not described.
-const SERVICES: &str = "service ";
+/// How the line of a service begins.
+const SERVICE: &str = "service ";
 
 #[test]
 fn committed_types_are_those_of_the_proto_files() {
@@ -27,7 +27,15 @@ fn committed_types_are_those_of_the_proto_files() {
     let descriptors = protox::compile(&files, [root]).expect("the files are valid");
     let mut config = prost_build::Config::new();
     config.out_dir(fresh.path()).bytes(["."]).compile_fds(descriptors).expect("Rust is generated");
-    fs::write(fresh.path().join(DESCRIPTORS), described(&files, root)).expect("the folder is ours");
+    // Reflection tells of files with services and of what they import, without comments.
+    let served = files.iter().filter(|file| {
+        let text = fs::read_to_string(file).expect("a file that was listed");
+        text.lines().any(|line| line.starts_with(SERVICE))
+    });
+    let mut compiler = protox::Compiler::new([root]).expect("the folder exists");
+    compiler.include_imports(true).open_files(served).expect("the files are valid");
+    let described = compiler.encode_file_descriptor_set();
+    fs::write(fresh.path().join(DESCRIPTORS), described).expect("the folder is ours");
     let names = names(fresh.path());
     for name in &names {
         let bytes = fs::read(fresh.path().join(name)).expect("what was generated");
@@ -40,16 +48,6 @@ fn committed_types_are_those_of_the_proto_files() {
         assert!(old == bytes, "`{}` is not what the proto files say: {BLESS}=1 writes it", path.display());
     }
     assert_eq!(self::names(&committed), names, "a committed file has no proto file any more");
-}
-
-/// Files with services and what they import, without comments.
-fn described(files: &[PathBuf], root: &Path) -> Vec<u8> {
-    let served = files.iter().filter(|file| {
-        let text = fs::read_to_string(file).expect("a file that was listed");
-        text.lines().any(|line| line.starts_with(SERVICES))
-    });
-    let mut compiler = protox::Compiler::new([root]).expect("the folder exists");
-    compiler.include_imports(true).open_files(served).expect("the files are valid").encode_file_descriptor_set()
 }
 
 fn proto_files(folder: &Path) -> Vec<PathBuf> {

@@ -47,7 +47,7 @@ impl World {
                  resource) when {{ context.input.amount < 100 }};\n\
                  @id(\"know\")\npermit (principal, action == Action::\"describe\", resource == Function::\"orders.create\");\n\
                  @id(\"stock\")\npermit (principal, action == Action::\"stock.level\", resource) \
-                 when {{ context.path.item == \"tea 1\" && context.query.depth == 2 }};\n\
+                 when {{ context.path.item == \"tea 1\" && context.query has depth && context.query.depth == 2 }};\n\
                  @id(\"blob\")\npermit (principal, action in [Action::\"stock.blob\", Action::\"stock.slow\"], resource);"
             ));
         let gateway = latchwork::run(&project.config(), &project.ca()).await;

@@ -1,6 +1,7 @@
 //! The first ten minutes: what `latchwork quickstart` prints is what happens, and nothing is left of it.
 
 use rustix::process::Signal;
+use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 use tests::{
     built,
     child::Child,
-    fetch,
+    fetch, grpcio,
     latchwork::{self, Running},
     records, wait,
 };
@@ -39,6 +40,10 @@ async fn every_printed_call_answers_as_printed() {
     let allowed = if cfg!(debug_assertions) { READY_DEBUG } else { READY_RELEASE };
     assert!(took <= allowed, "ready after {took:?}, not within {allowed:?}");
     answers(&gateway).await;
+
+    if let Some(python) = fetch::python("grpcio") {
+        grpc_answers(&gateway, &python).await;
+    }
 
     let statuses: Vec<u16> = gateway.calls.iter().map(|call| call.expect_status).collect();
     assert!(statuses.contains(&200), "a call that is allowed: {statuses:?}");
@@ -122,6 +127,24 @@ async fn printed_commands_can_be_pasted() {
     }
     child.signal(Signal::INT);
     assert_eq!(child.exit(wait::LONG).await.code(), Some(0), "{}", child.stderr());
+}
+
+/// Every printed call over gRPC, by a client that learns the messages from reflection.
+async fn grpc_answers(gateway: &Running, python: &Path) {
+    let codes = [(0, "OK"), (7, "PERMISSION_DENIED"), (16, "UNAUTHENTICATED")];
+    assert!(gateway.grpc_calls.len() >= 3, "{:?}", gateway.grpc_calls);
+    for call in &gateway.grpc_calls {
+        let token = call["headers"]["authorization"].as_str().and_then(|value| value.strip_prefix("Bearer "));
+        let request: Value = serde_json::from_str(call["body"].as_str().expect("a body")).expect("JSON");
+        let step = json!({ "kind": "by_name", "path": call["path"], "request": request });
+        let expected = codes.iter().find(|(code, _)| call["expect_grpc_status"] == *code).expect("a code").1;
+        // Reflection is for callers that are known, so others must know the messages.
+        let (path, bytes) = (&call["path"], ["x"]);
+        let blind = json!({ "kind": "native", "shape": "server", "method": path, "send": bytes });
+        let steps = [if token.is_some() { step } else { blind }];
+        let answers = grpcio::client(python, &gateway.url, &gateway.ca, token, &steps).await;
+        assert_eq!(answers[0]["code"], expected, "{call}: {answers:?}");
+    }
 }
 
 /// Every printed call, over both versions of HTTP.

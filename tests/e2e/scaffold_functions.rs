@@ -96,7 +96,7 @@ async fn the_function_of_a_fresh_project() {
 #[tokio::test]
 async fn the_functions_of_the_quickstart() {
     let folder = tempfile::tempdir().expect("a folder");
-    let ports = Ports { listener: 0, issuer: 9400, admin: 0, legacy: 9500 };
+    let ports = Ports { listener: 0, issuer: 9400, admin: 0, legacy: 9500, inventory: 9501 };
     quickstart(folder.path(), ports).expect("a project");
     let program = folder.path().join("functions/shop/bootstrap");
     let order = r#"{"item":"tea \"fine\" 5%","quantity":2,"amount_cents":1900}"#;

@@ -27,6 +27,8 @@ impl Certificates {
     pub fn new() -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Another name than the server's: some clients take equal ones for a certificate that vouches for itself.
+        authority.distinguished_name.push(rcgen::DnType::CommonName, "the authority of a test");
         let key = KeyPair::generate().expect("a key");
         let authority = CertifiedIssuer::self_signed(authority, key).expect("an authority");
         let key = KeyPair::generate().expect("a key");

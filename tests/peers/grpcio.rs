@@ -30,17 +30,27 @@ impl Service {
     /// # Panics
     /// When the client fails.
     pub async fn client(&self, url: &str, ca: &Path, token: Option<&str>, steps: &[Value]) -> Vec<Value> {
-        let target = url.trim_start_matches("https://");
-        let plan = json!({ "target": target, "ca": ca, "token": token, "steps": steps }).to_string();
-        let mut command = Command::new(&self.python);
-        command.arg(scripts().join("grpc_client.py")).arg(plan).env("PYTHONDONTWRITEBYTECODE", "1");
-        let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
-        let output = output.unwrap_or_else(|e| panic!("python does not start: {e}"));
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "the client failed: {stderr}");
-        let lines = String::from_utf8(output.stdout).expect("JSON is UTF-8");
-        let answers: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        assert_eq!(answers.len(), steps.len(), "{stderr}");
-        answers
+        client(&self.python, url, ca, token, steps).await
     }
+}
+
+/// As [`Service::client`], with the interpreter of [`fetch::python`].
+///
+/// # Panics
+/// When the client fails.
+pub async fn client(python: &Path, url: &str, ca: &Path, token: Option<&str>, steps: &[Value]) -> Vec<Value> {
+    let target = url.trim_start_matches("https://");
+    let plan = json!({ "target": target, "ca": ca, "token": token, "steps": steps }).to_string();
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), plan).expect("the file is ours");
+    let mut command = Command::new(python);
+    command.arg(scripts().join("grpc_client.py")).arg(file.path()).env("PYTHONDONTWRITEBYTECODE", "1");
+    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
+    let output = output.unwrap_or_else(|e| panic!("python does not start: {e}"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "the client failed: {stderr}");
+    let lines = String::from_utf8(output.stdout).expect("JSON is UTF-8");
+    let answers: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(answers.len(), steps.len(), "{stderr}");
+    answers
 }

@@ -34,6 +34,8 @@ pub struct Running {
     pub folder: PathBuf,
     /// The calls that `quickstart` proposes.
     pub calls: Vec<Call>,
+    /// Those over gRPC, as they are printed.
+    pub grpc_calls: Vec<Value>,
     child: Child,
     over: bool,
 }
@@ -62,10 +64,15 @@ pub async fn quickstart(folder: &Path) -> Running {
     let logs = folder.parent().expect("the folder of a quickstart lies in one of the test");
     let folder_text = folder.to_string_lossy().into_owned();
     let (child, ready) = start(&[], logs, &["quickstart", "--dir", &folder_text, "--format", "json"]).await;
-    let calls = ready["calls"].as_array().expect("`calls` is a list").iter().map(Call::read).collect();
+    let printed = ready["calls"].as_array().expect("`calls` is a list").iter();
+    let (over_grpc, over_http): (Vec<&Value>, Vec<&Value>) = printed.partition(|call| call["method"] == "GRPC");
+    let grpc_calls = over_grpc.into_iter().cloned().collect();
+    let calls = over_http.into_iter().map(Call::read).collect();
+    let url = text(&ready, "url");
+    assert_eq!(text(&ready, "grpc"), url.trim_start_matches("https://"), "gRPC is spoken at the same address");
     let ca = PathBuf::from(text(&ready, "ca"));
     let folder = PathBuf::from(text(&ready, "dir"));
-    Running { url: text(&ready, "url"), admin: text(&ready, "admin"), ca, folder, calls, child, over: false }
+    Running { url, admin: text(&ready, "admin"), ca, folder, calls, grpc_calls, child, over: false }
 }
 
 /// `latchwork run -c config`, whose one listener's certificate `ca` vouches for; clear text when there is no such file.
@@ -82,7 +89,7 @@ pub async fn run_under(words: &[&str], config: &Path, ca: &Path) -> Running {
     let address = listeners.values().next().and_then(Value::as_str).expect("a listener");
     let scheme = if ca.is_file() { "https" } else { "http" };
     let (url, admin) = (format!("{scheme}://{address}"), text(&ready, "admin"));
-    Running { url, admin, ca: ca.to_path_buf(), folder, calls: Vec::new(), child, over: false }
+    Running { url, admin, ca: ca.to_path_buf(), folder, calls: Vec::new(), grpc_calls: Vec::new(), child, over: false }
 }
 
 async fn start(words: &[&str], logs: &Path, arguments: &[&str]) -> (Child, Value) {

@@ -1,5 +1,7 @@
 //! `latchwork call`: calls a function by name, as a client would.
 
+mod by_name;
+
 use super::{Exit, Format, default_config, loaded, runtime, tell};
 use crate::{
     client,
@@ -41,6 +43,9 @@ pub struct CallArgs {
     /// Further header
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
+    /// Over gRPC, by the function's name (latchwork.invoke.v1)
+    #[arg(long)]
+    grpc: bool,
     /// Bearer token
     #[arg(long, env = "LATCHWORK_TOKEN", hide_env_values = true, conflicts_with = "subject")]
     token: Option<String>,
@@ -82,6 +87,7 @@ pub fn run(args: &CallArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
     };
     let timeout = Duration::from_secs(args.timeout);
     match runtime.block_on(client::send(request, authorities.as_deref(), timeout)) {
+        Ok(response) if args.grpc => by_name::told(args.format, &response, out, talk),
         Ok(response) => answered(args.format, &response, out, talk),
         Err(error) => {
             tell(talk, format_args!("latchwork: {error}"));
@@ -97,9 +103,15 @@ fn request(args: &CallArgs, config: &Config) -> Result<Request<Full<Bytes>>, Str
         let hint = near.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
         format!("the catalog has no function `{}`{hint}", args.function)
     })?;
-    let route = function.route.as_ref().ok_or_else(|| format!("`{}` has no route", args.function))?;
     let listener = config.listeners.iter().find(|l| shows(l, function));
     let listener = listener.ok_or_else(|| format!("no listener shows `{}`", args.function))?;
+    if args.grpc {
+        return by_name::request(args, config, listener);
+    }
+    let route = function.route.as_ref().ok_or_else(|| format!("`{}` has no route; see --grpc", args.function))?;
+    if route.grpc {
+        return Err(format!("`{}` is a method of gRPC: call it with a client of its service", args.function));
+    }
     let body = body(args)?;
     let method = route.method.clone().unwrap_or(if body.is_empty() { http::Method::GET } else { http::Method::POST });
     let mut request = Request::builder().method(method).uri(uri(args, config, listener, route)?);
@@ -119,28 +131,30 @@ fn request(args: &CallArgs, config: &Config) -> Result<Request<Full<Bytes>>, Str
     request.body(Full::new(body)).map_err(|e| format!("the request can't be made: {e}"))
 }
 
+/// Where the gateway is.
+fn base(args: &CallArgs, config: &Config, listener: &Listener) -> String {
+    if let Some(url) = &args.url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let noted = running::read(&config.directory).and_then(|n| n.listeners.get(&*listener.name).copied());
+    let scheme = if listener.tls.is_some() { "https" } else { "http" };
+    let mut at = noted.unwrap_or(listener.address);
+    if at.ip().is_unspecified() {
+        at.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    format!("{scheme}://{at}")
+}
+
+fn pairs(given: &[String]) -> Result<Vec<(String, String)>, String> {
+    let pair = |g: &String| {
+        g.split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned())).ok_or_else(|| format!("`{g}` is not NAME=VALUE"))
+    };
+    given.iter().map(pair).collect()
+}
+
 fn uri(args: &CallArgs, config: &Config, listener: &Listener, route: &Route) -> Result<String, String> {
-    let base = match &args.url {
-        Some(url) => url.trim_end_matches('/').to_owned(),
-        None => {
-            let noted = running::read(&config.directory).and_then(|n| n.listeners.get(&*listener.name).copied());
-            let scheme = if listener.tls.is_some() { "https" } else { "http" };
-            let mut at = noted.unwrap_or(listener.address);
-            if at.ip().is_unspecified() {
-                at.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-            }
-            format!("{scheme}://{at}")
-        }
-    };
+    let base = base(args, config, listener);
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let pairs = |given: &[String]| -> Result<Vec<(String, String)>, String> {
-        let pair = |g: &String| {
-            g.split_once('=')
-                .map(|(n, v)| (n.to_owned(), v.to_owned()))
-                .ok_or_else(|| format!("`{g}` is not NAME=VALUE"))
-        };
-        given.iter().map(pair).collect()
-    };
     let mut path = route.pattern.to_string();
     for (name, value) in pairs(&args.parameters)? {
         let filled = path.replace(&format!("{{{name}}}"), &encode(&value));

@@ -5,7 +5,7 @@ mod print;
 use super::{Exit, Format, findings_told, run as serving, runtime, tell};
 use crate::{
     config::{BackendConfig, Config, load},
-    dev::{Authority, DevError, Issuer, TLS_FOLDER, issuer::Claims, legacy::Legacy},
+    dev::{Authority, DevError, Issuer, TLS_FOLDER, inventory::Inventory, issuer::Claims, legacy::Legacy},
     scaffold::{
         self, Ports, QuickstartLayout,
         calls::{ALICE, BOB},
@@ -22,7 +22,7 @@ use std::{
 };
 
 /// Ports that are taken if they are free, for commands that look the same on every machine.
-const PREFERRED: Ports = Ports { listener: 8443, issuer: 9400, admin: 9443, legacy: 8081 };
+const PREFERRED: Ports = Ports { listener: 8443, issuer: 9400, admin: 9443, legacy: 8081, inventory: 8082 };
 /// How long the printed tokens live.
 const TOKEN_TTL: Duration = Duration::from_secs(12 * 3600);
 
@@ -54,6 +54,7 @@ struct Prepared {
     layout: QuickstartLayout,
     sockets: Sockets,
     legacy: Legacy,
+    inventory: Inventory,
 }
 
 fn prepare(directory: &Path) -> Result<Prepared, String> {
@@ -80,8 +81,15 @@ fn prepare(directory: &Path) -> Result<Prepared, String> {
     let (listener, listener_port) = bind("gateway", |p| p.listener)?;
     let (admin, admin_port) = bind("administrative interface", |p| p.admin)?;
     let (legacy, legacy_port) = bind("stock service", |p| p.legacy)?;
+    let (inventory, inventory_port) = bind("inventory service", |p| p.inventory)?;
     let (issuer, issuer_port) = bind("development issuer", |p| p.issuer)?;
-    let chosen = Ports { listener: listener_port, issuer: issuer_port, admin: admin_port, legacy: legacy_port };
+    let chosen = Ports {
+        listener: listener_port,
+        issuer: issuer_port,
+        admin: admin_port,
+        legacy: legacy_port,
+        inventory: inventory_port,
+    };
     let layout = scaffold::quickstart(directory, chosen).map_err(|e| causes(&e))?;
     let dev = |e: DevError| causes(&e);
     Authority::load_or_create(&directory.join(TLS_FOLDER), Timestamp::now()).map_err(dev)?;
@@ -92,7 +100,8 @@ fn prepare(directory: &Path) -> Result<Prepared, String> {
     drop(issuer);
     let sockets = Sockets { listeners: [("public".into(), listener)].into(), admin: Some(admin) };
     let legacy = Legacy::new(legacy).map_err(|e| e.to_string())?;
-    Ok(Prepared { layout, sockets, legacy })
+    let inventory = Inventory::new(inventory).map_err(|e| e.to_string())?;
+    Ok(Prepared { layout, sockets, legacy, inventory })
 }
 
 /// The ports of an earlier run.
@@ -110,6 +119,8 @@ fn ports(file: &Path) -> Result<Ports, String> {
             issuer: issuer?,
             admin: config.admin.address.port(),
             legacy: legacy_port(&config)?,
+            // A folder of an earlier version has none; then the service is there and nothing leads to it.
+            inventory: inventory_port(&config).unwrap_or_default(),
         })
     };
     complete().ok_or_else(|| {
@@ -121,7 +132,15 @@ fn legacy_port(config: &Config) -> Option<u16> {
     let stock = config.functions.iter().find(|f| f.declared.name.as_str() == "stock.level")?;
     stock.targets.iter().find_map(|t| match &t.backend {
         BackendConfig::Http(http) => port_of(&http.url),
-        BackendConfig::Process(_) | BackendConfig::AwsLambda(_) | BackendConfig::Grpc(_) => None,
+        BackendConfig::Process(_) | BackendConfig::Grpc(_) | BackendConfig::AwsLambda(_) => None,
+    })
+}
+
+fn inventory_port(config: &Config) -> Option<u16> {
+    let targets = config.functions.iter().flat_map(|f| &f.targets);
+    targets.into_iter().find_map(|t| match &t.backend {
+        BackendConfig::Grpc(grpc) => port_of(&grpc.url),
+        BackendConfig::Http(_) | BackendConfig::Process(_) | BackendConfig::AwsLambda(_) => None,
     })
 }
 
@@ -131,7 +150,7 @@ fn port_of(url: &str) -> Option<u16> {
 }
 
 fn serve(args: &QuickstartArgs, prepared: Prepared, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
-    let Prepared { layout, sockets, legacy } = prepared;
+    let Prepared { layout, sockets, legacy, inventory } = prepared;
     let loaded = match load::load(&layout.config) {
         Ok(loaded) => loaded,
         Err(findings) => return findings_told(&findings, talk),
@@ -148,6 +167,7 @@ fn serve(args: &QuickstartArgs, prepared: Prepared, out: &mut dyn Write, talk: &
         };
         let tokens = issuer.issuer();
         let legacy = tokio::spawn(legacy.serve(std::future::pending()));
+        let inventory = tokio::spawn(inventory.serve());
         // The issuer answers before the gateway asks it for keys.
         let (stop_issuer, stopped) = tokio::sync::oneshot::channel::<()>();
         let issuer = tokio::spawn(issuer.serve(async move {
@@ -170,6 +190,7 @@ fn serve(args: &QuickstartArgs, prepared: Prepared, out: &mut dyn Write, talk: &
         serving::serve(running, Vec::new()).await;
         drop(stop_issuer);
         legacy.abort();
+        inventory.abort();
         let _ = issuer.await;
         Exit::Ok
     })

@@ -14,7 +14,7 @@ use std::{
 use tokio::task::JoinSet;
 
 /// What it has in stock.
-const STOCK: [(&str, u32); 3] = [("tea-001", 140), ("tea-002", 12), ("cup-001", 0)];
+pub(super) const STOCK: [(&str, u32); 3] = [("tea-001", 140), ("tea-002", 12), ("cup-001", 0)];
 /// A head must be there within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -3,7 +3,7 @@
 mod answer;
 mod health;
 pub mod invoke;
-mod message;
+pub(crate) mod message;
 mod reflection;
 pub mod status;
 
@@ -122,7 +122,7 @@ pub(crate) fn head() -> HeaderMap {
 }
 
 /// One message and a good end.
-fn once(message: bytes::Bytes) -> Wire {
+pub(crate) fn once(message: bytes::Bytes) -> Wire {
     use http_body::Frame;
     use http_body_util::{BodyExt, StreamBody};
     let frames = [Frame::data(message), Frame::trailers(status::ok())].map(Ok);

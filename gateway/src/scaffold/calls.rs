@@ -1,21 +1,24 @@
 //! Calls to try on a fresh quickstart, each with what it shows.
 
+/// The method of calls over gRPC.
+pub const GRPC: &str = "GRPC";
+
 /// A call to print and to paste.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// A word for it.
     pub name: &'static str,
-    /// Method.
+    /// Method; [`GRPC`] for a call whose path names a method of gRPC.
     pub method: &'static str,
     /// Path and query.
     pub path: &'static str,
     /// Headers besides `authorization`.
     pub headers: &'static [(&'static str, &'static str)],
-    /// Body.
+    /// Body; JSON of the message for gRPC.
     pub body: Option<&'static str>,
     /// Whose token it carries.
     pub token: Option<Holder>,
-    /// Status that it is answered with.
+    /// Status that it is answered with: of HTTP, or the code of gRPC.
     pub status: u16,
     /// What it shows, in one sentence.
     pub shows: &'static str,
@@ -37,10 +40,56 @@ pub const BOB: Holder = Holder { subject: "bob", groups: &["contractors"] };
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 const SMALL_ORDER: &str = r#"{"item":"tea","quantity":2,"amount_cents":1900}"#;
+/// The same two orders, as messages of `latchwork.invoke.v1`.
+const SMALL_BY_NAME: &str =
+    r#"{"function":"orders.create","input":{"json":"{\"item\":\"tea\",\"quantity\":2,\"amount_cents\":1900}"}}"#;
+const LARGE_BY_NAME: &str =
+    r#"{"function":"orders.create","input":{"json":"{\"item\":\"tea\",\"quantity\":900,\"amount_cents\":900000}"}}"#;
 const LARGE_ORDER: &str = r#"{"item":"tea","quantity":900,"amount_cents":900000}"#;
 
 /// The calls of the quickstart project.
 pub(crate) fn quickstart() -> Vec<Call> {
+    over_http().into_iter().chain(over_grpc()).collect()
+}
+
+fn over_grpc() -> Vec<Call> {
+    let watch = Call {
+        name: "grpc",
+        method: GRPC,
+        path: "/shop.v1.Inventory/Watch",
+        headers: &[],
+        body: Some(r#"{"sku":"tea-001"}"#),
+        token: Some(BOB),
+        status: 0,
+        shows: "Bob may watch the stock; a gRPC service answers in a stream, and its frames pass through.",
+    };
+    let by_name = Call { path: "/latchwork.invoke.v1.Invoke/Invoke", token: Some(ALICE), ..watch.clone() };
+    vec![
+        Call {
+            name: "grpc-no-credential",
+            token: None,
+            status: 16,
+            shows: "Without a token nothing is answered, over gRPC neither.",
+            ..watch.clone()
+        },
+        watch,
+        Call {
+            name: "grpc-by-name",
+            body: Some(SMALL_BY_NAME),
+            shows: "Any function can be called over gRPC by its name: the same process, the same policy.",
+            ..by_name.clone()
+        },
+        Call {
+            name: "grpc-denied-by-payload",
+            body: Some(LARGE_BY_NAME),
+            status: 7,
+            shows: "The policy on the payload holds whichever way the order comes.",
+            ..by_name
+        },
+    ]
+}
+
+fn over_http() -> Vec<Call> {
     let order = Call {
         name: "allowed",
         method: "POST",

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::load::{Loaded, load};
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt};
 
-const PORTS: Ports = Ports { listener: 0, issuer: 9400, admin: 0, legacy: 9500 };
+const PORTS: Ports = Ports { listener: 0, issuer: 9400, admin: 0, legacy: 9500, inventory: 9501 };
 
 fn certificates(layout: &QuickstartLayout) {
     let key = rcgen::KeyPair::generate().unwrap();
@@ -47,7 +47,7 @@ fn the_policies_of_the_quickstart_do_what_its_cases_say() {
 #[test]
 fn the_quickstart_example_is_the_scaffold() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples/quickstart");
-    let ports = Ports { listener: 8443, issuer: 9400, admin: 9443, legacy: 8081 };
+    let ports = Ports { listener: 8443, issuer: 9400, admin: 9443, legacy: 8081, inventory: 8082 };
     if std::env::var_os("LATCHWORK_BLESS").is_some_and(|value| value == "1") {
         for file in quickstart_files(ports) {
             fs::create_dir_all(example.join(file.path).parent().unwrap()).unwrap();
@@ -89,10 +89,10 @@ fn the_quickstart_loads_without_a_finding() {
     certificates(&layout);
     let loaded = load(&layout.config).unwrap_or_else(|findings| panic!("{findings:#?}"));
     assert_eq!(loaded.warnings, []);
-    assert_eq!((loaded.config.functions.len(), loaded.policies.len(), loaded.cases.len()), (3, 2, 1));
+    assert_eq!((loaded.config.functions.len(), loaded.policies.len(), loaded.cases.len()), (4, 2, 1));
     let routes: Vec<_> = loaded.config.functions.iter().filter_map(|f| f.route.as_ref()).collect();
     let paths: BTreeSet<_> = layout.calls.iter().map(|call| call.path.split('?').next().unwrap()).collect();
-    assert_eq!((routes.len(), paths.len()), (3, 4));
+    assert_eq!((routes.len(), paths.len()), (4, 6));
     assert!(!fs::read_to_string(&layout.config).unwrap().contains("{{"));
 }
 

@@ -43,6 +43,14 @@ fn connect_timeout() -> String {
     "3s".to_owned()
 }
 
+impl GrpcConfig {
+    /// What carries it.
+    fn over_http(&self) -> HttpConfig {
+        let (url, ca, connect_timeout) = (self.url.clone(), self.ca.clone(), self.connect_timeout.clone());
+        HttpConfig { url, ca, http2: true, connect_timeout }
+    }
+}
+
 /// The backend: HTTP/2 whose answers are statuses of gRPC. A clone shares its connections.
 #[derive(Clone, Debug)]
 pub struct Grpc(Http);
@@ -58,13 +66,13 @@ impl Grpc {
         if !matches!(url.path(), "" | "/") || url.query().is_some() {
             return Err(bad("the path of a gRPC call is its method's name, so the url has none".to_owned()));
         }
-        let http = HttpConfig {
-            url: config.url.clone(),
-            ca: config.ca.clone(),
-            http2: true,
-            connect_timeout: config.connect_timeout.clone(),
-        };
-        Http::new(&http, base).map(Self)
+        Http::new(&config.over_http(), base).map(Self)
+    }
+
+    /// Whether [`Grpc::new`] would make the same backend again, so that a reload can keep the open connections.
+    #[must_use]
+    pub fn same_config(&self, config: &GrpcConfig, base: &Path) -> bool {
+        self.0.same_config(&config.over_http(), base)
     }
 
     /// Runs the function.

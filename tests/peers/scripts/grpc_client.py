@@ -1,4 +1,4 @@
-"""A client of grpcio: does what its argument says (JSON) and prints what came back, one JSON object per call."""
+"""A client of grpcio: does what the file that it is given says (JSON) and prints what came back, one JSON object per call."""
 import json
 import queue
 import sys
@@ -6,7 +6,8 @@ import time
 
 import grpc
 
-plan = json.loads(sys.argv[1])
+with open(sys.argv[1], encoding="utf-8") as file:
+    plan = json.load(file)
 with open(plan["ca"], "rb") as file:
     credentials = grpc.ssl_channel_credentials(file.read())
 if plan.get("token"):
@@ -97,8 +98,9 @@ def by_name(step):
     from google.protobuf.message_factory import GetMessageClass
 
     pool = reflected()[1]
-    service = pool.FindServiceByName("latchwork.invoke.v1.Invoke")
-    method = service.FindMethodByName(step["method"])
+    service, method = step.get("path", f"/latchwork.invoke.v1.Invoke/{step.get('method')}").strip("/").split("/")
+    service = pool.FindServiceByName(service)
+    method = service.FindMethodByName(method)
     request = json_format.ParseDict(step["request"], GetMessageClass(method.input_type)())
     reader = GetMessageClass(method.output_type).FromString
     path, options = f"/{service.full_name}/{method.name}", {"timeout": step.get("timeout", 20)}

@@ -4,7 +4,7 @@ use crate::{
     command::{Format, tell},
     scaffold::{
         QuickstartLayout,
-        calls::{Call, Holder},
+        calls::{Call, GRPC, Holder},
     },
     server::Running,
 };
@@ -39,18 +39,20 @@ fn line(url: &str, layout: &QuickstartLayout, running: &Running, mint: Mint<'_>)
         if let Some(holder) = call.token {
             headers.insert("authorization".to_owned(), format!("Bearer {}", mint(holder)?).into());
         }
+        let expected = if call.method == GRPC { "expect_grpc_status" } else { "expect_status" };
         calls.push(json!({
             "name": call.name,
             "method": call.method,
             "path": call.path,
             "headers": headers,
             "body": call.body,
-            "expect_status": call.status,
+            expected: call.status,
         }));
     }
     let absolute = |path: &std::path::Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     Ok(json!({
         "url": url,
+        "grpc": url.trim_start_matches("https://"),
         "admin": format!("http://{}", running.admin()),
         "ca": absolute(&layout.ca),
         "dir": absolute(&layout.directory),
@@ -78,9 +80,14 @@ fn text(
         tell(out, format_args!("{}='{}'", variable(holder), mint(holder)?));
     }
     tell(out, format_args!("\nThen call:\n"));
-    for call in &layout.calls {
+    for call in layout.calls.iter().filter(|call| call.method != GRPC) {
         tell(out, format_args!("# {} → {}\n# {}", call.name, call.status, call.shows));
         tell(out, format_args!("{}", curl(url, &ca.to_string(), call)));
+    }
+    tell(out, format_args!("\nOver gRPC at the same address, with any client that knows reflection:\n"));
+    for call in layout.calls.iter().filter(|call| call.method == GRPC) {
+        tell(out, format_args!("# {} → status {}\n# {}", call.name, call.status, call.shows));
+        tell(out, format_args!("{}", grpcurl(url, &ca.to_string(), call)));
     }
     tell(
         out,
@@ -93,6 +100,10 @@ fn text(
         ),
     );
     tell(out, format_args!("{program} call stock.level -c {directory}/latchwork.toml --as bob --path sku=tea-001"));
+    tell(
+        out,
+        format_args!("{program} call stock.level --grpc -c {directory}/latchwork.toml --as bob --path sku=tea-001"),
+    );
     tell(out, format_args!("\nWhy was the last call answered as it was, and what else happened:\n"));
     tell(
         out,
@@ -116,6 +127,16 @@ fn curl(url: &str, ca: &str, call: &Call) -> String {
         command.push_str(&format!(" -d '{body}'"));
     }
     command.push_str(" -w ' [%{http_code}]\\n'");
+    command
+}
+
+fn grpcurl(url: &str, ca: &str, call: &Call) -> String {
+    let mut command = format!("grpcurl -cacert '{ca}'");
+    if let Some(holder) = call.token {
+        command.push_str(&format!(" -H \"authorization: Bearer ${}\"", variable(holder)));
+    }
+    let (address, method) = (url.trim_start_matches("https://"), call.path.trim_start_matches('/'));
+    command.push_str(&format!(" -d '{}' {address} {method}", call.body.unwrap_or_default()));
     command
 }
 

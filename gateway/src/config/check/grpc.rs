@@ -7,7 +7,6 @@ use crate::config::{
     value::{Desk, shorten},
 };
 use mesh::backend::grpc::GrpcConfig;
-use std::path::PathBuf;
 use url::Url;
 
 /// What a route of gRPC begins with.
@@ -55,7 +54,7 @@ pub(crate) fn backend(written: &At<GrpcConfig>, production: bool, desk: &mut Des
         target::url(&url, None, production, desk);
     }
     target::duration(&config.connect_timeout, written, desk);
-    let ca: Option<PathBuf> = config.ca.as_deref().map(|ca| target::authorities(ca, span, desk));
+    let ca = target::absolute_ca(config.ca.clone(), span, desk);
     GrpcConfig { ca, ..config.clone() }
 }
 

@@ -92,7 +92,7 @@ fn aws_lambda(written: &At<AwsLambdaConfig>, desk: &mut Desk<'_>) -> AwsLambdaCo
         desk.report.push(finding);
     }
     let mut config = config.clone();
-    config.ca = config.ca.as_deref().map(|ca| authorities(ca, span, desk));
+    config.ca = absolute_ca(config.ca.take(), span, desk);
     config
 }
 
@@ -102,16 +102,17 @@ fn http(written: &At<HttpConfig>, path: Option<&[&str]>, production: bool, desk:
     url(&At { value: config.url.clone(), span: place }, path, production, desk);
     duration(&config.connect_timeout, written, desk);
     let mut config = config.clone();
-    config.ca = config.ca.as_deref().map(|ca| authorities(ca, span, desk));
+    config.ca = absolute_ca(config.ca.take(), span, desk);
     config
 }
 
-/// Checks `ca`; answers its absolute path, so that whoever opens it needs not know where the configuration is.
-pub(crate) fn authorities(ca: &Path, span: &Range<usize>, desk: &mut Desk<'_>) -> PathBuf {
+/// Absolute, so that whoever opens it needs not know where the configuration is.
+pub(crate) fn absolute_ca(ca: Option<PathBuf>, span: &Range<usize>, desk: &mut Desk<'_>) -> Option<PathBuf> {
+    let ca = ca?;
     let text = ca.display().to_string();
     let at = At { span: desk.text.within(span, &text), value: text };
     let found = super::tls::authorities(&at, desk).map(|path| std::path::absolute(&path).unwrap_or(path));
-    found.unwrap_or_else(|| ca.to_path_buf())
+    Some(found.unwrap_or(ca))
 }
 
 pub(crate) fn url(written: &At<String>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) {

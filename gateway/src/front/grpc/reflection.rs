@@ -44,6 +44,8 @@ struct Known {
 /// Questions that come, answers that go.
 struct Exchange {
     received: Received,
+    /// Services to list.
+    services: Vec<&'static str>,
     pending: BytesMut,
     call: Uuid,
     over: bool,
@@ -56,7 +58,13 @@ pub(crate) fn answer(arrived: Arrived) -> Result<Wire, Refusal> {
         return Err(Refusal::Malformed("there is no message".into()));
     };
     let received = Received::new(incoming, bounds);
-    let exchange = Exchange { received, pending: BytesMut::new(), call: arrived.envelope.id, over: false };
+    let functions = &arrived.generation.config.functions;
+    let routed = |service: &str| {
+        let routes = functions.iter().filter_map(|function| function.route.as_ref()).filter(|route| route.grpc);
+        routes.filter_map(|route| route.pattern.strip_prefix('/')?.split_once('/')).any(|(name, _)| name == service)
+    };
+    let services = KNOWN.services.iter().map(String::as_str).filter(|name| own(name) || routed(name)).collect();
+    let exchange = Exchange { received, services, pending: BytesMut::new(), call: arrived.envelope.id, over: false };
     let frames = stream::unfold(exchange, |mut exchange| async {
         let frame = exchange.frame().await?;
         Some((Ok::<_, BodyError>(frame), exchange))
@@ -70,7 +78,7 @@ impl Exchange {
             return None;
         }
         match self.question().await {
-            Ok(Some(question)) => Some(Frame::data(message::framed(&KNOWN.answer(question)))),
+            Ok(Some(question)) => Some(Frame::data(message::framed(&KNOWN.answer(question, &self.services)))),
             Ok(None) => {
                 self.over = true;
                 Some(Frame::trailers(status::ok()))
@@ -123,10 +131,10 @@ impl Known {
         known
     }
 
-    fn answer(&self, question: ServerReflectionRequest) -> ServerReflectionResponse {
+    fn answer(&self, question: ServerReflectionRequest, services: &[&str]) -> ServerReflectionResponse {
         let answer = match &question.message_request {
             Some(MessageRequest::ListServices(_)) => {
-                let service = self.services.iter().map(|name| ServiceResponse { name: name.clone() }).collect();
+                let service = services.iter().map(|name| ServiceResponse { name: (*name).to_owned() }).collect();
                 MessageResponse::ListServicesResponse(ListServiceResponse { service })
             }
             Some(MessageRequest::FileByFilename(name)) => self.file(Some(name)),
@@ -173,6 +181,11 @@ impl Known {
     }
 }
 
+/// What the gateway answers itself; any other service that it can describe is there only if a function is.
+fn own(service: &str) -> bool {
+    service.starts_with("grpc.") || service.starts_with("latchwork.")
+}
+
 fn error(error_code: i32, message: &str) -> MessageResponse {
     MessageResponse::ErrorResponse(ErrorResponse { error_code, error_message: message.to_owned() })
 }
@@ -185,7 +198,7 @@ mod tests {
     fn everything_that_is_served_is_described() {
         let services = ["grpc.health.v1.Health", "latchwork.invoke.v1.Invoke"];
         assert!(services.iter().all(|s| KNOWN.services.iter().any(|known| known == s)), "{:?}", KNOWN.services);
-        assert_eq!(KNOWN.services.len(), 4);
+        assert_eq!(KNOWN.services.iter().filter(|name| own(name)).count(), 4);
         for name in ["latchwork.invoke.v1.Invoke.InvokeStream", "latchwork.invoke.v1.InvokeRequest.PathEntry"] {
             let MessageResponse::FileDescriptorResponse(found) = KNOWN.file(KNOWN.declared_in(name)) else {
                 panic!("{name} is not described");
@@ -193,6 +206,6 @@ mod tests {
             let file = FileDescriptorProto::decode(&*found.file_descriptor_proto[0]).unwrap();
             assert_eq!(file.package(), "latchwork.invoke.v1");
         }
-        assert!(KNOWN.declared_in("shop.v1.Orders").is_none());
+        assert!(KNOWN.declared_in("nowhere.v1.Orders").is_none());
     }
 }

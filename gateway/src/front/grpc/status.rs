@@ -53,6 +53,11 @@ pub(crate) fn refusal(refusal: &Refusal, call: Uuid) -> HeaderMap {
     fields
 }
 
+/// Whether trailers say that the deadline was exceeded.
+pub(crate) fn is_late(trailers: &HeaderMap) -> bool {
+    trailers.get(STATUS).is_some_and(|code| code == "4")
+}
+
 /// The end of a stream that broke.
 pub(crate) fn broken(error: &GrpcError) -> HeaderMap {
     fields(error.code, Some(error.message))

@@ -25,7 +25,7 @@ const CANCELLED: u8 = 1;
 const UNKNOWN: u8 = 2;
 const PERMISSION_DENIED: u8 = 7;
 const RESOURCE_EXHAUSTED: u8 = 8;
-const UNIMPLEMENTED: u8 = 12;
+const NO_METHOD: u8 = 12;
 const INTERNAL: u8 = 13;
 const UNAVAILABLE: u8 = 14;
 const UNAUTHENTICATED: u8 = 16;
@@ -83,7 +83,7 @@ pub fn of_http(status: StatusCode) -> u8 {
         400 => INTERNAL,
         401 => UNAUTHENTICATED,
         403 => PERMISSION_DENIED,
-        404 => UNIMPLEMENTED,
+        404 => NO_METHOD,
         429 | 502 | 503 | 504 => UNAVAILABLE,
         _ => UNKNOWN,
     }
