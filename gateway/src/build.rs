@@ -172,7 +172,7 @@ fn targets(
                 // Kept connections survive a reload that does not concern them.
                 let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
                     Backend::Http(h) if h.same_config(http, base) => Some(h.clone()),
-                    Backend::Http(_) | Backend::Grpc(_) | Backend::AwsLambda(_) | Backend::Process(_) => None,
+                    Backend::Grpc(_) | Backend::Http(_) | Backend::AwsLambda(_) | Backend::Process(_) => None,
                 });
                 running.map_or_else(|| Http::new(http, base), Ok).map(Backend::Http)
             }
@@ -191,7 +191,7 @@ fn targets(
                     {
                         Some(p.clone())
                     }
-                    Backend::Process(_) | Backend::Http(_) | Backend::Grpc(_) | Backend::AwsLambda(_) => None,
+                    Backend::Process(_) | Backend::Grpc(_) | Backend::Http(_) | Backend::AwsLambda(_) => None,
                 });
                 let (name, bytes_max) = (&function.declared.name, function.response_bytes_max);
                 let fresh = || Process::new(process, base, name, function.timeout, bytes_max, &shared.host);

@@ -89,7 +89,7 @@ pub enum Unread {
     Empty,
     /// On the wire.
     Incoming(Incoming),
-    /// Read already, because it named the function.
+    /// Read already, because it named the function or its signature said who calls.
     Whole(Bytes),
     /// The caller asked for an upgrade.
     Duplex(Promise),

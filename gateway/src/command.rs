@@ -3,9 +3,11 @@
 pub mod audit;
 pub mod call;
 pub mod check;
+pub mod completions;
 pub mod explain;
 pub mod init;
 pub mod key;
+pub mod man;
 pub mod policy;
 pub mod quickstart;
 pub mod reload;
@@ -59,6 +61,10 @@ pub enum Command {
     /// Read the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Write a script that completes this command line in a shell
+    Completions(completions::CompletionsArgs),
+    /// Write manual pages
+    Man(man::ManArgs),
 }
 
 /// How a command ends. The numbers are a contract.
@@ -123,6 +129,8 @@ pub fn run(command: Command, out: &mut dyn Write, talk: &mut dyn Write) -> Exit 
         },
         Command::Token(command) => token::run(&command, out, talk),
         Command::Key(command) => key::run(&command, out, talk),
+        Command::Completions(args) => written(completions::run(&args, out)),
+        Command::Man(args) => written(man::run(&args, out, talk)),
         Command::Policy(command) => policy::run(&command, out, talk),
         Command::Audit(audit::Audit::Tail(args)) => match loaded(&args.config, talk) {
             Ok(l) => audit::tail(&args, &l.config.audit.path, &l.config.node.id, (out, talk), &|| false),

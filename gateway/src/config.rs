@@ -12,7 +12,7 @@ mod report;
 mod text;
 pub(crate) mod value;
 
-pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, KeyClient, Mtls};
+pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, Webhook};
 
 use ipnet::IpNet;
 use mesh::backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig};
@@ -238,6 +238,32 @@ pub struct App {
     pub declared: declared::App,
     /// IANA time zone of its clock facts; `UTC` when absent.
     pub zone: jiff::tz::TimeZone,
+    /// What browsers may do with its functions, unless they say so themselves.
+    pub cors: Option<Cors>,
+}
+
+/// `cors = { … }`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cors {
+    /// Where pages come from that may read answers.
+    pub origins: Origins,
+    /// Methods that they may use; `None` means those of the route.
+    pub methods: Option<Vec<http::Method>>,
+    /// Headers that they may send.
+    pub headers: Vec<http::HeaderName>,
+    /// Cookies and other credentials of the browser may come along.
+    pub credentials: bool,
+    /// How long browsers remember a preflight's answer.
+    pub max_age: Duration,
+}
+
+/// Origins of pages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// Every one.
+    Any,
+    /// These, as browsers write them.
+    Only(BTreeSet<Arc<str>>),
 }
 
 /// `[function."NAME"]`
@@ -257,6 +283,8 @@ pub struct Function {
     pub concurrency_max: usize,
     /// The caller's `Authorization` and `Cookie` headers that reach the backend: none unless named here.
     pub forward_headers: Vec<http::HeaderName>,
+    /// What browsers may do with it: its own word, or the app's.
+    pub cors: Option<Cors>,
     /// Where it runs.
     pub targets: Vec<Target>,
     /// Where its table starts, for messages: file and line.

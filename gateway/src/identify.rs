@@ -14,6 +14,7 @@ mod strict_json;
 pub(crate) mod svid;
 #[cfg(test)]
 mod tests;
+mod webhook;
 
 pub use self::{bearer::TOKEN_BYTES_MAX, fault::Fault};
 
@@ -38,6 +39,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 /// Checks credentials. Shared by all listeners; keys and verified tokens outlive a reload that does not touch their
@@ -46,6 +48,7 @@ pub struct Identify {
     issuers: BTreeMap<Arc<str>, Arc<Issuer>>,
     others: config::Credentials,
     rings: BTreeMap<Arc<str>, ArcSwap<config::ApiKeys>>,
+    replays: Arc<webhook::Replays>,
     cache: Arc<Cache>,
     anonymous: Arc<Identity>,
 }
@@ -96,6 +99,9 @@ pub enum CredentialError {
     /// A good token of a subject in a group that its issuer has not declared: `<alias>/<group>`.
     #[error("the token names the group `{0}`, which its issuer does not declare")]
     UndeclaredGroup(String),
+    /// More signed webhooks than can be remembered.
+    #[error("too many webhooks at once")]
+    TooManyDeliveries,
     /// The issuer's keys can't be had: its alias.
     #[error("the keys of issuer `{0}` can't be had")]
     IssuerUnavailable(Arc<str>),
@@ -170,8 +176,9 @@ impl Identify {
         }
         let anonymous = Identity::of(Principal::anonymous(), None);
         let cache = previous.map_or_else(Cache::shared, |p| p.cache.clone());
+        let replays = previous.map(|p| p.replays.clone()).unwrap_or_default();
         let (others, rings) = Default::default();
-        Ok(Self { issuers: ready, others, rings, cache, anonymous: Arc::new(anonymous) })
+        Ok(Self { issuers: ready, others, rings, replays, cache, anonymous: Arc::new(anonymous) })
     }
 
     /// The same, with credentials other than tokens.
@@ -342,6 +349,7 @@ impl From<CredentialError> for Refusal {
             CredentialError::Missing => Self::Unauthenticated(Challenge::default()),
             CredentialError::Invalid(fault) => Self::Unauthenticated(fault.challenge()),
             CredentialError::UndeclaredGroup(group) => Self::UndeclaredGroup(group),
+            CredentialError::TooManyDeliveries => Self::Busy { retry_after: Duration::from_secs(1) },
             CredentialError::IssuerUnavailable(_) => Self::IdentityUnavailable,
         }
     }

@@ -105,6 +105,7 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
             traceparent: envelope.trace.traceparent(),
             tracestate: envelope.trace.tracestate(),
             source: envelope.peer.source,
+            secure: envelope.peer.tls > 0,
             response_bytes_max: served.function.response_bytes_max,
         },
     };

@@ -12,6 +12,7 @@ pub mod call;
 pub mod client;
 pub mod command;
 pub mod config;
+mod cors;
 pub mod cut;
 pub mod dev;
 pub mod front;

@@ -171,17 +171,16 @@ impl Worker {
         if let Some(finding) = needs_restart(&old.config, &loaded.config) {
             return self.failed(vec![finding]);
         }
-        let certificates = match wish {
-            Wish::DryRun => Vec::new(),
-            Wish::Confirmed | Wish::Noticed => self.gateway.reload_certificates(&loaded.config),
-        };
         let built = match build::generation(loaded, Some(&old), &self.shared) {
             Ok(built) => built,
-            Err(findings) => return self.failed(findings),
+            Err(mut findings) => {
+                findings.extend(self.certificates(&old.config, wish));
+                return self.failed(findings);
+            }
         };
         let losses = old.losses(&built.generation);
         if wish == Wish::Noticed && !losses.is_empty() {
-            return Outcome { losses, ..self.outcome("held", certificates) };
+            return Outcome { losses, ..self.outcome("held", self.certificates(&old.config, wish)) };
         }
         let same = built.generation.policy.id() == old.policy.id() && built.generation.config == old.config;
         if wish == Wish::DryRun {
@@ -189,6 +188,7 @@ impl Worker {
             let result = if same { "unchanged" } else { "ok" };
             return Outcome { bundle, losses, ..self.outcome(result, built.warnings) };
         }
+        let certificates = self.certificates(&built.generation.config, wish);
         if same {
             return Outcome { losses, ..self.outcome("unchanged", certificates) };
         }
@@ -199,6 +199,11 @@ impl Worker {
         self.record(&old.policy.id().clone(), next.policy.id(), wish);
         let findings = built.warnings.into_iter().chain(certificates).collect();
         Outcome { losses, ..self.outcome("ok", findings) }
+    }
+
+    /// Reads certificates again. Which ones a configuration names counts only once it is in force itself.
+    fn certificates(&self, config: &Config, wish: Wish) -> Vec<Finding> {
+        if wish == Wish::DryRun { Vec::new() } else { self.gateway.reload_certificates(config) }
     }
 
     /// Keys count as they are on disk even when the rest stays as it was: a revocation must not wait.

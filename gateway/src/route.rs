@@ -81,9 +81,14 @@ pub fn pass(mut arrived: Arrived) -> Routed {
     if let Some(named) = arrived.named.take() {
         return by_name(arrived, named);
     }
-    let router = arrived.generation.routers.get(&arrived.envelope.listener.name);
-    let found = router.and_then(|r| r.find(&arrived.head.host, &arrived.head.method, arrived.head.path.as_str()));
+    let found = named(&arrived, &arrived.head.method);
     Routed { arrived, found }
+}
+
+/// The function that a request of this method would name.
+pub(crate) fn named(arrived: &Arrived, method: &Method) -> Option<Found> {
+    let router = arrived.generation.routers.get(&arrived.envelope.listener.name)?;
+    router.find(&arrived.head.host, method, arrived.head.path.as_str())
 }
 
 fn by_name(mut arrived: Arrived, named: Named) -> Routed {

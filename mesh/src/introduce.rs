@@ -27,7 +27,8 @@ pub(crate) fn introduce(headers: &mut HeaderMap, host: &str, context: &CallConte
     set(headers, CALLER_KIND, HeaderValue::from_str(context.principal_kind).ok());
     set(headers, X_FORWARDED_FOR, HeaderValue::try_from(context.source.to_string()).ok());
     set(headers, X_FORWARDED_HOST, HeaderValue::from_str(host).ok());
-    set(headers, X_FORWARDED_PROTO, Some(HeaderValue::from_static("https")));
+    let proto = if context.secure { "https" } else { "http" };
+    set(headers, X_FORWARDED_PROTO, Some(HeaderValue::from_static(proto)));
     set(headers, TRACEPARENT, Some(context.traceparent.clone()));
     set(headers, TRACESTATE, context.tracestate.clone());
 }

@@ -66,6 +66,8 @@ pub struct CallContext {
     pub tracestate: Option<HeaderValue>,
     /// The caller's address.
     pub source: IpAddr,
+    /// The caller came over TLS.
+    pub secure: bool,
     /// The largest answer that may be buffered, in bytes.
     pub response_bytes_max: u64,
 }

@@ -4,7 +4,7 @@ pub mod table;
 
 use rcgen::{Issuer, KeyPair};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use table::{Want, authority, cases, leaf};
 use tests::{
     client::{Client, Request},
@@ -153,5 +153,31 @@ async fn new_authorities_count_within_a_second_and_no_call_fails() {
     assert_eq!(by_new.send(Request::get("/stock/7")).await.status, 200, "what was in force stays");
     told.send_replace(true);
     assert!(traffic.await.unwrap() > 0);
+    front.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn an_open_connection_does_not_outlive_its_certificate() {
+    let root = authority("clients");
+    let front =
+        Front::start(&root.pem(), EVERYBODY, |p| p.client_ca("clients.pem", "").identify("\"workloads\"")).await;
+    let key = KeyPair::generate().unwrap();
+    let mut short = leaf(&["spiffe://prod.test/short"]);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    short.not_after = rcgen::date_time_ymd(1970, 1, 1) + now + Duration::from_secs(3);
+    let made = short.signed_by(&key, &root).unwrap();
+    let mut open = showing(&front.gateway, &[made.der().clone()], &key).open().await.unwrap();
+    assert_eq!(open.send(Request::get("/stock/7")).await.unwrap().status, 200);
+    let deadline = Instant::now() + wait::LONG;
+    let ended = loop {
+        let answer = open.send(Request::get("/stock/7")).await.unwrap();
+        assert!(Instant::now() < deadline, "it still counts");
+        match answer.status {
+            401 => break answer,
+            // The rate of a caller is limited, and this one is eager.
+            status => assert!(matches!(status, 200 | 429), "{status}"),
+        }
+    };
+    assert!(ended.text().contains("the client certificate has expired"), "{}", ended.text());
     front.gateway.stop().await;
 }

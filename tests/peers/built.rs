@@ -60,7 +60,17 @@ static BUILT: LazyLock<Built> = LazyLock::new(|| {
     let profile = profile_folder();
     let profile = profile.file_name().and_then(|n| n.to_str()).unwrap_or("debug");
     let mut command = cargo();
-    command.args(["build", "--workspace", "--lib", "--bin", "latchwork", "--example", "lambda_echo"]);
+    command.args([
+        "build",
+        "--workspace",
+        "--lib",
+        "--bin",
+        "latchwork",
+        "--example",
+        "lambda_echo",
+        "--example",
+        "sbom",
+    ]);
     command.args(["--message-format", "json-render-diagnostics", "--profile"]);
     command.arg(if profile == "debug" { "dev" } else { profile }).arg("--target-dir").arg(target());
     let output = command.output().unwrap_or_else(|e| panic!("cargo does not start: {e}"));

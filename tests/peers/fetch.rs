@@ -45,10 +45,23 @@ pub fn serverless(package: &str) -> Option<PathBuf> {
 /// # Panics
 /// With the reason, when it can't be had.
 pub fn program(name: &str) -> Option<PathBuf> {
+    program_of(name, name)
+}
+
+/// As [`program`], from a package of another name.
+pub fn program_of(name: &str, package: &str) -> Option<PathBuf> {
     (!skip::skipped(name)).then(|| {
         let _lock = lock().unwrap_or_else(|why| panic!("{why}"));
-        had(name, tool(name, name))
+        had(name, tool(name, package))
     })
+}
+
+/// The Python interpreter that checks bills of materials; `None` when the peer is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn sbom(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, venv("sbom")))
 }
 
 fn had<T>(peer: &str, got: Result<T, String>) -> T {

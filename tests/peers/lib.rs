@@ -19,6 +19,7 @@ pub mod raw;
 pub mod records;
 pub mod skip;
 pub mod wait;
+pub mod webhooks;
 
 use std::path::{Path, PathBuf};
 

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, io::Write as _};
 pub const VARIABLE: &str = "LATCHWORK_SKIP_PEERS";
 
 /// Every peer, by the name that the variable takes, and what is not proved without it.
-pub const PEERS: [(&str, &str); 9] = [
+pub const PEERS: [(&str, &str); 12] = [
     ("oidc-provider", "tokens of an issuer that we did not write"),
     ("awslambdaric", "an unchanged Python function under the process host"),
     ("lambda_runtime", "an unchanged Rust function under the process host"),
@@ -15,6 +15,9 @@ pub const PEERS: [(&str, &str); 9] = [
     ("moto", "a signature that somebody else verifies"),
     ("functions-framework", "an unchanged HTTP function"),
     ("grpcio", "gRPC with a client and a server that we did not write"),
+    ("standardwebhooks", "webhooks that a library we did not write has signed"),
+    ("cyclonedx-python-lib", "a valid bill of materials"),
+    ("systemd-analyze", "a unit that may do little"),
     ("curl", "shell functions and pasted calls"),
 ];
 

@@ -7,7 +7,7 @@ use gateway::{
 
 pub async fn call(gateway: &Gateway, meter: &Meter, arrived: Arrived, trail: &mut Trail) -> Result<(), Refusal> {
     let routed = route::pass(arrived);
-    let identified = identify::pass(routed).await?;
+    let identified = identify::pass(routed, meter.buffered()).await?;
     let metered = meter.pass(identified)?;
     let asked = ask::pass(metered, meter.buffered()).await?;
     let permitted = authorize::pass(asked).map_err(|(refusal, _)| refusal)?;

@@ -11,8 +11,8 @@ use gateway::{
     trail::Trail,
 };
 
-pub async fn identify_before_route(arrived: Arrived) {
-    let _ = identify::pass(arrived).await; //~ E0308
+pub async fn identify_before_route(meter: &Meter, arrived: Arrived) {
+    let _ = identify::pass(arrived, meter.buffered()).await; //~ E0308
 }
 
 pub fn meter_before_identify(meter: &Meter, routed: Routed) {

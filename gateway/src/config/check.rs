@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 pub(crate) mod api_keys;
 mod catalog;
+mod cors;
 mod credential;
 mod function;
 mod grpc;
@@ -17,6 +18,7 @@ mod target;
 mod tls;
 mod usage;
 mod validity;
+mod webhook;
 
 /// What was read from files, not yet checked.
 #[derive(Debug)]
@@ -56,6 +58,7 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
     let mut desk = Desk { text: &text, directory: &directory, report };
     let surroundings = listener::Surroundings {
         node: &node,
+        written: &identity,
         issuers: &issuers,
         credentials: &credentials,
         admin: &admin,

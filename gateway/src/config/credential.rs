@@ -21,6 +21,8 @@ pub enum Credential {
     Mtls(Arc<str>),
     /// An API key of this alias.
     ApiKeys(Arc<str>),
+    /// A signed webhook of this alias.
+    Webhook(Arc<str>),
     /// Several together.
     All {
         /// Which; no two of one kind.
@@ -37,6 +39,8 @@ pub struct Credentials {
     pub mtls: Vec<Mtls>,
     /// API keys.
     pub api_keys: Vec<ApiKeys>,
+    /// Signed webhooks.
+    pub webhooks: Vec<Webhook>,
 }
 
 /// `[identity.mtls.ALIAS]`
@@ -93,6 +97,32 @@ pub struct KeyClient {
     pub tier: Option<Arc<str>>,
 }
 
+/// `[identity.webhook.ALIAS]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// Alias: the first part of its principal id.
+    pub alias: Arc<str>,
+    /// The sender: the second part of its principal id.
+    pub client: Arc<str>,
+    /// What is signed, and where the signature is.
+    pub form: Form,
+    /// The secret, and the one before it while both count.
+    pub secrets: Vec<Secret>,
+}
+
+/// How a webhook is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Standard Webhooks.
+    Standard,
+    /// GitHub's `X-Hub-Signature-256`.
+    Github,
+}
+
+/// A secret that is shown to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<[u8]>);
+
 /// Client certificates on a listener: `client_ca` and `client_auth`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientAuth {
@@ -116,7 +146,7 @@ impl Credential {
     pub fn alias(&self) -> Option<&Arc<str>> {
         match self {
             Self::Anonymous | Self::All { .. } => None,
-            Self::Issuer(alias) | Self::Mtls(alias) | Self::ApiKeys(alias) => Some(alias),
+            Self::Issuer(alias) | Self::Mtls(alias) | Self::ApiKeys(alias) | Self::Webhook(alias) => Some(alias),
         }
     }
 }
@@ -125,7 +155,8 @@ impl Credentials {
     /// Each as an entry of `identify`.
     pub(super) fn every(&self) -> impl Iterator<Item = Credential> {
         let mtls = self.mtls.iter().map(|mtls| Credential::Mtls(mtls.alias.clone()));
-        mtls.chain(self.api_keys.iter().map(|keys| Credential::ApiKeys(keys.alias.clone())))
+        let api_keys = self.api_keys.iter().map(|keys| Credential::ApiKeys(keys.alias.clone()));
+        mtls.chain(api_keys).chain(self.webhooks.iter().map(|webhook| Credential::Webhook(webhook.alias.clone())))
     }
 
     /// Every alias is an issuer to policy: ids and groups begin with it.
@@ -136,7 +167,8 @@ impl Credentials {
             external_groups: false,
         };
         let mtls = self.mtls.iter().map(move |mtls| issuer(&mtls.alias, &BTreeSet::new()));
-        mtls.chain(self.api_keys.iter().map(move |keys| issuer(&keys.alias, &keys.groups)))
+        let webhooks = self.webhooks.iter().map(move |webhook| issuer(&webhook.alias, &BTreeSet::new()));
+        mtls.chain(self.api_keys.iter().map(move |keys| issuer(&keys.alias, &keys.groups))).chain(webhooks)
     }
 }
 
@@ -146,5 +178,25 @@ impl fmt::Debug for ApiKey {
         let mut shown = f.debug_struct("ApiKey");
         shown.field("client", client).field("created", created).field("expires", expires).field("revoked", revoked);
         shown.finish_non_exhaustive()
+    }
+}
+
+impl Secret {
+    /// Keeps a secret.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The secret, for computing with it only.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
     }
 }

@@ -10,7 +10,7 @@ mod credential;
 mod shape;
 
 pub(crate) use at::At;
-pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Key, KeyClient, KeysFile, Mtls, Together};
+pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
 pub(crate) use shape::{Declared, Durability, Kind, QueryType, Selection};
 
 /// Tables by name, each with the place of its name.
@@ -132,6 +132,8 @@ pub(crate) struct Identity {
     pub(crate) mtls: Named<Mtls>,
     /// API keys, by alias.
     pub(crate) api_keys: Named<ApiKeys>,
+    /// Senders of signed webhooks, by alias.
+    pub(crate) webhook: Named<Webhook>,
 }
 
 /// `[identity.issuer.ALIAS]`
@@ -271,6 +273,25 @@ pub(crate) struct App {
     pub(crate) environment: Option<At<String>>,
     /// IANA time zone of its clock facts, such as `"Europe/Berlin"`. Default `"UTC"`.
     pub(crate) zone: Option<At<String>>,
+    /// What pages of other origins may do with its functions.
+    pub(crate) cors: Option<At<Cors>>,
+}
+
+/// `cors = { origins = ["https://app.example.com"], … }`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Cors {
+    /// Origins, such as `"https://app.example.com"`; `"*"` alone for all; an empty list for none.
+    #[schemars(required)]
+    pub(crate) origins: Option<At<Vec<At<String>>>>,
+    /// Methods. Default those of the route.
+    pub(crate) methods: Option<Vec<At<String>>>,
+    /// Headers that pages may send. Default `["authorization", "content-type"]`.
+    pub(crate) headers: Option<Vec<At<String>>>,
+    /// Cookies and other credentials of the browser may come along.
+    pub(crate) credentials: bool,
+    /// How long browsers remember the answer to a preflight. Default `"10m"`.
+    pub(crate) max_age: Option<At<String>>,
 }
 
 /// `[function."NAME"]`
@@ -315,6 +336,8 @@ pub(crate) struct Function {
     pub(crate) concurrency_max: Option<At<i64>>,
     /// Which of the caller's `authorization` and `cookie` headers reach the backend. Default none.
     pub(crate) forward_headers: Vec<At<String>>,
+    /// What pages of other origins may do with it. Default what the app says.
+    pub(crate) cors: Option<At<Cors>>,
     /// Where it runs, in order of preference.
     #[schemars(required)]
     pub(crate) targets: Option<At<Vec<At<Target>>>>,

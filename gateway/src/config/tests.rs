@@ -30,6 +30,12 @@ impl Project {
         params.not_before = rcgen::date_time_ymd(2000, 1, 1);
         params.not_after = rcgen::date_time_ymd(2001, 2, 3);
         project.write("tls/expired.pem", &params.self_signed(&key).unwrap().pem());
+        project.write("tls/hook.secret", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\n");
+        project.write("tls/short.secret", "whsec_AAAA\n");
+        project.write("tls/text.secret", "this is no base64, is it?\n");
+        for file in ["tls/hook.secret", "tls/short.secret", "tls/text.secret"] {
+            fs::set_permissions(project.path(file), fs::Permissions::from_mode(0o600)).unwrap();
+        }
         for (file, key, mode) in
             [("tls/server.key", &key, 0o600), ("tls/exposed.key", &key, 0o644), ("tls/other.key", &other, 0o600)]
         {

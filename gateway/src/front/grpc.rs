@@ -94,15 +94,13 @@ impl Asked {
 }
 
 /// Answers what needs no function.
-pub(crate) async fn own(gateway: &Gateway, own: Own, envelope: Envelope, arrived: Arrived) -> Response<Watched> {
+pub(crate) async fn own(gateway: &Gateway, own: Own, envelope: Envelope, mut arrived: Arrived) -> Response<Watched> {
     let answered = match own {
         Own::Health => health::check(arrived, gateway.meter().buffered()).await,
-        Own::Reflection => {
-            match identify::pass::known(&arrived.generation.identify, &envelope, &arrived.head.headers).await {
-                Ok(()) => reflection::answer(arrived),
-                Err(refusal) => Err(refusal),
-            }
-        }
+        Own::Reflection => match identify::pass::known(&mut arrived, gateway.meter().buffered()).await {
+            Ok(()) => reflection::answer(arrived),
+            Err(refusal) => Err(refusal),
+        },
         Own::Invoke(_) | Own::Unknown => Err(Refusal::MethodUnknown),
     };
     match answered {

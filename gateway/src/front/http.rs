@@ -142,8 +142,8 @@ async fn handle(
     };
     let (mut parts, body) = request.into_parts();
     let (source, provenance) = client_address(&listener, source.ip(), &parts.headers);
-    let asked = grpc::Asked::of(&parts);
     let (tls, certificate) = session.map_or((0, None), |s| (s.tls, s.certificate));
+    let asked = grpc::Asked::of(&parts);
     let envelope = Envelope {
         id: uuid::Uuid::now_v7(),
         at: Timestamp::now(),

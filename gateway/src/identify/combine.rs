@@ -13,6 +13,8 @@ pub(crate) struct Proven {
     pub(crate) certificate: Option<Arc<Identity>>,
     /// By an API key.
     pub(crate) api_key: Option<Arc<Identity>>,
+    /// By the signature of a webhook.
+    pub(crate) webhook: Option<Arc<Identity>>,
     /// By a bearer token.
     pub(crate) token: Option<Arc<Identity>>,
 }
@@ -47,6 +49,7 @@ impl Proven {
             Credential::Anonymous => None,
             Credential::Issuer(alias) => of(self.token.as_ref(), alias),
             Credential::ApiKeys(alias) => of(self.api_key.as_ref(), alias),
+            Credential::Webhook(alias) => of(self.webhook.as_ref(), alias),
             Credential::Mtls(alias) => of(self.certificate.as_ref(), alias),
             Credential::All { each, principal } => {
                 let named = each.iter().find(|part| part.alias() == Some(principal))?;
@@ -56,7 +59,7 @@ impl Proven {
     }
 
     fn every(&self) -> impl Iterator<Item = &Arc<Identity>> {
-        [&self.certificate, &self.api_key, &self.token].into_iter().flatten()
+        [&self.certificate, &self.api_key, &self.webhook, &self.token].into_iter().flatten()
     }
 
     /// The principal with everybody else as `via`.
@@ -120,7 +123,7 @@ mod tests {
         let all = |each: Vec<Credential>, principal: &str| Credential::All { each, principal: principal.into() };
         let certificate = || known(PrincipalKind::Workload, "jobs");
         let (app, token) = (|| known(PrincipalKind::Client, "apps"), || known(PrincipalKind::User, "corp"));
-        let proven = |certificate, api_key, token| Proven { certificate, api_key, token };
+        let proven = |certificate, api_key, token| Proven { certificate, api_key, token, webhook: None };
         let (incomplete, several) = (Fault::CredentialsIncomplete, Fault::SeveralCallers);
         let cases: [(Proven, Vec<Credential>, Result<&str, Fault>); 13] = [
             (Proven::default(), vec![user()], Ok("nobody")),

@@ -90,6 +90,14 @@ pub enum Fault {
     KeyRevoked,
     /// It is over.
     KeyExpired,
+    /// Signature, id or timestamp of a webhook is missing, repeated or malformed.
+    WebhookForm,
+    /// Its timestamp is too far from now.
+    WebhookStale,
+    /// No signature of it is right.
+    WebhookSignature,
+    /// It came before.
+    WebhookReplayed,
     /// Good, but further credentials are needed with it.
     CredentialsIncomplete,
     /// Several good ones, and each names a caller.
@@ -98,7 +106,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault, for the golden table.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 48] = [
         Self::HeaderRepeated,
         Self::OtherScheme,
         Self::TooLong,
@@ -141,6 +149,10 @@ impl Fault {
         Self::KeyUnknown,
         Self::KeyRevoked,
         Self::KeyExpired,
+        Self::WebhookForm,
+        Self::WebhookStale,
+        Self::WebhookSignature,
+        Self::WebhookReplayed,
         Self::CredentialsIncomplete,
         Self::SeveralCallers,
     ];
@@ -191,6 +203,10 @@ impl Fault {
             Self::KeyUnknown => "there is no such API key",
             Self::KeyRevoked => "the API key has been revoked",
             Self::KeyExpired => "the API key has expired",
+            Self::WebhookForm => "the signature of the webhook is incomplete or malformed",
+            Self::WebhookStale => "the timestamp of the webhook is more than five minutes off",
+            Self::WebhookSignature => "no signature of the webhook is valid",
+            Self::WebhookReplayed => "the webhook was delivered before",
             Self::CredentialsIncomplete => "the credential is not enough here: another is needed with it",
             Self::SeveralCallers => "the credentials name more than one caller",
         }
@@ -214,6 +230,9 @@ impl Fault {
             | Self::KeyUnknown
             | Self::KeyRevoked
             | Self::KeyExpired => Some(Scheme::ApiKey),
+            Self::WebhookForm | Self::WebhookStale | Self::WebhookSignature | Self::WebhookReplayed => {
+                Some(Scheme::Webhook)
+            }
             Self::CredentialsIncomplete | Self::SeveralCallers => None,
             _ => Some(Scheme::Bearer),
         }

@@ -1,26 +1,31 @@
 //! The stage: from a routed call to an identified one. Only here is an unknown function answered, and only to
 //! somebody who is known.
 
-use super::{CredentialError, Identify, Identity, Lookup, combine::Proven};
+use super::{CredentialError, Fault, Identify, Identity, Lookup, combine::Proven};
 use crate::{
-    call::{Envelope, Identified, Routed},
+    call::{Arrived, Identified, Routed, Unread},
     config::Credential,
+    front::body::{Bounds, Received},
     refusal::{Offer, Refusal, Scheme},
 };
-use http::{HeaderMap, header::AUTHORIZATION};
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
-/// Says who calls; waits only for a token that was not seen before.
+/// Largest body that is read for a function that is not there: only a verified signature may learn that.
+const UNKNOWN_BYTES_MAX: u64 = 1 << 20;
+
+/// Says who calls; waits only for a token that was not seen before, and for the body of a signed webhook.
 ///
 /// # Errors
 /// [`Refusal::Unauthenticated`] and its kin for known and unknown functions alike; then [`Refusal::NotFound`].
-pub async fn pass(routed: Routed) -> Result<Identified, Refusal> {
+pub async fn pass(routed: Routed, budget: &Arc<Semaphore>) -> Result<Identified, Refusal> {
     let Routed { mut arrived, found } = routed;
-    let identify = &arrived.generation.identify;
-    let identity = match who(identify, &arrived.envelope, &arrived.head.headers).await {
-        Ok(identity) => identity,
-        Err(error) => return Err(refuse(error, identify, &arrived.envelope.listener.identify)),
-    };
+    let generation = arrived.generation.clone();
+    let identify = &*generation.identify;
+    let bytes_max = found.as_ref().map_or(UNKNOWN_BYTES_MAX, |found| found.function.function.request_bytes_max);
+    let identity = who(identify, &mut arrived, bytes_max, budget).await?;
     for header in identify.key_headers() {
         arrived.head.headers.remove(header);
     }
@@ -32,30 +37,67 @@ pub async fn pass(routed: Routed) -> Result<Identified, Refusal> {
 ///
 /// # Errors
 /// Those of [`pass`], but never [`Refusal::NotFound`].
-pub(crate) async fn known(identify: &Identify, envelope: &Envelope, headers: &HeaderMap) -> Result<(), Refusal> {
-    let who = who(identify, envelope, headers).await;
-    who.map(drop).map_err(|error| refuse(error, identify, &envelope.listener.identify))
+pub(crate) async fn known(arrived: &mut Arrived, budget: &Arc<Semaphore>) -> Result<(), Refusal> {
+    let generation = arrived.generation.clone();
+    let identify = &*generation.identify;
+    let accepted = &arrived.envelope.listener.identify;
+    let delivery = identify.delivery(accepted, &arrived.head.headers, arrived.envelope.at);
+    if delivery.map_err(|fault| refuse(fault.into(), identify, accepted))?.is_some() {
+        // Its signature is over a body, and here the body is not the function's.
+        return Err(Refusal::Malformed("a signed webhook can't be a call by name".into()));
+    }
+    who(identify, arrived, UNKNOWN_BYTES_MAX, budget).await.map(drop)
 }
 
 /// Checks every credential that came, the cheap ones first; a bad one is the answer, and nobody else is asked.
-async fn who(identify: &Identify, envelope: &Envelope, headers: &HeaderMap) -> Result<Arc<Identity>, CredentialError> {
-    let (accepted, now) = (&envelope.listener.identify, envelope.at);
+async fn who(
+    identify: &Identify,
+    arrived: &mut Arrived,
+    bytes_max: u64,
+    budget: &Arc<Semaphore>,
+) -> Result<Arc<Identity>, Refusal> {
+    let listener = arrived.envelope.listener.clone();
+    let (accepted, now, headers) = (&listener.identify, arrived.envelope.at, &arrived.head.headers);
+    let no = |error: CredentialError| refuse(error, identify, accepted);
+    let bad = |fault: Fault| no(fault.into());
     let mut proven = Proven::default();
-    if let Some(shown) = &envelope.peer.certificate {
-        proven.certificate = identify.certificate(accepted, shown, now)?;
+    if let Some(shown) = &arrived.envelope.peer.certificate {
+        proven.certificate = identify.certificate(accepted, shown, now).map_err(bad)?;
     }
-    proven.api_key = identify.api_key(accepted, headers, now)?;
+    proven.api_key = identify.api_key(accepted, headers, now).map_err(bad)?;
+    let delivery = identify.delivery(accepted, headers, now).map_err(bad)?;
     if headers.contains_key(AUTHORIZATION) {
         proven.token = match identify.look_up(accepted, headers, now) {
             Lookup::Known(identity) => Some(identity),
-            Lookup::Refused(error) => return Err(error),
-            Lookup::Wait(pending) => Some(identify.verify(pending, now).await?),
+            Lookup::Refused(error) => return Err(no(error)),
+            Lookup::Wait(pending) => Some(identify.verify(pending, now).await.map_err(no)?),
         };
     }
-    match proven.combine(accepted)? {
+    if let Some(delivery) = delivery {
+        let body = held(arrived, bytes_max, budget).await?;
+        proven.webhook = Some(identify.delivered(&delivery, &body, now).map_err(no)?);
+        arrived.body = if body.is_empty() { Unread::Empty } else { Unread::Whole(body) };
+    }
+    match proven.combine(accepted).map_err(no)? {
         Some(identity) => Ok(identity),
         None if accepted.contains(&Credential::Anonymous) => Ok(identify.anonymous.clone()),
-        None => Err(CredentialError::Missing),
+        None => Err(no(CredentialError::Missing)),
+    }
+}
+
+/// The whole body, charged to the budget of what may be held.
+async fn held(arrived: &mut Arrived, bytes_max: u64, budget: &Arc<Semaphore>) -> Result<Bytes, Refusal> {
+    let bounds = Bounds {
+        bytes_max,
+        frame_timeout: arrived.envelope.listener.timeouts.body,
+        seen: arrived.envelope.bytes_in.clone(),
+        fault: arrived.envelope.fault.clone(),
+    };
+    match std::mem::replace(&mut arrived.body, Unread::Empty) {
+        Unread::Empty => Ok(Bytes::new()),
+        Unread::Whole(bytes) => Ok(bytes),
+        Unread::Incoming(incoming) => Received::new(incoming, bounds).whole(budget).await,
+        Unread::Duplex(_) => Err(Refusal::Malformed("a signed webhook can't be upgraded".into())),
     }
 }
 
@@ -68,6 +110,7 @@ fn refuse(error: CredentialError, identify: &Identify, accepted: &[Credential]) 
                 Credential::Issuer(_) => Offer { scheme: Scheme::Bearer, header: None },
                 Credential::Mtls(_) => Offer { scheme: Scheme::Certificate, header: None },
                 Credential::ApiKeys(alias) => Offer { scheme: Scheme::ApiKey, header: identify.key_header(alias) },
+                Credential::Webhook(_) => Offer { scheme: Scheme::Webhook, header: None },
                 Credential::Anonymous | Credential::All { .. } => continue,
             };
             if !challenge.offers.contains(&offer) {

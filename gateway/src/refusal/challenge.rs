@@ -11,6 +11,8 @@ pub enum Scheme {
     Certificate,
     /// An API key in a header of its own.
     ApiKey,
+    /// A signature over the body, in headers of its own.
+    Webhook,
 }
 
 /// A scheme that counts where the call came in.
@@ -43,6 +45,7 @@ impl Scheme {
             Self::Bearer => "Bearer",
             Self::Certificate => "ClientCertificate",
             Self::ApiKey => "ApiKey",
+            Self::Webhook => "Webhook",
         }
     }
 
@@ -53,6 +56,7 @@ impl Scheme {
             Self::Bearer => "invalid_token",
             Self::Certificate => "invalid_certificate",
             Self::ApiKey => "invalid_key",
+            Self::Webhook => "invalid_signature",
         }
     }
 }

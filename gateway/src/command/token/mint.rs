@@ -1,12 +1,12 @@
 //! `latchwork token mint`: a token of the development issuer, for anyone, without any network.
 
-use super::{TokenError, TokenExit, folder};
+use super::{Format, TokenError, TokenExit, folder};
 use crate::{
     config::{self, Config},
     dev::issuer::{Claims, Issuer, TTL, TTL_MAX},
 };
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{io, path::PathBuf, time::Duration};
 
 /// What the token is to say.
@@ -36,9 +36,13 @@ pub struct MintArgs {
     /// Folder of the development issuer; `dev` beside the configuration unless said
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// How to write the token
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
-/// Writes a token, and a line feed, to `out`. Without a configuration the folder alone says which issuer it is.
+/// Writes a token, and a line feed, to `out`; for programs as a token response (RFC 6749, 5.1).
+/// Without a configuration the folder alone says which issuer it is.
 ///
 /// # Errors
 /// When the node is in production, or there is no development issuer.
@@ -83,7 +87,15 @@ pub fn mint(
     if !groups.is_empty() {
         put(&mut claims.extra, groups_claim, Value::from(groups));
     }
-    writeln!(out, "{}", issuer.mint_at(&claims, now)?).map_err(TokenError::Write)?;
+    let token = issuer.mint_at(&claims, now)?;
+    let written = match args.format {
+        Format::Human => writeln!(out, "{token}"),
+        Format::Json => {
+            let expires_in = claims.ttl.as_secs();
+            writeln!(out, "{}", json!({ "access_token": token, "token_type": "Bearer", "expires_in": expires_in }))
+        }
+    };
+    written.map_err(TokenError::Write)?;
     Ok(TokenExit::Done)
 }
 

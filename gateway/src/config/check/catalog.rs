@@ -1,6 +1,6 @@
 //! `[app.*]` and `[function.*]` of `latchwork.toml` and of every catalog it includes.
 
-use super::function;
+use super::{cors, function};
 use crate::config::{App, Function, Issuer, raw, raw::At, report::Report, text::Text, value::Desk};
 use policy::{
     declared,
@@ -93,6 +93,11 @@ pub(crate) fn catalog<'a>(
             add(&mut catalog, name, table, &known, text, &mut desk);
         }
     }
+    let Catalog { apps, functions, .. } = &mut catalog;
+    for function in functions.iter_mut().map(|placed| &mut placed.function).filter(|f| f.cors.is_none()) {
+        let app = apps.iter().find(|placed| placed.app.declared.name == function.declared.app);
+        function.cors = app.and_then(|placed| placed.app.cors.clone());
+    }
     catalog
 }
 
@@ -146,7 +151,8 @@ fn app(name: &At<String>, table: &raw::App, issuers: &[Issuer], desk: &mut Desk<
             jiff::tz::TimeZone::UTC
         }),
     };
-    Some(App { declared: declared::App { name: named?, owner, environment, calendar: None }, zone })
+    let cors = cors::cors(table.cors.as_ref(), desk);
+    Some(App { cors, declared: declared::App { name: named?, owner, environment, calendar: None }, zone })
 }
 
 /// An owning group: `<issuer alias>/<group>`, declared or of an issuer whose groups are managed elsewhere.

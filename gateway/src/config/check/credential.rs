@@ -1,6 +1,6 @@
-//! `[identity.mtls.ALIAS]` and `[identity.api_keys.ALIAS]`: credentials other than tokens.
+//! `[identity.mtls]`, `[identity.api_keys]` and `[identity.webhook]`: credentials other than tokens.
 
-use super::{api_keys, issuer};
+use super::{api_keys, issuer, webhook};
 use crate::config::{Credentials, Issuer, Mtls, raw, raw::At, value::Desk};
 use std::sync::Arc;
 
@@ -18,6 +18,10 @@ pub(crate) fn credentials(written: &raw::Identity, issuers: &[Issuer], desk: &mu
     for (alias, table) in &written.api_keys {
         let name = self::alias(alias, &mut taken, desk);
         credentials.api_keys.extend(api_keys::api_keys(name, alias, table, desk));
+    }
+    for (alias, table) in &written.webhook {
+        let name = self::alias(alias, &mut taken, desk);
+        credentials.webhooks.extend(webhook::webhook(name, alias, table, desk));
     }
     credentials
 }

@@ -1,6 +1,6 @@
 //! `[function."NAME"]`
 
-use super::{catalog::Known, grpc, issuer::kind_of, route, target};
+use super::{catalog::Known, cors, grpc, issuer::kind_of, route, target};
 use crate::config::{Function, raw, raw::At, text::Text, value::Desk, value::shorten};
 use mesh::bind::InputSchema;
 use policy::{
@@ -64,6 +64,7 @@ pub(crate) fn function(
     let response_bytes_max = desk.number(table.response_bytes_max.as_ref(), 8 * MIB, 1..=RESPONSE_BYTES_MAX);
     let concurrency_max = desk.number(table.concurrency_max.as_ref(), 64, 1..=CONCURRENCY_MAX);
     let forward_headers = forward_headers(table, desk);
+    let cors = cors::cors(table.cors.as_ref(), desk);
     let written = (desk.text.file.clone(), desk.text.line(&name.span));
     let (name, app) = (parsed?, app?.value.into());
     let declared = declared::Function {
@@ -90,6 +91,7 @@ pub(crate) fn function(
         response_bytes_max,
         concurrency_max: usize::try_from(concurrency_max).unwrap_or(1),
         forward_headers,
+        cors,
         targets,
         written,
     })

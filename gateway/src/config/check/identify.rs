@@ -54,6 +54,10 @@ fn single(
     if let Some(credential) = others().find(|known| known.alias().is_some_and(|name| **name == *alias)) {
         return Some(credential);
     }
+    if around.written.has(alias) {
+        // Its table has problems of its own, which are reported there.
+        return None;
+    }
     let others: Vec<Arc<str>> = others().filter_map(|known| known.alias().cloned()).collect();
     let issuers = around.issuers.iter().map(|issuer| issuer.alias.as_ref());
     let known = issuers.chain(others.iter().map(AsRef::as_ref)).chain(["anonymous"]);
@@ -123,7 +127,8 @@ fn unused(table: &raw::Listener, credentials: &[Credential], desk: &mut Desk<'_>
         let message = format!("these authorities would vouch for both `{first}` and `{second}`");
         desk.error_help("several_trust_domains", &ca.span, message, "one listener for each trust domain");
     }
-    if domains.is_empty() {
+    // What was refused may have been the certificate.
+    if domains.is_empty() && !desk.report.failed() {
         let message = "no entry of `identify` is a client certificate";
         desk.error_help("unused_key", &ca.span, message, "name an alias of `[identity.mtls]`, or remove it");
     }

@@ -14,6 +14,7 @@ const CONNECTIONS_MAX: u64 = 1_000_000;
 #[derive(Debug)]
 pub(crate) struct Surroundings<'a> {
     pub(crate) node: &'a Node,
+    pub(crate) written: &'a raw::Identity,
     pub(crate) issuers: &'a [Issuer],
     pub(crate) credentials: &'a Credentials,
     pub(crate) admin: &'a Option<Admin>,
@@ -27,7 +28,7 @@ impl Surroundings<'_> {
             Credential::Anonymous => Some(PrincipalKind::Anonymous),
             Credential::Issuer(alias) => self.issuers.iter().find(|i| i.alias == *alias).map(|i| i.principal),
             Credential::Mtls(_) => Some(PrincipalKind::Workload),
-            Credential::ApiKeys(_) => Some(PrincipalKind::Client),
+            Credential::ApiKeys(_) | Credential::Webhook(_) => Some(PrincipalKind::Client),
             Credential::All { .. } => None,
         }
     }

@@ -15,7 +15,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 
 /// Longest pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 1024;
-const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+pub(super) const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /// Reads `route` and `host`.
 pub(crate) fn route(table: &raw::Function, desk: &mut Desk<'_>) -> Option<Route> {

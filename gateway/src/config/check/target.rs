@@ -51,21 +51,15 @@ pub(crate) fn declared(target: &Target) -> declared::Target {
 fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> Option<Target> {
     let At { value: target, span } = written;
     let region = target.region.as_ref().and_then(|region| desk.name("a region", region));
-    if let Some(grpc) = &target.grpc {
-        if target.http.is_some() || target.process.is_some() || target.aws_lambda.is_some() {
-            desk.error_help("two_backends", &grpc.span, "a target has exactly one backend", "write two targets");
-            return None;
-        }
-        return Some(Target { region, backend: BackendConfig::Grpc(grpc::backend(grpc, production, desk)) });
-    }
-    let backend = match (&target.http, &target.process, &target.aws_lambda) {
-        (Some(http), None, None) => BackendConfig::Http(self::http(http, path, production, desk)),
-        (None, Some(process), None) => BackendConfig::Process(self::process(process, desk)),
-        (None, None, Some(function)) => BackendConfig::AwsLambda(aws_lambda(function, desk)),
-        (None, None, None) => {
-            let finding = desk.text.error("no_backend", span, "the target has no backend");
-            let finding = finding.help(
-                "`http = { url = … }`, `grpc = { url = … }`, `process = { command = […] }` or `aws_lambda = { function = … }`",
+    let backend = match (&target.http, &target.process, &target.aws_lambda, &target.grpc) {
+        (Some(http), None, None, None) => BackendConfig::Http(self::http(http, path, production, desk)),
+        (None, Some(process), None, None) => BackendConfig::Process(self::process(process, desk)),
+        (None, None, Some(function), None) => BackendConfig::AwsLambda(aws_lambda(function, desk)),
+        (None, None, None, Some(grpc)) => BackendConfig::Grpc(grpc::backend(grpc, production, desk)),
+        (None, None, None, None) => {
+            let finding = desk.text.error("no_backend", span, "the target has no backend").help(
+                "`http = { url = … }`, `grpc = { url = … }`, `process = { command = […] }` or \
+                 `aws_lambda = { function = … }`",
             );
             for kind in ["http", "grpc", "process", "aws_lambda"] {
                 if desk.report.pruned(kind) {
@@ -75,8 +69,10 @@ fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, de
             desk.report.push(finding);
             return None;
         }
-        (_, process, function) => {
-            let last = function.as_ref().map(|f| &f.span).or(process.as_ref().map(|p| &p.span)).unwrap_or(span);
+        (_, process, function, grpc) => {
+            let spans =
+                [grpc.as_ref().map(|t| &t.span), function.as_ref().map(|t| &t.span), process.as_ref().map(|t| &t.span)];
+            let last = spans.into_iter().flatten().next().unwrap_or(span);
             desk.error_help("two_backends", last, "a target has exactly one backend", "write two targets");
             return None;
         }

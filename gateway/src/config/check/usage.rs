@@ -48,7 +48,8 @@ pub(crate) fn check(
 fn aliases(identity: &raw::Identity) -> impl Iterator<Item = (&At<String>, &'static str)> {
     let issuers = identity.issuer.keys().map(|alias| (alias, "tokens"));
     let mtls = identity.mtls.keys().map(|alias| (alias, "certificates"));
-    issuers.chain(mtls).chain(identity.api_keys.keys().map(|alias| (alias, "keys")))
+    let keys = identity.api_keys.keys().map(|alias| (alias, "keys"));
+    issuers.chain(mtls).chain(keys).chain(identity.webhook.keys().map(|alias| (alias, "webhooks")))
 }
 
 fn functions(listeners: &[Listener], catalog: &Catalog<'_>, report: &mut Report) {

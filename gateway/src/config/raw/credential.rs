@@ -1,6 +1,6 @@
 //! Credentials other than tokens, as written, and the entries of `identify`.
 
-use super::{At, Declared, Kind, Named};
+use super::{At, Declared, Identity, Kind, Named};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
@@ -30,6 +30,33 @@ pub(crate) struct ApiKeys {
     pub(crate) principal: Option<At<Kind>>,
     /// The groups that its clients may be in: a list, or a TOML file with `groups = [...]`.
     pub(crate) groups: Option<Declared>,
+}
+
+/// `[identity.webhook.ALIAS]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Webhook {
+    /// How deliveries are signed: `"standard"` (Standard Webhooks) or `"github"` (`X-Hub-Signature-256`).
+    #[schemars(required)]
+    pub(crate) form: Option<At<Form>>,
+    /// Name of the sender; policy knows it as `Client::"ALIAS/NAME"`.
+    #[schemars(required)]
+    pub(crate) client: Option<At<String>>,
+    /// The shared secret by reference: `"env:NAME"` or `"file:PATH"`.
+    #[schemars(required)]
+    pub(crate) secret: Option<At<String>>,
+    /// The secret before it, while both count.
+    pub(crate) former_secret: Option<At<String>>,
+}
+
+/// How a webhook is signed.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Form {
+    /// Standard Webhooks.
+    Standard,
+    /// GitHub's.
+    Github,
 }
 
 /// The file of clients and keys.
@@ -99,6 +126,14 @@ pub(crate) struct Together {
     /// The one of them that names the caller; the others say through whom it calls.
     #[schemars(required)]
     pub(crate) principal: Option<At<String>>,
+}
+
+impl Identity {
+    /// Whether there is a table of that alias.
+    pub(crate) fn has(&self, alias: &str) -> bool {
+        let mut aliases = self.issuer.keys().chain(self.mtls.keys()).chain(self.api_keys.keys());
+        aliases.any(|name| name.value == alias) || self.webhook.keys().any(|name| name.value == alias)
+    }
 }
 
 impl Accepted {

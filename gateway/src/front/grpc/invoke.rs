@@ -29,12 +29,11 @@ pub enum Kind {
 ///
 /// # Errors
 /// Those of identify, which answers from what it remembers when it is asked again; of reading; [`Refusal::Malformed`].
-pub async fn open(arrived: Arrived, budget: &Arc<Semaphore>) -> Result<Arrived, Stopped> {
+pub async fn open(mut arrived: Arrived, budget: &Arc<Semaphore>) -> Result<Arrived, Stopped> {
     if arrived.envelope.invoke.is_none() {
         return Ok(arrived);
     }
-    let (generation, envelope) = (&arrived.generation, &arrived.envelope);
-    let known = pass::known(&generation.identify, envelope, &arrived.head.headers);
+    let known = pass::known(&mut arrived, budget);
     known.await.map_err(Stopped::at(Stage::Identify))?;
     read(arrived, budget).await.map_err(Stopped::at(Stage::Front))
 }

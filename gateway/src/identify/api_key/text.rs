@@ -142,7 +142,7 @@ mod tests {
             let mut slip = key.as_bytes().to_vec();
             slip[at] = if slip[at] == b'x' { b'y' } else { b'x' };
             assert_eq!(read(std::str::from_utf8(&slip).unwrap()), None, "letter {at}");
-            assert_eq!(read(&key[..at]), None);
+            assert_eq!(read(key.get(..at).unwrap()), None);
         }
         for none in ["", "lw", "lw___", "éééééééé", &format!("{key}x"), &format!("x{key}"), &key.to_uppercase()]
         {
@@ -157,7 +157,7 @@ mod tests {
         let good = written(&Hash::default());
         assert_eq!(hash_of(&good), Some(Hash::default()));
         for bad in
-            ["", "sha256:", &good[..good.len() - 1], &good.replacen("00", "0A", 1), &good.replacen("00", "+0", 1)]
+            ["", "sha256:", good.trim_end_matches('0'), &good.replacen("00", "0A", 1), &good.replacen("00", "+0", 1)]
         {
             assert_eq!(hash_of(bad), None, "{bad}");
         }

@@ -1,0 +1,93 @@
+//! Every command of the real binary ends with the exit code that is a contract: 0 done, 1 failed, 2 denied, 3 invalid.
+
+use std::{collections::BTreeSet, fs, process::Output};
+use tests::{latchwork, project::Project};
+
+/// A command line in a folder with a sound project, and how it ends.
+const ENDS: [(&str, i32); 38] = [
+    ("--version", 0),
+    ("--help", 0),
+    ("", 3),
+    ("no-such-command", 3),
+    ("check", 0),
+    ("check --format json", 0),
+    ("check -c broken.toml", 3),
+    ("check -c absent.toml", 3),
+    ("check --no-such-flag", 3),
+    ("policy test", 0),
+    ("policy test --format json", 0),
+    ("policy test -c broken.toml", 3),
+    ("policy test -c absent.toml", 3),
+    ("policy", 3),
+    ("init fresh --format json", 0),
+    ("quickstart --dir policies", 3),
+    ("run -c broken.toml", 3),
+    ("run -c absent.toml", 3),
+    ("reload --admin http://127.0.0.1:9", 1),
+    ("reload -c absent.toml", 3),
+    ("reload --admin :::", 3),
+    ("call shop.echo", 1),
+    ("call shop.absent", 3),
+    ("call shop.echo -c absent.toml", 3),
+    ("explain 00000000-0000-0000-0000-000000000000", 1),
+    ("explain no-id", 3),
+    ("token mint", 3),
+    ("token inspect no.token.here", 1),
+    ("token inspect no.token.here -c absent.toml", 3),
+    ("token", 3),
+    ("audit tail -c absent.toml", 3),
+    ("audit", 3),
+    ("completions bash", 0),
+    ("completions zsh", 0),
+    ("completions fish", 0),
+    ("completions csh", 3),
+    ("man", 0),
+    ("man latchwork.toml", 1),
+];
+
+#[test]
+fn every_command_ends_as_promised() {
+    let project = Project::new()
+        .anonymous()
+        .issuer("corp", "https://login.example.test", "algorithms = [\"ES256\"]")
+        .http("shop.echo", "POST /echo", "http://127.0.0.1:9/", "")
+        .permit_all();
+    project.config();
+    project.write("broken.toml", "[nod]\n");
+    let mut wrong = Vec::new();
+    for (line, expected) in ENDS {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let output = latchwork::command(project.folder(), &words);
+        if output.status.code() != Some(expected) {
+            wrong.push(format!("`latchwork {line}`: {:?}, not {expected}\n{}", output.status, said(&output)));
+        }
+        let text = said(&output);
+        assert!(!text.is_empty() && !text.contains("panicked"), "`latchwork {line}` does not say why: {text}");
+        if line.contains("json") {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            let lines = text.lines().filter(|l| serde_json::from_str::<serde_json::Value>(l).is_err());
+            let whole = serde_json::from_str::<serde_json::Value>(&text).is_ok();
+            assert!(whole || lines.count() == 0, "`latchwork {line}`: {text}");
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_command_is_in_the_table() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let pages = folder.path().join("man");
+    let output = latchwork::command(folder.path(), &["man", &pages.to_string_lossy()]);
+    assert!(output.status.success(), "{}", said(&output));
+    let names = fs::read_dir(&pages).expect("the pages").flatten();
+    let names: BTreeSet<String> = names.map(|page| page.file_name().to_string_lossy().replace(".1", "")).collect();
+    assert!(names.len() > 10, "{names:?}");
+    for name in names.iter().filter_map(|name| name.strip_prefix("latchwork-")) {
+        let words = name.replace('-', " ");
+        assert!(ENDS.iter().any(|(line, _)| line.starts_with(&words)), "`latchwork {words}` is not in the table");
+    }
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
