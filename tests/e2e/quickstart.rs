@@ -114,7 +114,7 @@ async fn printed_commands_can_be_pasted() {
         assert!(output.status.success(), "`{line}`: {output:?}");
         assert!(said.trim_end().ends_with(&format!("[{status}]")), "`{line}`: {said}");
     }
-    for word in [" call ", " explain ", " audit tail "] {
+    for word in [" call ", " --grpc ", " explain ", " audit tail "] {
         let line = pasted.others.iter().find(|line| line.contains(word));
         let line = line.unwrap_or_else(|| panic!("no command with `{word}`:\n{told}"));
         let output = pasted.run(line, parent.path());
