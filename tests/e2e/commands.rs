@@ -1,7 +1,7 @@
 //! Every command of the real binary ends with the exit code that is a contract: 0 done, 1 failed, 2 denied, 3 invalid.
 
 use std::{collections::BTreeSet, fs, process::Output};
-use tests::{latchwork, project::Project};
+use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
 const ENDS: [(&str, i32); 38] = [
@@ -76,6 +76,26 @@ fn every_command_ends_as_promised() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_call_ends_as_policy_says() {
+    let origin = Origin::start().await;
+    let project = Project::new()
+        .anonymous()
+        .http("shop.open", "POST /open", &origin.url, "")
+        .http("shop.shut", "POST /shut", &origin.url, "")
+        .policy("@id(\"open\")\npermit (principal, action == Action::\"shop.open\", resource);")
+        .policy("@id(\"seen\")\npermit (principal, action == Action::\"describe\", resource);");
+    let gateway = latchwork::run(&project.config(), &project.ca()).await;
+    for (function, expected) in [("shop.open", 0), ("shop.shut", 2)] {
+        let url = gateway.url.clone();
+        let folder = project.folder().to_path_buf();
+        let call = move || latchwork::command(&folder, &["call", function, "--url", &url, "--cacert", "ca.pem"]);
+        let output = tokio::task::spawn_blocking(call).await.expect("the command ends");
+        assert_eq!(output.status.code(), Some(expected), "`{function}`: {}", said(&output));
+    }
+    gateway.stop().await;
 }
 
 #[test]

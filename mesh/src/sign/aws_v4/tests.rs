@@ -80,7 +80,8 @@ fn canonical(name: &str, text: &str, canonical: &str) {
     sign_request(&mut request, body.as_bytes(), &keys, scope, form).unwrap();
     let hash = digest(&SHA256, canonical.trim_end().as_bytes());
     let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    let signed = format!("AWS4-HMAC-SHA256\n{at}\n{}/us-east-2/lambda/aws4_request\n{hash}", &at[..8]);
+    let (day, _) = at.split_once('T').unwrap();
+    let signed = format!("AWS4-HMAC-SHA256\n{at}\n{day}/us-east-2/lambda/aws4_request\n{hash}");
     let key = v4::generate_signing_key(keys.secret.expose_secret(), time, "us-east-2", "lambda");
     let signature = v4::calculate_signature(key, signed.as_bytes());
     let authorization = request.headers()["authorization"].to_str().unwrap();
