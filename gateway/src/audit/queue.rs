@@ -109,6 +109,8 @@ struct State {
     all: Room,
     free: Room,
     failing: Option<Failing>,
+    /// Refused at once while the log failed.
+    refused: u64,
     last_error: Option<String>,
     /// The writer waits to be woken.
     asleep: bool,
@@ -125,6 +127,7 @@ impl Queue {
             all: room,
             free: room,
             failing: None,
+            refused: 0,
             last_error: None,
             asleep: false,
             wanted: 1,
@@ -140,6 +143,11 @@ impl Queue {
         state.check()?;
         state.free = state.free.less(Room::CALL).ok_or(Unrecorded::NoRoom)?;
         Ok(())
+    }
+
+    /// How many were refused at once since this was asked last.
+    pub(crate) fn take_refused(&self) -> u64 {
+        mem::take(&mut self.lock().refused)
     }
 
     /// Gives room back.
@@ -161,7 +169,7 @@ impl Queue {
 
     /// Queues a record in room that its call was promised.
     pub(crate) fn push_promised(&self, entry: Entry) -> Result<(), Unrecorded> {
-        let state = self.lock();
+        let mut state = self.lock();
         if entry.duty == Duty::Refusable {
             state.check()?;
         } else if state.ended {
@@ -277,10 +285,11 @@ impl Queue {
 }
 
 impl State {
-    fn check(&self) -> Result<(), Unrecorded> {
+    fn check(&mut self) -> Result<(), Unrecorded> {
         if self.stop {
             Err(Unrecorded::Closed)
         } else if self.failing.is_some() {
+            self.refused += 1;
             Err(Unrecorded::Failing)
         } else {
             Ok(())

@@ -89,6 +89,7 @@ impl Writer {
     pub(super) fn recover(&mut self) {
         let Some(failure) = &mut self.state.failing else { return };
         failure.probed = Instant::now();
+        failure.refused += self.queue.take_refused();
         let recovered =
             System::LogRecovered { since: failure.since, error: failure.error.clone(), refused: failure.refused };
         if self.state.current.as_ref().is_none_or(|current| current.broken) && self.rotate().is_err() {
