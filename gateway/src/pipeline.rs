@@ -56,7 +56,7 @@ async fn steps(
     let routed = route::pass(arrived);
     trail.routed(&routed);
     *browsers = cors::grant(routed.found.as_ref(), &routed.arrived.head.headers);
-    let identified = identify::pass::pass(routed, meter.buffered()).await.map_err(Stopped::at(Stage::Identify))?;
+    let identified = identify::pass::pass(routed, meter.buffered()).await.map_err(|no| trail.unidentified(no))?;
     trail.identified(&identified);
     let metered = meter.pass(identified).map_err(Stopped::at(Stage::Meter))?;
     let asked = ask::pass(metered, meter.buffered()).await.map_err(Stopped::at(Stage::Ask))?;

@@ -8,6 +8,7 @@ use crate::{
     },
     call::{Arrived, Envelope, Identified, Permitted, Routed},
     front::body::BodyFault,
+    identify::pass::Unidentified,
     refusal::Refusal,
     server::Gateway,
     telemetry::FunctionMeters,
@@ -107,7 +108,18 @@ impl Trail {
     }
 
     pub(crate) fn identified(&mut self, identified: &Identified) {
-        let principal = identified.identity.principal.clone();
+        self.principal(identified.identity.principal.clone());
+    }
+
+    /// The call ends at identify; whoever is known all the same is named in its record.
+    pub(crate) fn unidentified(&mut self, unidentified: Unidentified) -> Stopped {
+        if let Some(identity) = unidentified.identity {
+            self.principal(identity.principal.clone());
+        }
+        Stopped::at(Stage::Identify)(unidentified.refusal)
+    }
+
+    fn principal(&mut self, principal: Arc<Principal>) {
         self.principal = Some(principal.clone());
         self.know(|known| known.principal = Some(principal));
     }

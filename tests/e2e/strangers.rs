@@ -44,6 +44,7 @@ async fn a_denied_function_is_unknown_to_callers_who_may_not_describe_it() {
     let (denied, unknown) = (records::of_call(&audit, &denied.call_id()), records::of_call(&audit, &unknown.call_id()));
     assert_eq!((&denied[0]["refusal"], &unknown[0]["refusal"]), (&"denied_unseen".into(), &"not_found".into()));
     assert_eq!(denied[0]["function"], "stock.level", "the record knows what the caller may not");
+    assert_eq!(unknown[0]["principal"]["id"], format!("corp/{CLIENT}"), "who looked for what is not there is known");
     assert_eq!(world.origin.seen().len(), 0);
     world.stop().await;
 }

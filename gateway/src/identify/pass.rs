@@ -20,17 +20,35 @@ const UNKNOWN_BYTES_MAX: u64 = 1 << 20;
 ///
 /// # Errors
 /// [`Refusal::Unauthenticated`] and its kin for known and unknown functions alike; then [`Refusal::NotFound`].
-pub async fn pass(routed: Routed, budget: &Arc<Semaphore>) -> Result<Identified, Refusal> {
+pub async fn pass(routed: Routed, budget: &Arc<Semaphore>) -> Result<Identified, Unidentified> {
     let Routed { mut arrived, found } = routed;
     let generation = arrived.generation.clone();
     let identify = &*generation.identify;
     let bytes_max = found.as_ref().map_or(UNKNOWN_BYTES_MAX, |found| found.function.function.request_bytes_max);
-    let identity = who(identify, &mut arrived, bytes_max, budget).await?;
+    let who = who(identify, &mut arrived, bytes_max, budget).await;
+    let identity = who.map_err(|refusal| Unidentified { refusal, identity: None })?;
     for header in identify.key_headers() {
         arrived.head.headers.remove(header);
     }
-    let found = found.ok_or(Refusal::NotFound)?;
-    Ok(Identified { arrived, found, identity })
+    match found {
+        Some(found) => Ok(Identified { arrived, found, identity }),
+        None => Err(Unidentified { refusal: Refusal::NotFound, identity: Some(identity) }),
+    }
+}
+
+/// A call that ends at this stage.
+#[derive(Debug)]
+pub struct Unidentified {
+    /// What the caller is told.
+    pub refusal: Refusal,
+    /// Who calls, if that is known: then it is the function that is not.
+    pub identity: Option<Arc<Identity>>,
+}
+
+impl From<Unidentified> for Refusal {
+    fn from(unidentified: Unidentified) -> Self {
+        unidentified.refusal
+    }
 }
 
 /// Whether the caller is known at all, before anything of its message is read.
