@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tests::{
     built,
     child::Child,
+    client::Request,
     fetch, grpcio,
     latchwork::{self, Running},
     records, wait,
@@ -134,6 +135,9 @@ async fn grpc_answers(gateway: &Running, python: &Path) {
     let codes = [(0, "OK"), (7, "PERMISSION_DENIED"), (16, "UNAUTHENTICATED")];
     assert!(gateway.grpc_calls.len() >= 3, "{:?}", gateway.grpc_calls);
     for call in &gateway.grpc_calls {
+        let post = Request::post(call["path"].as_str().expect("a path"), "{}");
+        let plain = Request { method: "GRPC".parse().expect("a method"), ..post };
+        assert_eq!(call["expect_status"], gateway.client().send(plain).await.status, "as plain HTTP");
         let token = call["headers"]["authorization"].as_str().and_then(|value| value.strip_prefix("Bearer "));
         let request: Value = serde_json::from_str(call["body"].as_str().expect("a body")).expect("JSON");
         let step = json!({ "kind": "by_name", "path": call["path"], "request": request });

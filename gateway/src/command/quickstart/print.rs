@@ -2,6 +2,7 @@
 
 use crate::{
     command::{Format, tell},
+    refusal::Refusal,
     scaffold::{
         QuickstartLayout,
         calls::{Call, GRPC, Holder},
@@ -39,15 +40,20 @@ fn line(url: &str, layout: &QuickstartLayout, running: &Running, mint: Mint<'_>)
         if let Some(holder) = call.token {
             headers.insert("authorization".to_owned(), format!("Bearer {}", mint(holder)?).into());
         }
-        let expected = if call.method == GRPC { "expect_grpc_status" } else { "expect_status" };
-        calls.push(json!({
+        let mut printed = json!({
             "name": call.name,
             "method": call.method,
             "path": call.path,
             "headers": headers,
             "body": call.body,
-            expected: call.status,
-        }));
+            "expect_status": call.status,
+        });
+        if let (GRPC, Some(members)) = (call.method, printed.as_object_mut()) {
+            members.insert("expect_grpc_status".to_owned(), call.status.into());
+            // Every line has the status of plain HTTP; as a method of HTTP, this one is not spoken.
+            members.insert("expect_status".to_owned(), Refusal::MethodUnknown.row().status.into());
+        }
+        calls.push(printed);
     }
     let absolute = |path: &std::path::Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     Ok(json!({
