@@ -54,8 +54,6 @@ pub enum Refusal {
     Unrecorded,
     /// The function is quarantined: its configuration is broken.
     Quarantined,
-    /// The gateway is shutting down.
-    Draining,
     /// No target can be reached.
     Unreachable,
     /// The function takes no more calls for now: no instance is free, or its provider throttles it.
@@ -113,7 +111,6 @@ impl Refusal {
             Self::RequestTimeout => row(408, 4, "request_timeout", "The request body took too long"),
             Self::Unrecorded => row(503, 14, "unrecorded", "The call can't be recorded now"),
             Self::Quarantined => row(503, 14, "quarantined", "The function is not available"),
-            Self::Draining => row(503, 14, "draining", "The gateway is shutting down"),
             Self::Unreachable => row(502, 14, "unreachable", "The function can't be reached"),
             Self::Overloaded { .. } => row(503, 14, "overloaded", "The function is busy"),
             Self::FunctionFailed => row(502, 14, "function_failed", "The function failed"),
@@ -153,7 +150,6 @@ impl Refusal {
             | Self::RequestTimeout
             | Self::Unrecorded
             | Self::Quarantined
-            | Self::Draining
             | Self::Unreachable
             | Self::Overloaded { .. }
             | Self::FunctionFailed
@@ -170,7 +166,7 @@ impl Refusal {
             Self::TooMany { retry_after } | Self::Busy { retry_after } | Self::Overloaded { retry_after } => {
                 Some(*retry_after)
             }
-            Self::IdentityUnavailable | Self::Unrecorded | Self::Quarantined | Self::Draining => Some(RETRY_AFTER),
+            Self::IdentityUnavailable | Self::Unrecorded | Self::Quarantined => Some(RETRY_AFTER),
             Self::Malformed(_)
             | Self::MethodUnknown
             | Self::Misdirected
@@ -214,7 +210,6 @@ impl Refusal {
             Self::RequestTimeout,
             Self::Unrecorded,
             Self::Quarantined,
-            Self::Draining,
             Self::Unreachable,
             Self::Overloaded { retry_after: RETRY_AFTER },
             Self::FunctionFailed,

@@ -287,7 +287,6 @@ fn outcome(refusal: &Refusal) -> Outcome {
         | Refusal::RequestTimeout
         | Refusal::Unrecorded
         | Refusal::Quarantined
-        | Refusal::Draining
         | Refusal::Unreachable
         | Refusal::Overloaded { .. }
         | Refusal::FunctionFailed
