@@ -12,6 +12,8 @@ mod report;
 mod text;
 pub(crate) mod value;
 
+pub(crate) use text::{FILE_BYTES_MAX, Text};
+
 pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, Webhook};
 
 use ipnet::IpNet;

@@ -300,6 +300,7 @@ fn word(error: &InvokeError) -> &'static str {
         InvokeError::Lapsed => "lapsed",
         InvokeError::WrongFunction => "wrong_function",
         InvokeError::NoTarget => "no_target",
+        DenialReason::BundleExpired => "bundle_expired",
         InvokeError::Unsupported(_) => "unsupported",
         InvokeError::Unreachable(_) => "unreachable",
         InvokeError::Busy => "busy",
@@ -323,6 +324,7 @@ fn reason(denial: &Denial) -> &'static str {
         DenialReason::PolicyError => "policy_error",
         DenialReason::AbsentEntity => "absent_entity",
         DenialReason::NoTarget => "no_target",
+        DenialReason::BundleExpired => "bundle_expired",
     }
 }
 

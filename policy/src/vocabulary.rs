@@ -106,6 +106,13 @@ impl Vocabulary {
         text
     }
 
+    /// The schema of the base and one function, if it exists.
+    #[must_use]
+    pub fn text_of(&self, name: &FunctionName) -> Option<String> {
+        let own = self.function_text(name)?;
+        Some(format!("{}\n// Generated from the catalog.\n{}{own}", base::TEXT, self.groups_text()))
+    }
+
     /// The base vocabulary alone, as it was written.
     #[must_use]
     pub fn base_text() -> &'static str {
