@@ -94,7 +94,9 @@ async fn whole(body: Unread, bounds: Bounds, budget: &Arc<Semaphore>) -> Result<
 fn bad_input(error: InputError) -> Refusal {
     match error {
         InputError::ContentType | InputError::ContentEncoding => Refusal::UnsupportedMedia(error.to_string().into()),
-        InputError::NotStrictJson(_) | InputError::Schema { .. } => Refusal::BadInput(error.to_string()),
+        InputError::NotStrictJson(_) | InputError::NotTheMessage(_) | InputError::Schema { .. } => {
+            Refusal::BadInput(error.to_string())
+        }
     }
 }
 

@@ -113,10 +113,10 @@ fn served(
         let old = previous.and_then(|p| p.served.get(&function.declared.name));
         let input = match &function.declared.input {
             None => None,
-            Some(schema) => match InputSchema::compile(&schema.json) {
+            Some(schema) => match compiled(function, &schema.json) {
                 Ok(compiled) => Some(Arc::new(compiled)),
                 Err(problem) => {
-                    findings.push(Finding::error("schema_invalid", &*schema.file, problem.to_string()));
+                    findings.push(Finding::error("schema_invalid", &*schema.file, problem));
                     continue;
                 }
             },
@@ -155,6 +155,14 @@ fn served(
         }));
     }
     all
+}
+
+/// The input of a function: JSON by its schema, or the message of its method.
+fn compiled(function: &config::Function, schema: &serde_json::Value) -> Result<InputSchema, String> {
+    match &function.message {
+        None => InputSchema::compile(schema).map_err(|problem| problem.to_string()),
+        Some(method) => InputSchema::message(method).map_err(|problem| problem.to_string()),
+    }
 }
 
 /// The targets of a function, or the first that can't be made.

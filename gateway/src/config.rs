@@ -17,7 +17,10 @@ pub(crate) use text::{FILE_BYTES_MAX, Text};
 pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, Webhook};
 
 use ipnet::IpNet;
-use mesh::backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig};
+use mesh::{
+    backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig},
+    bind::protobuf::Method,
+};
 use policy::{declared, question::PrincipalKind};
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -273,6 +276,8 @@ pub enum Origins {
 pub struct Function {
     /// What policy sees of it.
     pub declared: declared::Function,
+    /// The method whose message is the input, if the input is one.
+    pub message: Option<Method>,
     /// Where HTTP callers find it.
     pub route: Option<Route>,
     /// Longest time for an answer.

@@ -22,6 +22,7 @@ mod readme;
 mod reload;
 mod rules;
 mod scaffold_functions;
+mod scenarios;
 mod skipped;
 mod strangers;
 mod tokens;

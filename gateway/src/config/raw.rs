@@ -11,7 +11,7 @@ mod shape;
 
 pub(crate) use at::At;
 pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
-pub(crate) use shape::{Declared, Durability, Kind, QueryType, Selection};
+pub(crate) use shape::{Declared, Durability, Input, Kind, QueryType, Selection};
 
 /// Tables by name, each with the place of its name.
 pub(crate) type Named<T> = BTreeMap<At<String>, T>;
@@ -324,8 +324,9 @@ pub(crate) struct Function {
     pub(crate) host: Option<At<String>>,
     /// Declared query parameters and their types.
     pub(crate) query: BTreeMap<At<String>, QueryType>,
-    /// JSON Schema (draft 2020-12) of the input: a file.
-    pub(crate) input: Option<At<String>>,
+    /// The input: a file with a JSON Schema (draft 2020-12), or for a route of gRPC `{ protobuf = "orders.binpb" }`, a
+    /// `FileDescriptorSet` that holds the method.
+    pub(crate) input: Option<At<Input>>,
     /// Longest time for an answer. Default `"30s"`.
     pub(crate) timeout: Option<At<String>>,
     /// Largest request body, in bytes. Default 1 MiB.

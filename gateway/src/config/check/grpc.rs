@@ -78,8 +78,17 @@ pub(crate) fn fits(
         let message = "a `grpc` target needs the route of a method";
         desk.error_help("grpc_mismatch", place, message, "such as `route = \"grpc shop.v1.Orders/Create\"`");
     }
-    if let (true, Some(input)) = (spoken, &table.input) {
-        let message = "messages of gRPC pass through unread, so there is nothing to check against a schema";
-        desk.error_help("input_unread", &input.span, message, "remove it, or call the function by name with JSON");
+    match &table.input {
+        Some(At { value: raw::Input::Schema(_), span }) if spoken => {
+            let message = "messages of gRPC are not JSON, so there is nothing to check against a JSON Schema";
+            let help =
+                "`input = { protobuf = \"orders.binpb\" }`, or remove it, or call the function by name with JSON";
+            desk.error_help("input_unread", span, message, help);
+        }
+        Some(At { value: raw::Input::Message(_), span }) if !spoken && route.is_some() => {
+            let message = "only a method of gRPC takes a message";
+            desk.error_help("grpc_mismatch", span, message, "a JSON Schema, such as `input = \"order.json\"`");
+        }
+        _ => {}
     }
 }
