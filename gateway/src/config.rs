@@ -188,7 +188,7 @@ pub struct Admin {
 /// `[policy]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
-    /// Folder of `*.cedar` and `*.cases.toml` files, read recursively in lexical order.
+    /// Folder of `*.cedar`, `*.grants.toml`, `team.toml` and `*.cases.toml` files, read with its folders in lexical order.
     pub path: PathBuf,
 }
 

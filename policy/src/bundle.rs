@@ -24,6 +24,7 @@ pub(crate) mod split;
 pub mod team;
 pub(crate) mod tree;
 pub mod validity;
+mod words;
 pub(crate) mod written;
 
 /// Largest file of policies, in bytes.
@@ -59,6 +60,7 @@ pub fn load(sources: &[Source], declared: Arc<Declared>, now: Timestamp) -> Load
     let known = names::Known::new(&vocabulary, &declared);
     // Policies with unknown names are reported for these alone; the others are checked further.
     let sound: Vec<&Written> = policies.iter().filter(|policy| known.check(policy, &mut findings)).collect();
+    words::check(&policies, &declared, &mut findings);
     team::check(sources, &policies, &declared, &mut findings);
     check::check(&sound, &declarations, &vocabulary, &mut findings);
     if has_errors(&findings) {

@@ -18,6 +18,7 @@ pub(crate) mod base;
 mod declared;
 mod locate;
 pub use locate::locate_pointer;
+pub(crate) mod property;
 pub(crate) mod shape;
 
 /// The name that findings about the declarations carry instead of a file.

@@ -13,6 +13,7 @@ mod functions_framework;
 mod goldens;
 mod grpc;
 mod grpc_by_name;
+mod grpc_input;
 mod keys;
 mod malformed;
 mod peers;

@@ -1,6 +1,7 @@
 //! Scenarios of commands: each README is documentation and a test. What follows `$` is run by a shell in a copy of the
 //! folder, in order, and what it prints must be what is written below it. `LATCHWORK_BLESS=1` writes that anew.
 
+use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
 use std::{
     env,
     ffi::OsString,
@@ -8,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-use tests::{built, root};
+use tests::{built, latchwork, root};
 
 #[test]
 fn every_command_prints_what_its_scenario_says() {
@@ -92,5 +93,42 @@ fn copy(from: &Path, to: &Path) {
         } else {
             fs::copy(entry.path(), target).expect("the copy is ours");
         }
+    }
+}
+
+/// Whoever validates with the printed schema alone comes to the same result: no error, no warning.
+pub(crate) fn judged_by_the_printed_schema(folder: &Path) {
+    let output = latchwork::command(folder, &["policy", "schema"]);
+    let text = String::from_utf8(output.stdout).expect("a schema is text");
+    let (schema, warnings) = Schema::from_cedarschema_str(&text).expect("Cedar reads it");
+    assert_eq!(warnings.count(), 0, "{text}");
+    let validator = Validator::new(schema);
+    let files: Vec<_> = cedar_files(&folder.join("policies"));
+    assert!(!files.is_empty(), "`{}` has no policies", folder.display());
+    for file in files {
+        let policies = fs::read_to_string(&file).expect("a file of policies");
+        let policies: PolicySet = policies.parse().expect("Cedar reads it");
+        let result = validator.validate(&policies, ValidationMode::Strict);
+        assert!(result.validation_passed_without_warnings(), "`{}`: {result}", file.display());
+    }
+}
+
+fn cedar_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path());
+    entries
+        .flat_map(|path| match path.is_dir() {
+            true => cedar_files(&path),
+            false => vec![path].into_iter().filter(|path| path.extension().is_some_and(|e| e == "cedar")).collect(),
+        })
+        .collect()
+}
+
+#[test]
+fn the_printed_schema_judges_what_is_shipped() {
+    let parent = tempfile::tempdir().expect("a temporary folder");
+    assert!(latchwork::command(parent.path(), &["init", "shop"]).status.success());
+    judged_by_the_printed_schema(&parent.path().join("shop"));
+    for scenario in ["check", "format", "schema"] {
+        judged_by_the_printed_schema(&root().join("policy/scenarios").join(scenario));
     }
 }

@@ -220,7 +220,8 @@ pub(crate) struct Admin {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Policy {
-    /// Folder of `*.cedar` and `*.cases.toml` files, read with its folders. Default `"policies"`.
+    /// Folder of `*.cedar`, `*.grants.toml`, `team.toml` and `*.cases.toml` files, read with its folders. Default
+    /// `"policies"`.
     pub(crate) path: Option<At<String>>,
 }
 

@@ -1,15 +1,12 @@
 //! Which numbers a field can hold: those of the base vocabulary, and of an input by its schema.
 
-use crate::declared::InputSchema;
+use crate::{declared::InputSchema, vocabulary::property::property};
 use cedar_policy::{
     Context, Entities, EntityUid, EvalResult, Expression, Request, eval_expression,
     pst::{Expr, Literal, Var},
 };
 use serde_json::Value;
 use std::str::FromStr;
-
-/// Deepest path that is followed into a schema.
-const DEPTH_MAX: usize = 32;
 
 /// The least and the most of a field, if they are known.
 pub(super) fn of(field: &Expr, input: Option<&InputSchema>) -> Option<(i64, i64)> {
@@ -32,24 +29,11 @@ pub(super) fn of(field: &Expr, input: Option<&InputSchema>) -> Option<(i64, i64)
 
 /// `minimum` and `maximum` of an integer. Every body is checked against its schema before policy is asked.
 fn schema(root: &Value, path: &[&str]) -> Option<(i64, i64)> {
-    let mut at = followed(root, root)?;
-    for name in path {
-        at = followed(root, at.get("properties")?.get(name)?)?;
-    }
+    let at = property(root, path)?;
     let number = |name: &str| at.get(name).and_then(Value::as_i64);
     let low = number("minimum").or_else(|| number("exclusiveMinimum").map(|n| n.saturating_add(1)));
     let high = number("maximum").or_else(|| number("exclusiveMaximum").map(|n| n.saturating_sub(1)));
     (at.get("type")?.as_str()? == "integer").then(|| (low.unwrap_or(i64::MIN), high.unwrap_or(i64::MAX)))
-}
-
-fn followed<'a>(root: &'a Value, mut at: &'a Value) -> Option<&'a Value> {
-    for _ in 0..DEPTH_MAX {
-        match at.get("$ref").and_then(Value::as_str) {
-            Some(reference) => at = root.pointer(reference.strip_prefix('#')?)?,
-            None => return Some(at),
-        }
-    }
-    None
 }
 
 /// The milliseconds of a duration that is written out, by Cedar's own reading.
