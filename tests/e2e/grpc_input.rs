@@ -4,12 +4,7 @@
 use proto::prost::Message;
 use serde_json::{Value, json};
 use std::{fs, path::Path};
-use tests::{
-    grpcio::Service,
-    latchwork,
-    oidc::Issuer,
-    project::Project,
-};
+use tests::{grpcio::Service, latchwork, oidc::Issuer, project::Project};
 
 const PROTO: &str = "syntax = \"proto3\";\npackage shop.v1;\n\
     service Orders { rpc Create(Order) returns (Order); rpc Upload(stream Order) returns (Order); }\n\

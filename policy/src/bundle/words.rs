@@ -84,7 +84,9 @@ mod tests {
             "to": { "$ref": "#/$defs/to" }, "free": { "type": "string" } },
             "$defs": { "to": { "type": "object", "required": ["zone"], "properties": { "zone": { "type": "string", "enum": ["north", "south"] } } } } }"##,
         );
-        let text = format!("@id(\"p\") forbid(principal, action == Action::\"orders.create\", resource)\nwhen {{ {condition} }};");
+        let text = format!(
+            "@id(\"p\") forbid(principal, action == Action::\"orders.create\", resource)\nwhen {{ {condition} }};"
+        );
         let found = match crate::bundle::load(&sources(&text), Arc::new(declared), now()) {
             Ok((_, warnings)) => warnings,
             Err(findings) => findings,
@@ -99,7 +101,10 @@ mod tests {
     fn a_text_that_a_field_never_holds_guards_nothing() {
         check("context.input.currency == \"EURO\"", &[("`input.currency` is never `EURO`", Some("\"EURO\""))]);
         check("!(\"USD\" != context.input.currency)", &[("`input.currency` is never `USD`", Some("\"USD\""))]);
-        check("[\"EUR\", \"USD\"].contains(context.input.currency)", &[("`input.currency` is never `USD`", Some("\"USD\""))]);
+        check(
+            "[\"EUR\", \"USD\"].contains(context.input.currency)",
+            &[("`input.currency` is never `USD`", Some("\"USD\""))],
+        );
         check("context.input.to.zone == \"nord\"", &[("`input.to.zone` is never `nord`", Some("\"nord\""))]);
         check("context.input.currency == \"EUR\" && context.input has free && context.input.free == \"x\"", &[]);
     }
