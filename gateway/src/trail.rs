@@ -300,7 +300,6 @@ fn word(error: &InvokeError) -> &'static str {
         InvokeError::Lapsed => "lapsed",
         InvokeError::WrongFunction => "wrong_function",
         InvokeError::NoTarget => "no_target",
-        DenialReason::BundleExpired => "bundle_expired",
         InvokeError::Unsupported(_) => "unsupported",
         InvokeError::Unreachable(_) => "unreachable",
         InvokeError::Busy => "busy",
