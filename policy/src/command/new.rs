@@ -199,7 +199,7 @@ fn case(effect: Effect, id: &str, of: (&Function, &Words), caller: &Caller, now:
         _ => ("member", format!("{}\n", caller.described("member", true))),
     };
     let whom = caller.group.clone().unwrap_or_else(|| caller.kind.as_str().to_owned());
-    let parameters = sample::parameters(of.1);
+    let parameters = sample::parameters(of.1, of.0.input.as_ref());
     let title = quoted(&format!("{whom} {may} call {name}"));
     format!(
         "# What policy must answer to calls of `{name}`.\n\n{described}[facts.clock]\nnow = {now:.0}\n\n[[case]]\n\
@@ -213,7 +213,7 @@ fn stranger(effect: Effect, of: (&Function, &Words), caller: &Caller) -> String 
     if effect == Effect::Forbid || caller.group.is_none() {
         return String::new();
     }
-    let (name, parameters) = (&of.0.name, sample::parameters(of.1));
+    let (name, parameters) = (&of.0.name, sample::parameters(of.1, of.0.input.as_ref()));
     format!(
         "\n[[case]]\nname = \"nobody else may call {name}\"\nprincipal = \"stranger\"\nfunction = \"{name}\"\n\
          {parameters}expect = \"deny\"\n\n{}",

@@ -1,9 +1,10 @@
 //! What a question to a function holds: fields as a comment lists them, and parameters that fit.
 
 use crate::{
-    declared::QueryType,
+    declared::{InputSchema, QueryType},
     vocabulary::{
         Words,
+        property::property,
         shape::{Field, Shape},
     },
 };
@@ -54,31 +55,42 @@ fn member(of: &str, name: &str) -> String {
 }
 
 /// Path parameters and input of a case, as lines of TOML.
-pub(super) fn parameters(words: &Words) -> String {
+pub(super) fn parameters(words: &Words, schema: Option<&InputSchema>) -> String {
     let mut text = String::new();
     if !words.path.is_empty() {
         let path: Table = words.path.iter().map(|name| (name.to_string(), Value::String("a-1".to_owned()))).collect();
         text.push_str(&format!("path = {}\n", Value::Table(path)));
     }
     if let Some(input) = &words.input {
-        text.push_str(&format!("input = {}\n", value(input)));
+        let root = schema.map(|schema| schema.json.as_ref());
+        text.push_str(&format!("input = {}\n", value(input, root, &mut Vec::new())));
     }
     text
 }
 
-fn value(shape: &Shape) -> Value {
+/// A value of a type; where the schema lists the values, the first of them.
+fn value<'a>(shape: &'a Shape, root: Option<&serde_json::Value>, path: &mut Vec<&'a str>) -> Value {
     match shape {
         Shape::Bool => Value::Boolean(true),
         Shape::Long => Value::Integer(1),
-        Shape::String => Value::String("text".to_owned()),
+        Shape::String => {
+            let listed = root.and_then(|root| property(root, path)?.get("enum")?.get(0)?.as_str());
+            Value::String(listed.unwrap_or("text").to_owned())
+        }
         Shape::Decimal => Value::Float(1.5),
         Shape::Datetime => Value::String("2026-01-31T12:00:00Z".to_owned()),
         Shape::Date => Value::String("2026-01-31".to_owned()),
         Shape::Ip => Value::String("192.0.2.1".to_owned()),
-        Shape::Set(item) => Value::Array(vec![value(item)]),
+        // What is in a list has no path of its own.
+        Shape::Set(item) => Value::Array(vec![value(item, None, &mut Vec::new())]),
         Shape::Record(fields) => {
-            let required = fields.iter().filter(|field| field.required);
-            Value::Table(required.map(|field| (field.name.to_string(), value(&field.shape))).collect())
+            let mut members = Table::new();
+            for field in fields.iter().filter(|field| field.required) {
+                path.push(&field.name);
+                members.insert(field.name.to_string(), value(&field.shape, root, path));
+                path.pop();
+            }
+            Value::Table(members)
         }
     }
 }
