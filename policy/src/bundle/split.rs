@@ -81,7 +81,7 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
 pub(crate) fn comments(text: &str) -> Vec<&str> {
     let mut comments = Vec::new();
     let mut last = 0;
-    let ends = tokens(text).into_iter().map(|token| token.range).chain([text.len()..text.len()]);
+    let ends = tokens(text).into_iter().map(|token| token.range).chain(std::iter::once(text.len()..text.len()));
     for token in ends {
         let between = text.get(last..token.start).unwrap_or_default();
         let lines = between.split(['\n', '\r']).filter_map(|line| line.find("//").and_then(|at| line.get(at..)));

@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
 
     /// Words that combine schemas. Beside a type of its own they only narrow it, and policy sees the type.
     fn combined(&mut self, object: &Map<String, Value>, path: &[String]) -> Option<()> {
-        for word in ["prefixItems", "$dynamicRef"].into_iter().filter(|word| object.contains_key(*word)) {
+        if let Some(word) = ["prefixItems", "$dynamicRef"].into_iter().find(|word| object.contains_key(*word)) {
             self.report(path, &format!("`{word}`"));
             return None;
         }
