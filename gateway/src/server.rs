@@ -9,7 +9,7 @@ use crate::{
     listener::{self, Listening},
     meter::Meter,
     reload::{self, Reloader},
-    telemetry::{FunctionMeters, Metrics, export::Exporter, state},
+    telemetry::{FunctionMeters, Metrics, export::Exporter, lines, state},
     tls,
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -163,6 +163,9 @@ impl Gateway {
     fn export(&self, config: &Config) {
         let settings = config.telemetry.as_ref();
         let exporter = settings.and_then(|settings| Exporter::start(settings, &config.node.id, &self.metrics));
+        if exporter.is_none() {
+            lines::go_to(None);
+        }
         if let Some(before) = self.exporter.swap(exporter) {
             before.stop();
         }

@@ -49,11 +49,7 @@ async fn until(what: &str, collector: &Collector, wanted: impl Fn(&Taken) -> boo
 }
 
 fn with_secrets(request: Request) -> Request {
-    request
-        .bearer(CANARY)
-        .header("cookie", &format!("session={CANARY}"))
-        .header("x-api-key", CANARY)
-        .header("x-anything", CANARY)
+    request.header("cookie", &format!("session={CANARY}")).header("x-api-key", CANARY).header("x-anything", CANARY)
 }
 
 #[tokio::test]
@@ -99,6 +95,10 @@ async fn a_call_is_a_span_a_line_and_a_count() {
     assert_eq!(text(&failed.attributes, "error.type"), Some("unreachable"));
     assert_eq!(text(&failed.attributes, "latchwork.outcome"), Some("failed"));
     assert!(failed.parent_span_id.is_empty() && failed.trace_id != span.trace_id, "{failed:?}");
+
+    let stranger = gateway.client().send(with_secrets(Request::get("/stock/7").bearer(CANARY))).await;
+    let stranger = self::span(&collector, &stranger.call_id()).await;
+    assert_eq!(text(&stranger.attributes, "latchwork.refusal"), Some("unauthenticated"));
 
     let taken = until("lines and counts", &collector, |taken| {
         let gone = taken.lines.iter().filter(|line| line.trace_id == failed.trace_id).count();

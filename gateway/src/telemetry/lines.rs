@@ -20,9 +20,9 @@ use tracing::{
 use tracing_subscriber::layer::Context;
 
 /// Longest text of a line or of one of its fields, in bytes.
-const TEXT_BYTES_MAX: usize = 4096;
+const TEXT_BYTES_MAX: usize = 1024;
 /// Most fields of a line.
-const FIELDS_MAX: usize = 32;
+const FIELDS_MAX: usize = 24;
 
 /// Where lines go besides standard error. The subscriber of a process is one, so this is too.
 static QUEUE: ArcSwapOption<Queue<Line>> = ArcSwapOption::const_empty();
@@ -44,7 +44,7 @@ pub(crate) struct Line {
 }
 
 /// From now on lines go there, or nowhere.
-pub(super) fn go_to(queue: Option<Queue<Line>>) {
+pub(crate) fn go_to(queue: Option<Queue<Line>>) {
     QUEUE.store(queue.map(Arc::new));
 }
 

@@ -23,26 +23,6 @@ use uuid::Uuid;
 /// Bits of `flags` that say whether the parent is in another process (OTLP 1.3).
 const PARENT_IS_KNOWN_TO_BE: u32 = 0x100;
 const REMOTE: u32 = 0x200;
-/// Names of gRPC's status codes, by number.
-const CODES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 
 /// What a span says of its call.
 #[derive(Debug)]
@@ -189,8 +169,7 @@ impl CallSpan {
         if self.grpc {
             attributes.push(text(name::RPC_SYSTEM_NAME, "grpc"));
             attributes.extend(self.rpc().map(|rpc| text(name::RPC_METHOD, rpc)));
-            let code = refused.and_then(|row| CODES.get(usize::from(row.grpc)));
-            attributes.extend(code.map(|code| text(name::RPC_RESPONSE_STATUS_CODE, *code)));
+            attributes.extend(refused.map(|row| text(name::RPC_RESPONSE_STATUS_CODE, code(row.grpc))));
         } else if status > 0 {
             attributes.push(number(name::HTTP_RESPONSE_STATUS_CODE, status));
         }
@@ -206,6 +185,18 @@ fn version(version: Version) -> Option<&'static str> {
         Version::HTTP_2 => Some("2"),
         _ => None,
     }
+}
+
+/// A status of gRPC as its specification writes it, such as `NOT_FOUND`.
+fn code(number: u8) -> String {
+    let mut word = String::new();
+    for letter in format!("{:?}", tonic::Code::from(i32::from(number))).chars() {
+        if letter.is_ascii_uppercase() && !word.is_empty() {
+            word.push('_');
+        }
+        word.push(letter.to_ascii_uppercase());
+    }
+    word
 }
 
 /// Nanoseconds since 1970.

@@ -13,7 +13,7 @@ use url::Url;
 /// Most headers, and most attributes of the resource.
 const ENTRIES_MAX: usize = 32;
 /// Most items that may be configured to wait: with the longest of them, some hundred megabytes.
-const QUEUE_MAX: u64 = 65_536;
+const QUEUE_MAX: u64 = 16_384;
 /// Names of headers that HTTP/2 and gRPC use themselves.
 const OWN_HEADERS: [&str; 8] =
     ["te", "host", "connection", "content-type", "content-length", "transfer-encoding", "user-agent", "grpc-timeout"];
