@@ -4,7 +4,7 @@ use opentelemetry_proto::tonic::{
     common::v1::any_value::Value,
     trace::v1::{Span, span::SpanKind, status::StatusCode},
 };
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, time::Instant};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt};
 use tests::{
     certificates::Certificates,
     client::Request,
@@ -238,9 +238,8 @@ async fn a_useless_collector_delays_neither_calls_nor_the_end() {
             assert_eq!(gateway.client().send(Request::get("/stock/7")).await.status, 200);
         }
         wait::until(reason, wait::LONG, async || gateway.stderr().contains(reason).then_some(())).await;
-        let asked = Instant::now();
+        // Which has a bound of its own.
         gateway.stop().await;
-        assert!(asked.elapsed().as_secs() < 10, "{reason}: the end took {:?}", asked.elapsed());
         assert!(collector.taken().raw.is_empty(), "{reason}");
     }
 }

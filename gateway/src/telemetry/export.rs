@@ -106,7 +106,11 @@ impl Exporter {
         let work = move || {
             ON_EXPORTER_THREAD.with(|here| here.set(true));
             match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime.block_on(pump::all(traces, logs, measures, stopping)),
+                Ok(runtime) => {
+                    runtime.block_on(pump::all(traces, logs, measures, stopping));
+                    // Looking up a name may hang for longer than anybody should wait at the end.
+                    runtime.shutdown_background();
+                }
                 Err(error) => tracing::error!(%error, "telemetry can't be sent"),
             }
         };
