@@ -9,10 +9,13 @@ mod files;
 mod parse;
 mod raw;
 mod report;
+mod telemetry;
 mod text;
 pub(crate) mod value;
 
+pub(crate) use check::validity::not_after;
 pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, Webhook};
+pub use telemetry::{Sampling, Signals, Telemetry};
 
 use ipnet::IpNet;
 use mesh::backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig};
@@ -44,6 +47,8 @@ pub struct Config {
     pub audit: Audit,
     /// What one caller and one network may use.
     pub limits: Limits,
+    /// Where traces, metrics and logs go; `None` is nowhere.
+    pub telemetry: Option<Telemetry>,
     /// Apps.
     pub apps: Vec<App>,
     /// Functions.

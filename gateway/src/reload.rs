@@ -158,7 +158,7 @@ impl Worker {
                 self.keys_alone();
             }
             self.gateway.metrics.reloads.get_or_create(&ResultLabels { result: outcome.result }).inc();
-            self.tell(&outcome);
+            self.tell(&outcome, wish);
             if outcome.result != "unchanged" || outcome.findings.is_empty() {
                 self.gateway.reloads.set(outcome.clone());
             }
@@ -230,7 +230,7 @@ impl Worker {
         Outcome { result, bundle: now.policy.id().clone(), generation: now.number, findings, losses: Vec::new() }
     }
 
-    fn tell(&self, outcome: &Outcome) {
+    fn tell(&self, outcome: &Outcome, wish: Wish) {
         let bundle = &*outcome.bundle.0;
         match outcome.result {
             "failed" => {
@@ -246,6 +246,8 @@ impl Worker {
                     "reload held back, the old configuration stays in force; `latchwork reload` confirms it"
                 );
             }
+            // A log that lies in a watched folder would otherwise be noticed, told of, noticed, and so on.
+            "unchanged" if wish == Wish::Noticed => tracing::debug!(bundle, "files changed, but not what they say"),
             result => tracing::info!(bundle, generation = outcome.generation, result, "reload"),
         }
     }

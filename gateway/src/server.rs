@@ -9,10 +9,11 @@ use crate::{
     listener::{self, Listening},
     meter::Meter,
     reload::{self, Reloader},
-    telemetry::{FunctionMeters, Metrics, state},
+    telemetry::{FunctionMeters, Metrics, export::Exporter, lines, state},
     tls,
 };
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use jiff::Timestamp;
 use mesh::host::Host;
 use policy::finding::Finding;
 use std::{
@@ -40,6 +41,7 @@ pub struct Gateway {
     listening: HashMap<Arc<str>, ArcSwap<Listening>>,
     meter: ArcSwap<Meter>,
     tls: HashMap<Arc<str>, Arc<tls::Server>>,
+    exporter: ArcSwapOption<Exporter>,
     /// The audit log.
     pub log: Log,
     /// Metrics.
@@ -129,8 +131,22 @@ impl Gateway {
         self.listening(name).map_or_else(Timeouts::default, |l| l.timeouts)
     }
 
+    /// Sends telemetry, where that is configured.
+    #[must_use]
+    pub fn exporter(&self) -> Option<Arc<Exporter>> {
+        self.exporter.load_full()
+    }
+
+    /// When the certificates of listeners end.
+    pub fn certificates(&self) -> impl Iterator<Item = (&Arc<str>, Timestamp)> {
+        self.tls.iter().filter_map(|(name, server)| Some((name, server.not_after()?)))
+    }
+
     /// Puts a new generation in force.
     pub(crate) fn put_in_force(&self, generation: Arc<Generation>) {
+        if generation.config.telemetry != self.generation().config.telemetry {
+            self.export(&generation.config);
+        }
         for listener in &generation.config.listeners {
             if let Some(slot) = self.listening.get(&listener.name) {
                 slot.store(Arc::new(Listening::of(listener)));
@@ -141,6 +157,18 @@ impl Gateway {
         }
         self.current.store(generation.clone());
         self.changed.send_replace(generation);
+    }
+
+    /// Starts an exporter as configured; the one before sends what it has and ends by itself.
+    fn export(&self, config: &Config) {
+        let settings = config.telemetry.as_ref();
+        let exporter = settings.and_then(|settings| Exporter::start(settings, &config.node.id, &self.metrics));
+        if exporter.is_none() {
+            lines::go_to(None);
+        }
+        if let Some(before) = self.exporter.swap(exporter) {
+            before.stop();
+        }
     }
 
     /// Reads certificates again; a bad pair keeps the old one and says so.
@@ -206,9 +234,11 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
         log,
         reloads: reload::Status::default(),
         splices: watch::Sender::new(false),
+        exporter: ArcSwapOption::empty(),
         current: ArcSwap::new(generation),
     });
     state.set(&gateway);
+    gateway.export(&config);
     gateway.generation().identify.warm();
     let reloader = Reloader::start(file, gateway.clone(), shared);
     Ok(Running { gateway, bound, admin, reloader })
@@ -253,6 +283,10 @@ impl Running {
         reloader.stop();
         gateway.host.shutdown().await;
         gateway.log.shutdown().await;
+        if let Some(exporter) = gateway.exporter() {
+            // Bounded by its own grace; what the collector does not take by then is gone.
+            let _ = tokio::task::spawn_blocking(move || exporter.join()).await;
+        }
         admin.stop();
     }
 }

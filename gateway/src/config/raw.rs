@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 mod at;
 mod credential;
 mod shape;
+mod telemetry;
 
 pub(crate) use at::At;
 pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
 pub(crate) use shape::{Declared, Durability, Kind, QueryType, Selection};
+pub(crate) use telemetry::{Signal, Telemetry};
 
 /// Tables by name, each with the place of its name.
 pub(crate) type Named<T> = BTreeMap<At<String>, T>;
@@ -38,6 +40,8 @@ pub(crate) struct File {
     pub(crate) audit: Audit,
     /// What one caller and one network may use.
     pub(crate) limits: Limits,
+    /// Where traces, metrics and logs go; nowhere when absent.
+    pub(crate) telemetry: Option<At<Telemetry>>,
     /// Apps: functions of one owner in one environment.
     pub(crate) app: Named<App>,
     /// Functions.

@@ -11,6 +11,7 @@ use crate::{
     pipeline,
     refusal::Refusal,
     server::Gateway,
+    telemetry::lines::CALL,
     trace::Trace,
     watched::Watched,
 };
@@ -149,7 +150,7 @@ async fn handle(
         at: Timestamp::now(),
         started: Instant::now(),
         peer: Peer { source, provenance, tls, certificate },
-        trace: Trace::of(&parts.headers),
+        trace: Trace::of(&parts.headers, gateway.exporter().and_then(|exporter| exporter.sampling())),
         grpc: asked.grpc,
         deadline: asked.patience.and_then(|patience| tokio::time::Instant::now().checked_add(patience)),
         invoke: asked.invoke(),
@@ -157,6 +158,7 @@ async fn handle(
         fault: Arc::default(),
         listener,
     };
+    let ids = envelope.trace.ids();
     let upgrade = parts.extensions.remove::<OnUpgrade>();
     let arrived = match (head(parts, &envelope.listener), asked.wrong) {
         (Ok(_), Some(wrong)) => Err(Refusal::Malformed(wrong.into())),
@@ -166,10 +168,13 @@ async fn handle(
         }
         (Err(refusal), _) => Err(refusal),
     };
-    match (arrived, asked.own) {
-        (Ok(arrived), Some(own)) if envelope.invoke.is_none() => grpc::own(gateway, own, envelope, arrived).await,
-        (arrived, _) => pipeline::call(gateway, envelope, arrived).await,
-    }
+    let answering = async {
+        match (arrived, asked.own) {
+            (Ok(arrived), Some(own)) if envelope.invoke.is_none() => grpc::own(gateway, own, envelope, arrived).await,
+            (arrived, _) => pipeline::call(gateway, envelope, arrived).await,
+        }
+    };
+    CALL.scope(ids, answering).await
 }
 
 fn unread(body: Incoming, upgrade: Option<OnUpgrade>) -> Unread {

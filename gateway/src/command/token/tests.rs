@@ -55,6 +55,7 @@ fn config(folder: &Path, identifier: &str) -> Config {
             retention: timeout,
         },
         limits: config::Limits { caller_rate: rate, network_rate: rate, buffered_bytes_max: 1, queue_max: 1 },
+        telemetry: None,
         apps: vec![],
         functions: vec![],
     }
