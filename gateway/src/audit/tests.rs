@@ -52,7 +52,7 @@ pub(crate) fn question(input: Option<serde_json::Value>) -> Question {
         facts: Facts {
             call: CallKind::Sync,
             network: Network {
-                source: "127.0.0.1".parse().unwrap(),
+                source: "127.0.0.1".parse().ok(),
                 provenance: Provenance::Socket,
                 zone: "other".into(),
             },
