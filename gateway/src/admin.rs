@@ -106,13 +106,8 @@ async fn accept(socket: Socket, gateway: &Arc<Gateway>, reloads: &reload::Handle
     }
 }
 
-async fn connection<I>(
-    io: I,
-    named: bool,
-    gateway: Arc<Gateway>,
-    reloads: reload::Handle,
-    place: OwnedSemaphorePermit,
-) where
+async fn connection<I>(io: I, named: bool, gateway: Arc<Gateway>, reloads: reload::Handle, place: OwnedSemaphorePermit)
+where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let service = service_fn(|request| {

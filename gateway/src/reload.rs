@@ -272,8 +272,9 @@ impl Worker {
 
 /// What can't change while serving: sockets and the audit log's place.
 fn needs_restart(old: &Config, new: &Config) -> Option<Finding> {
-    let sockets =
-        |c: &Config| c.listeners.iter().map(|l| (l.name.clone(), l.address.clone(), l.access, l.tls.is_some())).collect::<Vec<_>>();
+    let sockets = |c: &Config| {
+        c.listeners.iter().map(|l| (l.name.clone(), l.address.clone(), l.access, l.tls.is_some())).collect::<Vec<_>>()
+    };
     let what = if sockets(old) != sockets(new) {
         "listener names, addresses or the use of tls"
     } else if old.admin != new.admin {

@@ -134,8 +134,7 @@ fn ready(running: &Running, format: Format, out: &mut dyn Write) {
             tell(out, format_args!("admin: {}", running.admin().url("http")));
         }
         Format::Json => {
-            let listeners: serde_json::Map<_, _> =
-                addresses.into_iter().map(|(n, at)| (n, at.into())).collect();
+            let listeners: serde_json::Map<_, _> = addresses.into_iter().map(|(n, at)| (n, at.into())).collect();
             let admin = running.admin().url("http");
             tell(out, format_args!("{}", serde_json::json!({"ready": true, "listeners": listeners, "admin": admin})));
         }

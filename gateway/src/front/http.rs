@@ -253,11 +253,7 @@ fn upgrade_asked(headers: &HeaderMap) -> bool {
 }
 
 /// The caller's address: the last one that a trusted proxy did not add itself.
-fn client_address(
-    listener: &Listening,
-    peer: Option<IpAddr>,
-    headers: &HeaderMap,
-) -> (Option<IpAddr>, Provenance) {
+fn client_address(listener: &Listening, peer: Option<IpAddr>, headers: &HeaderMap) -> (Option<IpAddr>, Provenance) {
     // Without an address there is nothing to know a trusted proxy by, so its headers are anybody's.
     let Some(peer) = peer else { return (None, Provenance::Unix) };
     let trusted = |ip: IpAddr| listener.trusted_proxies.iter().any(|n| n.contains(&ip.to_canonical()));

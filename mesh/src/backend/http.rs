@@ -115,8 +115,7 @@ impl Http {
         let tls = template.is_tls();
         let trust = Trust::read(config.secured(), tls, base)?;
         let unix = config.unix.as_ref().map(|path| base.join(path));
-        let connector =
-            Connector::new(trust.client(tls)?, tls, Dial::new(unix.as_deref()), config.http2, timeout);
+        let connector = Connector::new(trust.client(tls)?, tls, Dial::new(unix.as_deref()), config.http2, timeout);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())

@@ -12,6 +12,8 @@ use policy::question::PrincipalKind;
 use serde_json::Value;
 use std::{path::Path, time::Duration};
 
+const ACCESS: config::Access = config::Access { mode: 0o600, owner: None, group: None };
+
 #[derive(Debug, Parser)]
 struct Line {
     #[command(subcommand)]

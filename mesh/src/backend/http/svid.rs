@@ -115,3 +115,69 @@ pub(super) fn is_id(text: &str) -> bool {
     let sound = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(in_segment);
     (1..=255).contains(&domain.len()) && domain.bytes().all(in_domain) && path.split('/').all(sound)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+        SanType,
+    };
+
+    const ID: &str = "spiffe://prod.example/shop";
+
+    fn leaf(ids: &[&str]) -> CertificateParams {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.subject_alt_names.extend(ids.iter().map(|id| SanType::URI((*id).try_into().unwrap())));
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params
+    }
+
+    fn authority() -> CertifiedIssuer<'static, KeyPair> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn only_the_svid_of_that_workload_is_the_server() {
+        let (ours, others) = (authority(), authority());
+        let mut roots = RootCertStore::empty();
+        roots.add(ours.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = ByServerId::new(ID.into(), Arc::new(roots), provider);
+        let with = |change: fn(&mut CertificateParams)| {
+            let mut params = leaf(&[ID]);
+            change(&mut params);
+            params
+        };
+        let cases = [
+            ("the right one", leaf(&[ID]), &ours, true),
+            ("of another authority", leaf(&[ID]), &others, false),
+            ("another workload", leaf(&["spiffe://prod.example/shop2"]), &ours, false),
+            ("another domain", leaf(&["spiffe://prod.example.net/shop"]), &ours, false),
+            ("no URI", leaf(&[]), &ours, false),
+            ("two URIs", leaf(&[ID, "spiffe://prod.example/other"]), &ours, false),
+            ("two URIs, no ID", leaf(&[ID, "https://prod.example/"]), &ours, false),
+            ("an ID in capitals", leaf(&["SPIFFE://prod.example/shop"]), &ours, false),
+            ("an authority", with(|p| p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)), &ours, false),
+            ("no usage", with(|p| p.key_usages.clear()), &ours, false),
+            ("signs certificates", with(|p| p.key_usages.push(KeyUsagePurpose::KeyCertSign)), &ours, false),
+            (
+                "for clients only",
+                with(|p| p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]),
+                &ours,
+                false,
+            ),
+            ("over", with(|p| p.not_after = rcgen::date_time_ymd(2001, 1, 1)), &ours, false),
+        ];
+        let name = ServerName::try_from("elsewhere.example").unwrap();
+        for (what, params, issuer, good) in cases {
+            let made = params.signed_by(&KeyPair::generate().unwrap(), issuer).unwrap();
+            let verified = verifier.verify_server_cert(made.der(), &[], &name, &[], UnixTime::now());
+            assert_eq!(verified.is_ok(), good, "{what}: {verified:?}");
+        }
+    }
+}

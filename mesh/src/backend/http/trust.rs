@@ -92,7 +92,8 @@ impl Trust {
         });
         // The provider prefers X25519MLKEM768, so a recorded session stays closed to a later quantum computer.
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let unusable = |e: &dyn std::fmt::Display| ConfigError { field: "url", message: format!("TLS can't be set up: {e}") };
+        let unusable =
+            |e: &dyn std::fmt::Display| ConfigError { field: "url", message: format!("TLS can't be set up: {e}") };
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&version::TLS13, &version::TLS12])
             .map_err(|e| unusable(&e))?;
