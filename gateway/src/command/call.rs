@@ -104,7 +104,10 @@ fn request(args: &CallArgs, config: &Config) -> Result<Request<Full<Bytes>>, Str
         let hint = near.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
         format!("the catalog has no function `{}`{hint}", args.function)
     })?;
-    let listener = config.listeners.iter().find(|l| shows(l, function));
+    let shown = || config.listeners.iter().filter(|l| shows(l, function));
+    // Over a socket that is named, the listener that has it; a URL may lead to any, through proxies.
+    let named = given_socket(args);
+    let listener = shown().find(|l| named.as_ref() == Some(&l.address)).or_else(|| shown().next());
     let listener = listener.ok_or_else(|| format!("no listener shows `{}`", args.function))?;
     if args.grpc {
         return by_name::request(args, config, listener);
@@ -141,17 +144,16 @@ struct Base {
 
 /// Where the gateway is.
 fn base(args: &CallArgs, config: &Config, listener: &Listener) -> Base {
-    let scheme = if listener.tls.is_some() { "https" } else { "http" };
-    let at = match args.url.as_deref() {
-        Some(url) => match url.strip_prefix(UNIX) {
-            Some(path) => Address::Unix(path.into()),
-            None => return Base { url: url.trim_end_matches('/').to_owned(), through: None },
-        },
-        None => {
-            let noted = running::read(&config.directory).and_then(|n| n.listeners.get(&*listener.name).cloned());
-            noted.unwrap_or_else(|| listener.address.clone())
-        }
-    };
+    let named = given_socket(args);
+    if let (Some(url), None) = (&args.url, &named) {
+        return Base { url: url.trim_end_matches('/').to_owned(), through: None };
+    }
+    let own = named.as_ref().is_none_or(|named| *named == listener.address);
+    let scheme = if own && listener.tls.is_some() { "https" } else { "http" };
+    let at = named.unwrap_or_else(|| {
+        let noted = running::read(&config.directory).and_then(|n| n.listeners.get(&*listener.name).cloned());
+        noted.unwrap_or_else(|| listener.address.clone())
+    });
     match at {
         Address::Tcp(mut at) => {
             if at.ip().is_unspecified() {
@@ -161,6 +163,12 @@ fn base(args: &CallArgs, config: &Config, listener: &Listener) -> Base {
         }
         Address::Unix(path) => Base { url: format!("{scheme}://localhost"), through: Some(Through(path)) },
     }
+}
+
+/// The Unix socket that `--url` names, as a listener's address is written.
+fn given_socket(args: &CallArgs) -> Option<Address> {
+    let path = std::path::Path::new(args.url.as_deref()?.strip_prefix(UNIX)?);
+    Some(Address::Unix(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())))
 }
 
 /// Says which socket a request goes to.
