@@ -182,7 +182,9 @@ impl Worker {
         if wish == Wish::Noticed && !losses.is_empty() {
             return Outcome { losses, ..self.outcome("held", self.certificates(&old.config, wish)) };
         }
-        let same = built.generation.policy.id() == old.policy.id() && built.generation.config == old.config;
+        let same = built.generation.policy.id() == old.policy.id()
+            && built.generation.config == old.config
+            && built.generation.keeps_backends(&old);
         if wish == Wish::DryRun {
             let bundle = built.generation.policy.id().clone();
             let result = if same { "unchanged" } else { "ok" };
@@ -272,12 +274,13 @@ impl Worker {
 
 /// What can't change while serving: sockets and the audit log's place.
 fn needs_restart(old: &Config, new: &Config) -> Option<Finding> {
-    let sockets =
-        |c: &Config| c.listeners.iter().map(|l| (l.name.clone(), l.address, l.tls.is_some())).collect::<Vec<_>>();
+    let sockets = |c: &Config| {
+        c.listeners.iter().map(|l| (l.name.clone(), l.address.clone(), l.access, l.tls.is_some())).collect::<Vec<_>>()
+    };
     let what = if sockets(old) != sockets(new) {
         "listener names, addresses or the use of tls"
-    } else if old.admin.address != new.admin.address {
-        "`admin.address`"
+    } else if old.admin != new.admin {
+        "`admin`"
     } else if old.audit.path != new.audit.path
         || old.audit.durability != new.audit.durability
         || old.node.id != new.node.id

@@ -1,6 +1,7 @@
 //! The running gateway: what all calls share, how it starts, how it stops.
 
 use crate::{
+    address::Address,
     admin,
     audit::log::Log,
     build::{self, Shared},
@@ -9,6 +10,7 @@ use crate::{
     listener::{self, Listening},
     meter::Meter,
     reload::{self, Reloader},
+    socket::Socket,
     telemetry::{FunctionMeters, Metrics, export::Exporter, lines, state},
     tls,
 };
@@ -16,13 +18,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use mesh::host::Host;
 use policy::finding::Finding;
-use std::{
-    collections::HashMap,
-    future::Future,
-    net::{SocketAddr, TcpListener},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet};
 use uuid::Uuid;
 
@@ -60,9 +56,9 @@ pub struct Gateway {
 #[derive(Debug, Default)]
 pub struct Sockets {
     /// Listeners.
-    pub listeners: HashMap<Arc<str>, TcpListener>,
+    pub listeners: HashMap<Arc<str>, Socket>,
     /// The administrative interface.
-    pub admin: Option<TcpListener>,
+    pub admin: Option<Socket>,
 }
 
 /// A gateway that is bound and ready to serve.
@@ -90,7 +86,7 @@ pub enum StartError {
     #[error("the administrative interface can't listen on {address}: {source}")]
     Admin {
         /// The address.
-        address: SocketAddr,
+        address: Address,
         /// Why.
         #[source]
         source: std::io::Error,
@@ -209,16 +205,15 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     for listener in &config.listeners {
         let socket = match sockets.listeners.remove(&listener.name) {
             Some(socket) => socket,
-            None => TcpListener::bind(listener.address).map_err(|source| listener::BindError::Socket {
-                name: listener.name.clone(),
-                address: listener.address,
-                source,
+            None => Socket::bind(&listener.address, &listener.access).map_err(|source| {
+                let (name, address) = (listener.name.clone(), listener.address.clone());
+                listener::BindError::Socket { name, address, source }
             })?,
         };
         bound.push(listener::Bound::new(socket, listener)?);
     }
-    let admin = admin::Bound::bind(sockets.admin.take(), config.admin.address)
-        .map_err(|source| StartError::Admin { address: config.admin.address, source })?;
+    let admin = admin::Bound::bind(sockets.admin.take(), &config.admin)
+        .map_err(|source| StartError::Admin { address: config.admin.address.clone(), source })?;
     let log = Log::open(&config.audit, &config.node.id, Uuid::now_v7()).map_err(StartError::Audit)?;
     let tls = bound.iter().filter_map(|b| Some((b.name().clone(), b.tls()?.clone()))).collect();
     let listening =
@@ -246,13 +241,13 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
 
 impl Running {
     /// Where the listeners listen, by name.
-    pub fn addresses(&self) -> impl Iterator<Item = (&Arc<str>, SocketAddr)> {
+    pub fn addresses(&self) -> impl Iterator<Item = (&Arc<str>, &Address)> {
         self.bound.iter().map(|b| (b.name(), b.address()))
     }
 
     /// Where the administrative interface listens.
     #[must_use]
-    pub fn admin(&self) -> SocketAddr {
+    pub fn admin(&self) -> &Address {
         self.admin.address()
     }
 

@@ -89,7 +89,7 @@ impl Trail {
         let trace = trail.envelope.trace.id();
         trail.know(|known| {
             known.listener = Some(listener);
-            known.source = Some(source);
+            known.source = source;
             known.trace = Some(trace.into());
         });
         Ok(trail)

@@ -72,9 +72,12 @@ pub(crate) struct Node {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Listener {
-    /// Address and port, such as `"127.0.0.1:8443"` or `"[::]:8443"`; port 0 takes any free one.
+    /// Address and port, such as `"127.0.0.1:8443"` or `"[::]:8443"`; port 0 takes any free one. A Unix socket is
+    /// `"unix:PATH"`.
     #[schemars(required)]
     pub(crate) address: Option<At<String>>,
+    /// Who may connect to the Unix socket. Default the gateway's user and group.
+    pub(crate) socket: Option<At<Socket>>,
     /// Hosts that it answers for, without port; none means any.
     pub(crate) hosts: Vec<At<String>>,
     /// Certificate and key; without it the listener speaks clear text, on loopback only.
@@ -93,6 +96,18 @@ pub(crate) struct Listener {
     pub(crate) timeouts: Timeouts,
     /// Most connections at once. Default 10000.
     pub(crate) connections_max: Option<At<i64>>,
+}
+
+/// `socket = { mode = "0660", owner = "latchwork", group = "app" }`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Socket {
+    /// Permissions of its file, octal: whoever may write to it may connect. Default `"0660"`, of `[admin]` `"0600"`.
+    pub(crate) mode: Option<At<String>>,
+    /// The user that owns it: a name in `/etc/passwd`, or an id.
+    pub(crate) owner: Option<At<String>>,
+    /// The group that owns it: a name in `/etc/group`, or an id.
+    pub(crate) group: Option<At<String>>,
 }
 
 /// `tls = { certificate = "…", key = "file:…", client_ca = "…" }`
@@ -216,8 +231,10 @@ pub(crate) struct Zone {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Admin {
-    /// Address and port on loopback. Default `"127.0.0.1:9443"`.
+    /// Address and port on loopback, or a Unix socket, `"unix:PATH"`. Default `"127.0.0.1:9443"`.
     pub(crate) address: Option<At<String>>,
+    /// Who may connect to the Unix socket. Default the gateway's user alone.
+    pub(crate) socket: Option<At<Socket>>,
 }
 
 /// `[policy]`

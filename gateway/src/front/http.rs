@@ -27,7 +27,7 @@ use mesh::payload::{Io, Promise, Wire};
 use policy::question::Provenance;
 use std::{
     convert::Infallible,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -130,7 +130,7 @@ fn builder(session: Option<&Session>) -> auto::Builder<TokioExecutor> {
 async fn handle(
     gateway: &Arc<Gateway>,
     listener: &Arc<str>,
-    source: SocketAddr,
+    source: Option<IpAddr>,
     session: Option<Session>,
     request: Request<Incoming>,
 ) -> Response<Watched> {
@@ -142,7 +142,7 @@ async fn handle(
         return Watched::unwatched(response);
     };
     let (mut parts, body) = request.into_parts();
-    let (source, provenance) = client_address(&listener, source.ip(), &parts.headers);
+    let (source, provenance) = client_address(&listener, source, &parts.headers);
     let (tls, certificate) = session.map_or((0, None), |s| (s.tls, s.certificate));
     let asked = grpc::Asked::of(&parts);
     let envelope = Envelope {
@@ -258,9 +258,11 @@ fn upgrade_asked(headers: &HeaderMap) -> bool {
 }
 
 /// The caller's address: the last one that a trusted proxy did not add itself.
-fn client_address(listener: &Listening, peer: IpAddr, headers: &HeaderMap) -> (IpAddr, Provenance) {
+fn client_address(listener: &Listening, peer: Option<IpAddr>, headers: &HeaderMap) -> (Option<IpAddr>, Provenance) {
+    // Without an address there is nothing to know a trusted proxy by, so its headers are anybody's.
+    let Some(peer) = peer else { return (None, Provenance::Unix) };
     let trusted = |ip: IpAddr| listener.trusted_proxies.iter().any(|n| n.contains(&ip.to_canonical()));
-    let mut address = (peer, Provenance::Socket);
+    let mut address = (Some(peer), Provenance::Socket);
     if !trusted(peer) {
         return address;
     }
@@ -268,7 +270,7 @@ fn client_address(listener: &Listening, peer: IpAddr, headers: &HeaderMap) -> (I
     for hop in fields.iter().rev().flat_map(|f| f.rsplit(',')) {
         // What can't be read ends the chain: everything further left is hearsay.
         let Ok(ip) = hop.trim().parse::<IpAddr>() else { break };
-        address = (ip, Provenance::TrustedHeader);
+        address = (Some(ip), Provenance::TrustedHeader);
         if !trusted(ip) {
             break;
         }
