@@ -2,6 +2,7 @@
 
 use crate::{
     config::{self, BackendConfig, Config, load::Loaded},
+    emergency::Emergencies,
     generation::{Generation, Quarantine, Served},
     identify::Identify,
     route::Router,
@@ -14,7 +15,13 @@ use mesh::{
     function::{Function, Target},
     host::Host,
 };
-use policy::{bundle, finding::Finding, permit::TargetIndex};
+use policy::{
+    bundle::{self, Source},
+    declared::Declared,
+    emergency,
+    finding::Finding,
+    permit::TargetIndex,
+};
 use std::{collections::HashMap, sync::Arc};
 use tokio::sync::Semaphore;
 
@@ -62,7 +69,12 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
     let emptied = Generation::emptiable(&policies);
     let mut findings = Vec::new();
     let mut all_warnings = warnings;
-    let snapshot = match bundle::load(&policies, Arc::new(config.declared()), Timestamp::now()) {
+    // What is in force counts, not what is on disk: removing the file lifts nothing.
+    let emergencies = match previous {
+        Some(previous) => previous.emergencies.clone(),
+        None => Arc::new(Emergencies::read(&config).map_err(|finding| vec![finding])?),
+    };
+    let snapshot = match policy(&policies, &emergencies, Arc::new(config.declared()), Timestamp::now()) {
         Ok((snapshot, warnings)) => {
             all_warnings.extend(warnings);
             Some(snapshot)
@@ -94,11 +106,37 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
         policy: Arc::new(snapshot),
         identify: Arc::new(identify),
         served: served.into_iter().map(|s| (s.function.name.clone(), s)).collect(),
-        routers,
+        routers: Arc::new(routers),
         config,
         sources: emptied,
+        policies: policies.into(),
+        emergencies,
     };
     Ok(Built { generation, warnings: all_warnings })
+}
+
+/// The policies as they were read, and what is forbidden besides.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub(crate) fn policy(
+    policies: &[Source],
+    emergencies: &Emergencies,
+    declared: Arc<Declared>,
+    now: Timestamp,
+) -> bundle::Loaded {
+    let (emergency, notes) = emergency::source(emergencies.list(), &declared, now);
+    let sources: Vec<Source> = policies.iter().cloned().chain(emergency).collect();
+    let (snapshot, mut warnings) = bundle::load(&sources, declared, now)?;
+    let taken = snapshot.policies().find(|p| p.name.0.starts_with(emergency::PREFIX) && *p.file != *emergency::FILE);
+    if let Some(taken) = taken {
+        let message = format!("the id `{}` begins as those of emergency forbids do", taken.name);
+        let mut finding = Finding::error("reserved_id", &*taken.file, message).help("choose another id");
+        finding.line = taken.line;
+        return Err(vec![finding]);
+    }
+    warnings.extend(notes);
+    Ok((snapshot, warnings))
 }
 
 fn served(

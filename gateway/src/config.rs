@@ -211,6 +211,8 @@ pub struct Admin {
 pub struct Policy {
     /// Folder of `*.cedar`, `*.grants.toml`, `team.toml` and `*.cases.toml` files, read with its folders in lexical order.
     pub path: PathBuf,
+    /// Folder of what must be known again after a restart, such as emergency forbids.
+    pub state: PathBuf,
 }
 
 /// `[audit]`

@@ -1,11 +1,13 @@
 //! Puts a changed configuration in force: built off the hot path, validated, then swapped; a broken one changes nothing.
 
+pub mod emergency;
 mod watcher;
 
 use crate::{
     audit::record::Admin,
     build::{self, Shared},
     config::{Config, load},
+    emergency::Change,
     server::Gateway,
     telemetry::ResultLabels,
 };
@@ -39,8 +41,10 @@ pub struct Outcome {
 /// What is asked of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// Someone asked for it, and means what the files say.
+    /// Someone asked for it.
     Confirmed,
+    /// Someone asked for it, and for what it takes away.
+    Accepted,
     /// Files changed.
     Noticed,
     /// Say what would change; change nothing.
@@ -62,6 +66,7 @@ pub struct Handle(mpsc::Sender<Message>);
 #[derive(Debug)]
 enum Message {
     Reload(Wish, Option<oneshot::Sender<Outcome>>),
+    Emergency(Change, String, oneshot::Sender<Result<emergency::Changed, emergency::Refused>>),
     Stop,
 }
 
@@ -87,6 +92,18 @@ impl Handle {
         let (done, outcome) = oneshot::channel();
         self.0.send(Message::Reload(wish, Some(done))).ok()?;
         outcome.await.ok()
+    }
+
+    /// Changes emergency forbids in the name of `who`, and returns once that is in force or refused. `None` when the
+    /// gateway stops.
+    pub async fn emergency(
+        &self,
+        change: Change,
+        who: String,
+    ) -> Option<Result<emergency::Changed, emergency::Refused>> {
+        let (done, changed) = oneshot::channel();
+        self.0.send(Message::Emergency(change, who, done)).ok()?;
+        changed.await.ok()
     }
 
     fn noticed(&self) {
@@ -139,11 +156,17 @@ impl Worker {
     fn run(self, receiver: &mpsc::Receiver<Message>) {
         // Fetching keys spawns tasks, which needs a runtime at hand.
         let _inside = self.runtime.enter();
-        while let Ok(Message::Reload(wish, done)) = receiver.recv() {
-            let outcome = self.reload(wish);
-            if let Some(done) = done {
-                // Whoever asked may have gone.
-                let _ = done.send(outcome);
+        while let Ok(message) = receiver.recv() {
+            // Whoever asked may have gone.
+            match message {
+                Message::Reload(wish, done) => {
+                    let outcome = self.reload(wish);
+                    if let Some(done) = done {
+                        let _ = done.send(outcome);
+                    }
+                }
+                Message::Emergency(change, who, done) => drop(done.send(self.emergency(&change, &who))),
+                Message::Stop => return,
             }
         }
     }
@@ -179,7 +202,7 @@ impl Worker {
             }
         };
         let losses = old.losses(&built.generation);
-        if wish == Wish::Noticed && !losses.is_empty() {
+        if matches!(wish, Wish::Noticed | Wish::Confirmed) && !losses.is_empty() {
             return Outcome { losses, ..self.outcome("held", self.certificates(&old.config, wish)) };
         }
         let same = built.generation.policy.id() == old.policy.id()
@@ -245,7 +268,7 @@ impl Worker {
                 tracing::error!(
                     bundle,
                     losses,
-                    "reload held back, the old configuration stays in force; `latchwork reload` confirms it"
+                    "reload held back, the old configuration stays in force; `latchwork reload --accept-removals` confirms it"
                 );
             }
             // A log that lies in a watched folder would otherwise be noticed, told of, noticed, and so on.
@@ -256,7 +279,7 @@ impl Worker {
 
     fn record(&self, before: &BundleId, after: &BundleId, wish: Wish) {
         let who = match wish {
-            Wish::Confirmed => "admin",
+            Wish::Confirmed | Wish::Accepted => "admin",
             Wish::Noticed | Wish::DryRun => "watcher",
         };
         let record = Admin {

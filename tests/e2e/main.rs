@@ -9,6 +9,7 @@ mod compile_fail;
 mod cors;
 mod dashboard;
 mod dist;
+mod emergency;
 mod examples;
 mod functions_framework;
 mod goldens;

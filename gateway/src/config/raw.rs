@@ -244,6 +244,8 @@ pub(crate) struct Policy {
     /// Folder of `*.cedar`, `*.grants.toml`, `team.toml` and `*.cases.toml` files, read with its folders. Default
     /// `"policies"`.
     pub(crate) path: Option<At<String>>,
+    /// Folder of what must be known again after a restart, such as emergency forbids. Default `".latchwork"`.
+    pub(crate) state: Option<At<String>>,
 }
 
 /// `[audit]`

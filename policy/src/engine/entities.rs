@@ -164,6 +164,11 @@ impl Directory {
             PrincipalKind::Workload if id.starts_with("spiffe://") => {
                 // Nothing attests workloads yet, and the vocabulary demands an answer.
                 attributes.insert("attested".to_owned(), RestrictedExpression::new_bool(false));
+                if let Some(issuer) = principal.issuer.as_ref().and_then(|alias| self.issuers.get(alias)) {
+                    let issuer = &issuer.entity;
+                    attributes.insert("issuer".to_owned(), RestrictedExpression::new_entity_uid(issuer.uid()));
+                    entities.push(issuer.clone());
+                }
             }
             PrincipalKind::Workload => {
                 return Err(Unknown::Absent(format!("the workload `{id}` has no SPIFFE ID")));

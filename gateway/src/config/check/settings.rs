@@ -8,6 +8,8 @@ use std::{net::SocketAddr, time::Duration};
 const NODE_ID_BYTES_MAX: usize = 64;
 /// Where the administrative interface listens unless told otherwise.
 const ADMIN_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9443);
+/// Where state is kept unless told otherwise.
+const STATE: &str = ".latchwork";
 const MIB: u64 = 1 << 20;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Most calls per second that a rate may name.
@@ -83,7 +85,8 @@ pub(crate) fn policy(written: &raw::Policy, desk: &mut Desk<'_>) -> Policy {
         let message = format!("there is no folder of policies `{}`", path.display());
         desk.error_help("missing_folder", &span, message, "set `path` in `[policy]`");
     }
-    Policy { path }
+    let state = desk.path(written.state.as_ref().map_or(STATE, |path| path.value.as_str()));
+    Policy { path, state }
 }
 
 pub(crate) fn audit(written: &raw::Audit, desk: &mut Desk<'_>) -> Audit {
