@@ -15,7 +15,10 @@ pub(crate) mod value;
 pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, Webhook};
 
 use ipnet::IpNet;
-use mesh::backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig};
+use mesh::{
+    backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig},
+    bind::protobuf::Method,
+};
 use policy::{declared, question::PrincipalKind};
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -273,6 +276,8 @@ pub struct Function {
     pub declared: declared::Function,
     /// Where HTTP callers find it.
     pub route: Option<Route>,
+    /// Its messages, when it is a method of gRPC whose descriptors are named.
+    pub method: Option<Method>,
     /// Longest time for an answer.
     pub timeout: Duration,
     /// Largest request body, in bytes.

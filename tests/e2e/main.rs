@@ -2,6 +2,8 @@
 
 mod audit;
 mod aws_lambda;
+mod aws_sdk;
+mod browser;
 mod certificates;
 mod check;
 mod commands;
@@ -13,6 +15,7 @@ mod functions_framework;
 mod goldens;
 mod grpc;
 mod grpc_by_name;
+mod grpc_json;
 mod keys;
 mod malformed;
 mod peers;

@@ -1,7 +1,7 @@
 //! `latchwork reload`: puts what is on disk in force in the running gateway, or says what would change.
 
 use super::{Exit, Format, default_config, loaded, runtime, tell};
-use crate::{admin::CHANGE_HEADER, client, running};
+use crate::{admin::CHANGE_HEADER, client::{self, Trust}, running};
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;
@@ -57,7 +57,7 @@ pub fn run(args: &ReloadArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
-    match runtime.block_on(client::send(request, None, TIMEOUT)) {
+    match runtime.block_on(client::send(request, &Trust::default(), TIMEOUT)) {
         Ok(response) => answered(args.format, response.status(), response.body(), out, talk),
         Err(error) => {
             tell(talk, format_args!("latchwork: {error}; is the gateway running?"));

@@ -326,6 +326,9 @@ pub(crate) struct Function {
     pub(crate) query: BTreeMap<At<String>, QueryType>,
     /// JSON Schema (draft 2020-12) of the input: a file.
     pub(crate) input: Option<At<String>>,
+    /// The messages of its method of gRPC: a `.proto` file, or a compiled set of descriptors with imports. With it the
+    /// function takes JSON by name, and may have an `input`.
+    pub(crate) descriptors: Option<At<String>>,
     /// Longest time for an answer. Default `"30s"`.
     pub(crate) timeout: Option<At<String>>,
     /// Largest request body, in bytes. Default 1 MiB.

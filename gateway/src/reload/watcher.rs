@@ -79,7 +79,9 @@ fn folders(config: &Config) -> BTreeSet<PathBuf> {
     let schemas = config.functions.iter().filter_map(|f| Some(Path::new(&*f.declared.input.as_ref()?.file)));
     let authorities = config.issuers.iter().filter_map(|i| i.ca.as_deref());
     let keys = config.credentials.api_keys.iter().map(|keys| &*keys.file);
-    let files = catalogs.chain(schemas).chain(authorities).chain(keys).filter_map(Path::parent);
+    let methods = config.functions.iter().filter_map(|f| f.method.as_ref());
+    let described = methods.flat_map(|method| method.descriptions().files()).map(PathBuf::as_path);
+    let files = catalogs.chain(schemas).chain(authorities).chain(keys).chain(described).filter_map(Path::parent);
     folders.extend(files.map(absolute));
     for tls in config.listeners.iter().filter_map(|l| l.tls.as_ref()) {
         let clients = tls.clients.as_ref().map(|clients| &clients.ca);
