@@ -1,9 +1,11 @@
 //! An unchanged AWS SDK as a caller: its route is the Invoke API's, its certificate says who it is.
 
-use crate::certificates::{svid, table::authority};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
+use crate::{
+    call::certificate,
+    certificates::{svid, table::authority},
+};
 use serde_json::{Value, json};
-use std::{fmt::Write as _, process::Command};
+use std::process::Command;
 use tests::{aws, fetch, latchwork, project::Project, records, scripts};
 
 #[tokio::test]
@@ -14,7 +16,7 @@ async fn an_sdk_invokes_functions_through_the_gateway() {
     let (chain, key) = svid("checkout", &root);
     for (file, text) in [
         ("clients.pem", root.pem()),
-        ("client.pem", pem(&chain[0])),
+        ("client.pem", certificate(&chain[0])),
         ("client.key", key.serialize_pem()),
         ("id", "AKIDOFTHEGATEWAY".to_owned()),
         ("secret", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned()),
@@ -80,15 +82,4 @@ async fn an_sdk_invokes_functions_through_the_gateway() {
         assert!(!text.contains("AKIDOFTHESDK"), "the SDK's own signature went further: {text}");
     }
     gateway.stop().await;
-}
-
-fn pem(certificate: &CertificateDer<'_>) -> String {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
-    for line in STANDARD.encode(certificate).as_bytes().chunks(64) {
-        let _ = writeln!(text, "{}", String::from_utf8_lossy(line));
-    }
-    text += "-----END CERTIFICATE-----\n";
-    assert!(CertificateDer::from_pem_slice(text.as_bytes()).is_ok());
-    text
 }

@@ -1,7 +1,6 @@
 //! A function of gRPC called by name and natively: bytes and JSON, one input for policy, its own statuses, and health.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use rustix::process::Signal;
 use serde_json::{Value, json};
 use tests::{
     grpcio::{self, Service},
@@ -107,7 +106,7 @@ async fn one_input_whatever_form_it_comes_in() {
     let input = |index: usize| {
         let id = answers[index]["initial"]["latchwork-call-id"].as_str().unwrap();
         let found = records::of_call(&world.project.audit(), id).into_iter().find(|r| r["kind"] == "intent").unwrap();
-        found["question"]["input"].clone()
+        found["input"].clone()
     };
     assert!(!input(0).is_null());
     assert!((1..3).all(|index| input(index) == input(0)), "{} {} {}", input(0), input(1), input(2));
@@ -152,11 +151,18 @@ async fn statuses_are_the_functions_own_and_shapes_are_told() {
     }
     let pieces = |index: usize| answers[index]["answers"].as_array().unwrap();
     let data = |piece: &Value| String::from_utf8(STANDARD.decode(piece["data"].as_str().unwrap()).unwrap()).unwrap();
-    assert_eq!((pieces(2).len(), &pieces(2)[0]["head"]["content_type"]), (5, &json!("application/json")), "{answers:#?}");
+    assert_eq!(
+        (pieces(2).len(), &pieces(2)[0]["head"]["content_type"]),
+        (5, &json!("application/json")),
+        "{answers:#?}"
+    );
     assert_eq!(data(&pieces(2)[1]), r#"{"sku":"tea"}"#);
     assert_eq!(pieces(3)[1..4].iter().map(data).collect::<Vec<_>>(), ["n0", "n1", "n2"], "one message, one piece");
     let end = &pieces(3)[4]["end"];
-    assert_eq!((&end["data_bytes"], &end["trailers"]), (&json!("6"), &json!([{ "name": "x-trailing", "value": "listed" }])));
+    assert_eq!(
+        (&end["data_bytes"], &end["trailers"]),
+        (&json!("6"), &json!([{ "name": "x-trailing", "value": "listed" }]))
+    );
     for (index, part) in [(4, "InvokeStream"), (5, "InvokeStream"), (6, "stream of messages"), (7, "descriptors")] {
         let refused = &answers[index];
         assert_eq!(refused["code"], "INVALID_ARGUMENT", "{refused}");
@@ -200,10 +206,9 @@ async fn watchers_of_health_hear_of_the_end() {
     let python = service.python().to_path_buf();
     let watching = tokio::spawn(async move { grpcio::client(&python, &url, &ca, None, &[watch]).await });
     wait::until("the first answer", wait::LONG, || std::future::ready(heard.exists().then_some(()))).await;
-    gateway.signal(Signal::TERM);
+    gateway.stop().await;
     let watched = watching.await.expect("the client ends");
     assert_eq!((&watched[0]["code"], &watched[0]["statuses"]), (&json!("OK"), &json!(["SERVING", "NOT_SERVING"])));
     let seconds = watched[0]["seconds"].as_f64().unwrap();
-    assert!(seconds < 8.0, "it ends with the gateway, not when its patience does: {seconds}");
-    gateway.stop().await;
+    assert!(seconds < 20.0, "it ends with the gateway, not when its patience does: {seconds}");
 }

@@ -92,7 +92,8 @@ impl Page {
         let mut child = Child::start("chromium", &command, profile.path());
         let status = child.exit(END).await;
         let dom = child.stdout();
-        let out = dom.split_once("<pre id=\"out\">").and_then(|(_, rest)| rest.split_once("</pre>")).map(|(out, _)| out);
+        let out =
+            dom.split_once("<pre id=\"out\">").and_then(|(_, rest)| rest.split_once("</pre>")).map(|(out, _)| out);
         let text = out.unwrap_or_default().replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
         let result = serde_json::from_str(&text);
         Some(result.unwrap_or_else(|e| panic!("no result of the page ({e}, {status}): {dom}\n{}", child.stderr())))

@@ -1,7 +1,11 @@
 //! `latchwork reload`: puts what is on disk in force in the running gateway, or says what would change.
 
 use super::{Exit, Format, default_config, loaded, runtime, tell};
-use crate::{admin::CHANGE_HEADER, client::{self, Trust}, running};
+use crate::{
+    admin::CHANGE_HEADER,
+    client::{self, Trust},
+    running,
+};
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;

@@ -97,7 +97,12 @@ impl Asked {
 }
 
 /// Answers what needs no function.
-pub(crate) async fn own(gateway: &Arc<Gateway>, own: Own, envelope: Envelope, mut arrived: Arrived) -> Response<Watched> {
+pub(crate) async fn own(
+    gateway: &Arc<Gateway>,
+    own: Own,
+    envelope: Envelope,
+    mut arrived: Arrived,
+) -> Response<Watched> {
     let answered = match own {
         Own::Health(kind) => health::answer(kind, arrived, gateway).await,
         Own::Reflection => match identify::pass::known(&mut arrived, gateway.meter().buffered()).await {

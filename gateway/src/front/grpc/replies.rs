@@ -12,9 +12,8 @@ use mesh::{
     bind::protobuf::Method,
     payload::{Body, BodyError, Wire},
 };
-use proto::{
-    invoke::v1::{InvokeChunk, InvokeEnd, InvokeHead, InvokeResponse, Payload, invoke_chunk::Piece, payload::Form},
-    prost::Message,
+use proto::invoke::v1::{
+    InvokeChunk, InvokeEnd, InvokeHead, InvokeResponse, Payload, invoke_chunk::Piece, payload::Form,
 };
 use std::{future::poll_fn, mem, pin::Pin};
 use uuid::Uuid;

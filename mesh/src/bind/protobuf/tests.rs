@@ -78,13 +78,14 @@ fn one_input_whatever_form_it_came_in() {
         "required": ["sku", "unitCount"],
         "properties": { "unitCount": { "type": "integer", "maximum": 9 } }
     }));
-    let inputs: Vec<Value> = [r#"{"sku":"tea","unit_count":0}"#, r#"{"unitCount":"0","sku":"tea"}"#, r#"{"sku":"tea"}"#]
-        .iter()
-        .map(|json| {
-            let message = method.message(&headers(), json.as_bytes()).unwrap();
-            Value::clone(&method.input(&message, &schema).unwrap())
-        })
-        .collect();
+    let inputs: Vec<Value> =
+        [r#"{"sku":"tea","unit_count":0}"#, r#"{"unitCount":"0","sku":"tea"}"#, r#"{"sku":"tea"}"#]
+            .iter()
+            .map(|json| {
+                let message = method.message(&headers(), json.as_bytes()).unwrap();
+                Value::clone(&method.input(&message, &schema).unwrap())
+            })
+            .collect();
     assert_eq!(inputs[0], json!({ "sku": "tea", "unitCount": 0, "parts": [], "state": "NEW" }));
     assert!(inputs.iter().all(|input| *input == inputs[0]), "{inputs:?}");
     let many = method.message(&headers(), br#"{"unitCount":10}"#).unwrap();
