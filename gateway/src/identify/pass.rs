@@ -1,7 +1,7 @@
 //! The stage: from a routed call to an identified one. Only here is an unknown function answered, and only to
 //! somebody who is known.
 
-use super::{CredentialError, Fault, Identify, Identity, Lookup, combine::Proven};
+use super::{CredentialError, Fault, Identify, Identity, Lookup, bearer, combine::Proven};
 use crate::{
     call::{Arrived, Identified, Routed, Unread},
     config::Credential,

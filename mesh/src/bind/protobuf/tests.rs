@@ -55,7 +55,7 @@ fn json_that_is_not_the_message_is_refused() {
     for (json, part) in [
         (r#"{"sky":"tea"}"#, "sky"),
         (r#"{"sku":7}"#, "a string"),
-        (r#"{"unitCount":1.5}"#, "something else"),
+        (r#"{"unitCount":1.5}"#, "integer"),
         (r#"{"sku":"a","sku":"b"}"#, "sku"),
         (r#"{"card":"a","cash":"b"}"#, "oneof"),
         (r#"{"state":"LOST"}"#, "LOST"),
