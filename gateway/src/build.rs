@@ -224,6 +224,7 @@ fn routers(config: &Config, served: &[Arc<Served>], findings: &mut Vec<Finding>)
 #[must_use]
 pub fn findings(loaded: &Loaded) -> Vec<Finding> {
     let config = loaded.config.clone();
+    let lints = policy::lint::lints(&loaded.policies, &config.declared(), &policy::lint::Unproven);
     let host = match Host::start() {
         Ok(host) => host,
         Err(error) => {
@@ -237,7 +238,7 @@ pub fn findings(loaded: &Loaded) -> Vec<Finding> {
         Err(findings) => findings,
         Ok(built) => {
             let broken = built.generation.served.values().filter_map(|s| s.quarantine.as_ref());
-            broken.map(|q| q.finding.clone()).chain(built.warnings).collect()
+            broken.map(|q| q.finding.clone()).chain(built.warnings).chain(lints).collect()
         }
     }
 }

@@ -349,6 +349,7 @@ fn reason(denial: &Denial) -> &'static str {
         DenialReason::PolicyError => "policy_error",
         DenialReason::AbsentEntity => "absent_entity",
         DenialReason::NoTarget => "no_target",
+        DenialReason::BundleExpired => "bundle_expired",
     }
 }
 

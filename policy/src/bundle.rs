@@ -18,9 +18,13 @@ use written::Written;
 
 mod check;
 mod compare;
+pub mod grants;
 mod names;
 pub(crate) mod split;
+pub mod team;
 pub(crate) mod tree;
+pub mod validity;
+mod words;
 pub(crate) mod written;
 
 /// Largest file of policies, in bytes.
@@ -51,11 +55,13 @@ pub type Loaded = Result<(Snapshot, Vec<Finding>), Vec<Finding>>;
 pub fn load(sources: &[Source], declared: Arc<Declared>, now: Timestamp) -> Loaded {
     let (vocabulary, mut findings) = Vocabulary::new(&declared).map_err(report)?;
     let (directory, declarations) = directory(&declared, &vocabulary, &mut findings).map_err(report)?;
-    let policies = read(sources, &mut findings);
+    let policies = read(sources, (&vocabulary, &declared), &mut findings);
     soon(&policies, now, &mut findings);
     let known = names::Known::new(&vocabulary, &declared);
     // Policies with unknown names are reported for these alone; the others are checked further.
     let sound: Vec<&Written> = policies.iter().filter(|policy| known.check(policy, &mut findings)).collect();
+    words::check(&policies, &declared, &mut findings);
+    team::check(sources, &policies, &declared, &mut findings);
     check::check(&sound, &declarations, &vocabulary, &mut findings);
     if has_errors(&findings) {
         return Err(report(findings));
@@ -95,7 +101,11 @@ fn has_errors(findings: &[Finding]) -> bool {
 }
 
 /// Reads every file within the limits, and sees that no two policies have one id.
-fn read(sources: &[Source], findings: &mut Vec<Finding>) -> Vec<Written> {
+pub(crate) fn read(
+    sources: &[Source],
+    (vocabulary, declared): (&Vocabulary, &Declared),
+    findings: &mut Vec<Finding>,
+) -> Vec<Written> {
     let mut policies: Vec<Written> = Vec::new();
     for source in sources {
         if source.text.len() > FILE_BYTES_MAX {
@@ -103,7 +113,11 @@ fn read(sources: &[Source], findings: &mut Vec<Finding>) -> Vec<Written> {
             findings.push(Finding::error("file_too_large", source.file.as_ref(), message));
             continue;
         }
-        policies.extend(written::read(source, findings));
+        if source.file.ends_with(grants::SUFFIX) {
+            policies.extend(grants::read(source, grants::Surroundings { vocabulary, declared }, findings));
+        } else if !team::is_binding(source) {
+            policies.extend(written::read(source, findings));
+        }
         if policies.len() > POLICIES_MAX {
             let message = format!("a bundle has at most {POLICIES_MAX} policies");
             findings.push(Finding::error("too_many_policies", source.file.as_ref(), message));
@@ -138,7 +152,7 @@ fn soon(policies: &[Written], now: Timestamp, findings: &mut Vec<Finding>) {
 }
 
 /// Errors first, then by place; never more than are read.
-fn report(mut findings: Vec<Finding>) -> Vec<Finding> {
+pub(crate) fn report(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by(|a, b| {
         let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.file.clone(), f.line, f.column);
         key(a).cmp(&key(b))

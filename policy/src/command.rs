@@ -1,5 +1,10 @@
 //! Commands over policies. They take iterators and writers; the gateway opens files and prints.
 
+pub mod check;
+mod findings;
+pub mod format;
+pub mod new;
+pub mod schema;
 pub mod test;
 
 /// How a command writes its result.

@@ -1,7 +1,11 @@
 //! The snapshot: policies, vocabulary, entities and index of one moment. It answers questions and never changes.
 
 use crate::{
-    bundle::{tree, written::Written},
+    bundle::{
+        tree,
+        validity::{Standing, Validity},
+        written::Written,
+    },
     declared::QueryType,
     finding::Finding,
     index::{Actions, Index, Scope, Slice, Subject},
@@ -33,6 +37,7 @@ pub struct Snapshot {
     by_id: HashMap<PolicyId, usize>,
     functions: HashMap<FunctionName, Prepared>,
     authorizer: Authorizer,
+    validity: Validity,
 }
 
 /// What a policy does when its head and conditions hold.
@@ -137,6 +142,9 @@ impl Snapshot {
     /// Whether a caller may know that a function exists.
     #[must_use]
     pub fn may_describe(&self, question: &Question) -> bool {
+        if self.validity.standing(question.facts.clock.now) == Standing::Ended {
+            return false;
+        }
         let Some(function) = self.functions.get(&question.function) else { return false };
         let Ok(asked) = Asked::new(question, function, &self.directory) else { return false };
         let Ok(facts) = asked.facts_context() else { return false };
@@ -173,6 +181,18 @@ impl Snapshot {
         &self.id
     }
 
+    /// The same snapshot with the time for which its bundle was signed.
+    #[must_use]
+    pub fn with_validity(self, validity: Validity) -> Self {
+        Self { validity, ..self }
+    }
+
+    /// Until when it decides.
+    #[must_use]
+    pub fn validity(&self) -> &Validity {
+        &self.validity
+    }
+
     /// The words of policy.
     #[must_use]
     pub fn vocabulary(&self) -> &Vocabulary {
@@ -200,6 +220,12 @@ impl Snapshot {
 
     /// Every verdict of a question.
     pub(crate) fn trace(&self, question: &Question) -> Trace {
+        if let (Standing::Ended, Some(until)) =
+            (self.validity.standing(question.facts.clock.now), self.validity.until())
+        {
+            let error = format!("the bundle expired at {until}");
+            return Trace::unaskable(Unaskable { reason: DenialReason::BundleExpired, error });
+        }
         let Some(function) = self.functions.get(&question.function) else {
             let error = format!("the function `{}` is not in this bundle", question.function);
             return Trace::unaskable(Unaskable { reason: DenialReason::AbsentEntity, error });

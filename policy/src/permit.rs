@@ -134,6 +134,8 @@ pub enum DenialReason {
     AbsentEntity,
     /// The call is permitted, but on none of the function's targets.
     NoTarget,
+    /// The bundle's time is over, and it is configured to deny then.
+    BundleExpired,
 }
 
 /// A "no" of policy, with what the records need. The caller sees none of it.

@@ -18,6 +18,7 @@ pub(crate) mod base;
 mod declared;
 mod locate;
 pub use locate::locate_pointer;
+pub(crate) mod property;
 pub(crate) mod shape;
 
 /// The name that findings about the declarations carry instead of a file.
@@ -104,6 +105,13 @@ impl Vocabulary {
             text.push_str(&self.function_text(name).unwrap_or_default());
         }
         text
+    }
+
+    /// The schema of the base and one function, if it exists.
+    #[must_use]
+    pub fn text_of(&self, name: &FunctionName) -> Option<String> {
+        let own = self.function_text(name)?;
+        Some(format!("{}\n// Generated from the catalog.\n{}{own}", base::TEXT, self.groups_text()))
     }
 
     /// The base vocabulary alone, as it was written.

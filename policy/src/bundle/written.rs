@@ -4,13 +4,13 @@ use super::{
     Source,
     split::{self, Constant, Token, TokenKind},
 };
-use crate::{finding::Finding, index::Scope, permit::PolicyName};
+use crate::{finding::Finding, index::Scope, lint::allow, permit::PolicyName};
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Template, ffi::DetailedError, pst};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use std::{ops::Range, str::FromStr, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, str::FromStr, sync::Arc};
 
 /// Annotations that Latchwork reads.
-const ANNOTATIONS: [&str; 4] = ["id", "owner", "expires", "description"];
+const ANNOTATIONS: [&str; 5] = ["id", "owner", "expires", "description", "lint"];
 /// Longest `@id`, in bytes.
 const ID_BYTES_MAX: usize = 256;
 
@@ -26,6 +26,8 @@ pub(crate) struct Written {
     pub(crate) description: Option<Arc<str>>,
     /// When a permit stops granting.
     pub(crate) expires: Option<Timestamp>,
+    /// Lints that it may offend.
+    pub(crate) allowed: BTreeSet<&'static str>,
     pub(crate) place: Place,
 }
 
@@ -37,6 +39,8 @@ pub(crate) struct Place {
     pub(crate) piece: Range<usize>,
     /// From its first annotation to its semicolon.
     pub(crate) range: Range<usize>,
+    /// The policy's text when it is not the file's own: then all of it stands at `range`.
+    pub(crate) generated: Option<Arc<str>>,
 }
 
 impl Place {
@@ -47,16 +51,24 @@ impl Place {
         message: impl Into<String>,
         within: Option<Range<usize>>,
     ) -> Finding {
-        let range = match within {
+        let range = match within.filter(|_| self.generated.is_none()) {
             Some(range) => self.piece.start + range.start..self.piece.start + range.end,
             None => self.range.clone(),
         };
         Finding::error(code, self.source.file.as_ref(), message).at(&self.source.text, range)
     }
 
+    /// Line of its first word, from 1.
+    pub(crate) fn line(&self) -> usize {
+        self.finding("", "", None).line
+    }
+
     /// Text of the piece.
     pub(crate) fn text(&self) -> &str {
-        self.source.text.get(self.piece.clone()).unwrap_or_default()
+        match &self.generated {
+            Some(text) => text,
+            None => self.source.text.get(self.piece.clone()).unwrap_or_default(),
+        }
     }
 
     /// Range of a word right after an `@` within the piece.
@@ -71,7 +83,7 @@ impl Place {
     }
 
     /// Range of an annotation's value within the piece, or of its name if it has none.
-    fn annotation(&self, name: &str) -> Option<Range<usize>> {
+    pub(crate) fn annotation(&self, name: &str) -> Option<Range<usize>> {
         let found = self.annotation_name(name)?;
         let tokens = split::tokens(self.text());
         let mut after = tokens.into_iter().filter(|token| token.range.start >= found.end);
@@ -93,7 +105,7 @@ pub(crate) fn read(source: &Source, findings: &mut Vec<Finding>) -> Vec<Written>
         let text = source.text.get(piece.clone()).unwrap_or_default();
         let tokens = split::tokens(text);
         let first = tokens.first().map_or(0, |token| token.range.start);
-        let place = Place { source: source.clone(), range: piece.start + first..piece.end, piece };
+        let place = Place { source: source.clone(), range: piece.start + first..piece.end, piece, generated: None };
         if split::depth(text) > split::DEPTH_MAX {
             let message = "this policy is nested too deeply";
             findings.push(place.finding("too_nested", message, None).help("split it into several policies"));
@@ -129,7 +141,7 @@ fn syntax(place: &Place, error: &DetailedError) -> Finding {
     }
 }
 
-fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<Written> {
+pub(super) fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<Written> {
     let mut ok = true;
     for (name, value) in policy.annotations() {
         // Notes are printed in lines of their own, so they can't bring lines with them.
@@ -173,6 +185,7 @@ fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<
         }
     };
     let id = id.filter(|_| ok)?;
+    let allowed = allow::read(&policy, &place, findings);
     let constants = split::constants(place.text());
     let note = |name: &str| policy.annotation(name).filter(|text| !text.is_empty()).map(Arc::from);
     Some(Written {
@@ -184,6 +197,7 @@ fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<
         tree,
         constants,
         expires,
+        allowed,
         place,
     })
 }

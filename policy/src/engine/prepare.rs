@@ -2,7 +2,8 @@
 
 use super::{
     BTreeSet, BundleId, DECLARED_FILE, Directory, Effect, Entry, Finding, FunctionName, HashMap, Index, PolicyId,
-    PolicyInfo, Prepared, Snapshot, Subject, Subjected, Vocabulary, Written, entities::Declaration, tree, uid,
+    PolicyInfo, Prepared, Snapshot, Subject, Subjected, Validity, Vocabulary, Written, entities::Declaration, tree,
+    uid,
 };
 use cedar_policy::{Authorizer, Policy};
 use std::sync::Arc;
@@ -31,7 +32,8 @@ impl Snapshot {
             functions.insert(name, prepared);
         }
         let authorizer = Authorizer::new();
-        let snapshot = Self { id, vocabulary, directory, policies, by_id, functions, authorizer };
+        let snapshot =
+            Self { id, vocabulary, directory, policies, by_id, functions, authorizer, validity: Validity::default() };
         let warnings = snapshot.unusable();
         Ok((snapshot, warnings))
     }
