@@ -1,5 +1,6 @@
 //! Commands over policies. They take iterators and writers; the gateway opens files and prints.
 
+pub mod decide;
 pub mod test;
 
 /// How a command writes its result.

@@ -1,5 +1,7 @@
 //! `latchwork policy`: commands over policies. The work is the policy crate's; here files are opened.
 
+pub mod decide;
+
 use super::{Exit, Format, default_config, loaded, written};
 use jiff::Timestamp;
 use std::{io::Write, path::PathBuf, sync::Arc};
@@ -9,6 +11,8 @@ use std::{io::Write, path::PathBuf, sync::Arc};
 pub enum PolicyCommand {
     /// Run the policy cases and show which policies they exercise
     Test(TestArgs),
+    /// Answer requests in bulk by any Cedar policies: JSON lines in, JSON lines out
+    Decide(decide::DecideArgs),
 }
 
 /// `latchwork policy test`
@@ -26,6 +30,7 @@ pub struct TestArgs {
 pub fn run(command: &PolicyCommand, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
     match command {
         PolicyCommand::Test(args) => test(args, out, talk),
+        PolicyCommand::Decide(args) => decide::run(args, out, talk),
     }
 }
 
