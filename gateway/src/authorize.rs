@@ -17,7 +17,11 @@ pub fn pass(asked: Asked) -> Result<Permitted, (Refusal, Box<Denial>)> {
         Err(denial) => {
             if denial.is_disagreement() {
                 let (function, bundle) = (denial.question.function.as_str(), &*denial.bundle.0);
-                tracing::error!(function, bundle, "cedar's own authorizer contradicts this gateway; the call is denied");
+                tracing::error!(
+                    function,
+                    bundle,
+                    "cedar's own authorizer contradicts this gateway; the call is denied"
+                );
             }
             Err((seen(&denial), Box::new(denial)))
         }

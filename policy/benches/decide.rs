@@ -1,6 +1,7 @@
 //! What deciding and loading cost, and Cedar's own `is_authorized` beside it: `cargo bench -p policy --bench decide`.
 //!
 //! Times are processor time of this thread, medians of paired runs. A missed bar ends it with a failure.
+#![expect(clippy::indexing_slicing, reason = "the world is as large as it says")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 #![expect(clippy::expect_used, reason = "a world that can't be made is a fault of the benchmark")]
 
@@ -65,7 +66,8 @@ fn loading() -> bool {
         format!("{:.1} MB (peak of the process with its sources {} MB)", mega(held), peak / 1024),
         held <= BYTES_MAX,
     );
-    let soon = bar("load after a change of one policy of them", format!("{changed:.2?} of processor"), changed <= CHANGE_MAX);
+    let soon =
+        bar("load after a change of one policy of them", format!("{changed:.2?} of processor"), changed <= CHANGE_MAX);
     fast && small && soon
 }
 
@@ -110,9 +112,7 @@ fn deciding() -> bool {
         let allocations = (change.allocations + change.reallocations).div_ceil(DECISIONS);
         let (ours, spread, theirs) = (median(ours), median(spread), median(theirs));
         let times = theirs.as_secs_f64() / ours.as_secs_f64();
-        println!(
-            "{functions:>9}  {ours:>8.2?}  {spread:>11.2?}  {allocations:>11}  {theirs:>19.2?}  {times:>5.0}"
-        );
+        println!("{functions:>9}  {ours:>8.2?}  {spread:>11.2?}  {allocations:>11}  {theirs:>19.2?}  {times:>5.0}");
         medians.push(ours.as_secs_f64());
         fine &= ours <= DECISION_MAX && allocations <= ALLOCATIONS_MAX && (functions != 1_000 || times >= 100.0);
     }

@@ -7,8 +7,8 @@ use crate::{
     permit::BundleId,
 };
 use aws_lc_rs::digest::{Context, SHA256};
-use jiff::{SignedDuration, Timestamp};
 use ground::Ground;
+use jiff::{SignedDuration, Timestamp};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,

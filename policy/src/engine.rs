@@ -11,8 +11,8 @@ use crate::{
     question::{FunctionName, Principal, PrincipalKind, Question, Verb},
     vocabulary::{DECLARED_FILE, Vocabulary, shape::Shape},
 };
-use ask::Judge;
 pub(crate) use ask::DISAGREEMENT;
+use ask::Judge;
 use cedar_policy_core::{
     ast::{ActionConstraint, Entity, EntityUID},
     entities::Entities,

@@ -25,7 +25,8 @@ mod corpus {
         let mut lines = String::new();
         for request in requests {
             let parts = ["principal", "action", "resource", "context"];
-            let line: serde_json::Map<_, _> = parts.iter().map(|part| ((*part).to_owned(), request[part].clone())).collect();
+            let line: serde_json::Map<_, _> =
+                parts.iter().map(|part| ((*part).to_owned(), request[part].clone())).collect();
             lines.push_str(&(Value::Object(line).to_string() + "\n"));
         }
         let (mut out, mut talk) = (Vec::new(), Vec::new());

@@ -163,7 +163,8 @@ mod scenarios {
     #[test]
     fn requests_are_answered_as_the_scenario_says() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/decide");
-        let source = |name: &str| Source { file: name.into(), text: fs::read_to_string(folder.join(name)).unwrap().into() };
+        let source =
+            |name: &str| Source { file: name.into(), text: fs::read_to_string(folder.join(name)).unwrap().into() };
         let mut given = Given {
             policies: files(&folder.join("policies"), ".cedar"),
             schema: Some(source("docs.cedarschema")),
@@ -172,7 +173,9 @@ mod scenarios {
         };
         answers(&given, &folder, "answers.jsonl");
         given.gateway = true;
-        let named = given.policies[0].text.replace("permit (principal in Team", "@id(\"docs.editors\")\npermit (principal in Team");
+        let named = given.policies[0]
+            .text
+            .replace("permit (principal in Team", "@id(\"docs.editors\")\npermit (principal in Team");
         given.policies[0].text = named.into();
         answers(&given, &folder, "answers.gateway.jsonl");
     }

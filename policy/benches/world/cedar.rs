@@ -13,9 +13,7 @@ impl Whole {
     pub(crate) fn new(world: &World) -> Self {
         let text: String = world.sources.iter().map(|source| source.text.as_ref()).collect();
         let uid = |kind: &str, id: &str| serde_json::json!({ "type": kind, "id": id });
-        let entity = |kind: &str, id: &str, parents: &[serde_json::Value]| {
-            serde_json::json!({ "uid": uid(kind, id), "attrs": {}, "parents": parents })
-        };
+        let entity = |kind: &str, id: &str, parents: &[serde_json::Value]| serde_json::json!({ "uid": uid(kind, id), "attrs": {}, "parents": parents });
         let entities = serde_json::json!([
             entity("User", "corp/alice@example.com", &[uid("Group", "corp/g0"), uid("Group", "corp/staff")]),
             entity("Group", "corp/g0", &[]),

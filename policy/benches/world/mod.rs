@@ -110,7 +110,8 @@ impl World {
             issuers: vec![issuer],
             zones: Vec::new(),
         };
-        let file = |place: usize, text: String| Source { file: format!("policies/{place}.cedar").into(), text: text.into() };
+        let file =
+            |place: usize, text: String| Source { file: format!("policies/{place}.cedar").into(), text: text.into() };
         let mut texts: Vec<String> = Vec::new();
         for i in 0..functions {
             if i % FILE_POLICIES == 0 {

@@ -90,7 +90,14 @@ impl Snapshot {
         self.verdict(self.found(subject, asked, context, now, judge))
     }
 
-    pub(super) fn found(&self, subject: &Subjected, asked: &Asked, context: Context, now: Timestamp, judge: Judge) -> Found {
+    pub(super) fn found(
+        &self,
+        subject: &Subjected,
+        asked: &Asked,
+        context: Context,
+        now: Timestamp,
+        judge: Judge,
+    ) -> Found {
         let entry = |euid: &_| EntityUIDEntry::Known { euid: std::sync::Arc::clone(euid), loc: None };
         let principal = Named::of(&asked.principal);
         let (action, resource) = (entry(&subject.action), entry(&subject.resource));
@@ -98,7 +105,8 @@ impl Snapshot {
         let possible = subject.slice.possible(principal);
         match judge {
             Judge::Engine => {
-                let in_force = |place| self.entry(place).filter(|entry| entry.is_in_force(now)).map(|e| (place, &e.rule));
+                let in_force =
+                    |place| self.entry(place).filter(|entry| entry.is_in_force(now)).map(|e| (place, e.rule.as_ref()));
                 let candidates = possible.filter_map(in_force).filter(|(_, rule)| rule.head.is_for(principal));
                 let evaluator = Evaluator::new(request, &asked.entities, Extensions::all_available());
                 Found::among(candidates, &evaluator)
@@ -137,9 +145,7 @@ impl Snapshot {
         let Found { permits, forbids, errors } = found;
         let (denied, determining) = match (permits.is_empty(), forbids.is_empty(), errors.is_empty()) {
             (_, false, _) => (Some(DenialReason::Forbidden), self.names(forbids)),
-            (_, true, false) => {
-                (Some(DenialReason::PolicyError), self.names(errors.iter().map(|(place, _)| *place)))
-            }
+            (_, true, false) => (Some(DenialReason::PolicyError), self.names(errors.iter().map(|(place, _)| *place))),
             (true, true, true) => (Some(DenialReason::NotPermitted), Vec::new()),
             (false, true, true) => (None, self.names(permits)),
         };
@@ -175,7 +181,10 @@ impl Trace {
             (Some(_), None) | (None, Some(_)) => false,
         };
         let run_on = self.run_on.len() == other.run_on.len();
-        describe && run_on && same(&self.call, &other.call) && self.run_on.iter().zip(&other.run_on).all(|(a, b)| same(a, b))
+        describe
+            && run_on
+            && same(&self.call, &other.call)
+            && self.run_on.iter().zip(&other.run_on).all(|(a, b)| same(a, b))
     }
 }
 

@@ -111,9 +111,8 @@ impl Index {
         head: impl Fn(u32) -> Option<&'a Head>,
     ) -> Vec<u32> {
         let mut found = self.possible(Some(principal), action, resource);
-        found.retain(|place| {
-            head(*place).is_some_and(|head| head.concerns(action, resource) && head.is_for(principal))
-        });
+        found
+            .retain(|place| head(*place).is_some_and(|head| head.concerns(action, resource) && head.is_for(principal)));
         found
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Rule {
     /// The facts that the body looks at.
     pub(crate) reads: Reads,
     /// `true && body`, so that a body which is no boolean fails as Cedar says it does; `None` is no body.
-    condition: Option<Expr>,
+    pub(super) condition: Option<Expr>,
 }
 
 /// What became of the candidates, by their places.
@@ -61,7 +61,7 @@ impl<'a> Named<'a> {
 }
 
 impl Head {
-    pub(crate) fn of(policy: &Policy) -> Self {
+    fn of(policy: &Policy) -> Self {
         Self {
             principal: policy.principal_constraint().into_inner(),
             action: policy.action_constraint().clone(),

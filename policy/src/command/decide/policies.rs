@@ -7,11 +7,7 @@ use crate::{
 use cedar_policy::PolicySet;
 use cedar_policy_core::ast::{self, AnyId, Policy, PolicyID};
 use jiff::Timestamp;
-use std::{
-    collections::HashMap,
-    str::FromStr,
-    sync::Arc,
-};
+use std::{collections::HashMap, str::FromStr, sync::Arc};
 
 /// Policies of any files. One without an `@id` is called by its place among all of them, as Cedar does: `policy0`.
 pub(super) fn any(sources: &[Source]) -> Result<Vec<Policy>, Finding> {
@@ -19,7 +15,8 @@ pub(super) fn any(sources: &[Source]) -> Result<Vec<Policy>, Finding> {
     let mut taken: HashMap<String, Arc<str>> = HashMap::new();
     let mut before = 0;
     for source in sources {
-        let (found, count) = if source.file.ends_with(".json") { json(source, before)? } else { cedar(source, before)? };
+        let (found, count) =
+            if source.file.ends_with(".json") { json(source, before)? } else { cedar(source, before)? };
         before += count;
         for policy in found {
             let id = policy.id().as_ref().to_owned();
@@ -37,7 +34,7 @@ pub(super) fn any(sources: &[Source]) -> Result<Vec<Policy>, Finding> {
 fn cedar(source: &Source, before: usize) -> Result<(Vec<Policy>, usize), Finding> {
     let set = PolicySet::from_str(&source.text).map_err(|errors| {
         let error = errors.iter().next();
-        let detail = error.map(|error| cedar_policy::ffi::DetailedError::from(error));
+        let detail = error.map(cedar_policy::ffi::DetailedError::from);
         let range = detail.as_ref().and_then(|detail| detail.source_locations.first());
         let range = range.map(|label| label.loc.start..label.loc.end).unwrap_or(0..0);
         let message = detail.map(|detail| detail.message).unwrap_or_default();
@@ -54,7 +51,8 @@ fn cedar(source: &Source, before: usize) -> Result<(Vec<Policy>, usize), Finding
 
 /// A policy set in JSON, whose policies have ids; or one policy, which has none.
 fn json(source: &Source, before: usize) -> Result<(Vec<Policy>, usize), Finding> {
-    let broken = |error: &dyn std::fmt::Display| Finding::error("policy_syntax", source.file.as_ref(), error.to_string());
+    let broken =
+        |error: &dyn std::fmt::Display| Finding::error("policy_syntax", source.file.as_ref(), error.to_string());
     let json: serde_json::Value = serde_json::from_str(&source.text).map_err(|error| broken(&error))?;
     if json.get("effect").is_some() {
         let policy = cedar_policy::Policy::from_json(None, json).map_err(|error| broken(&error))?;

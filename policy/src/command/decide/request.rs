@@ -3,7 +3,10 @@
 use cedar_policy::{EntityUid, Schema};
 use cedar_policy_core::{
     ast::{self, Context, EntityUIDEntry},
-    entities::{ContextJsonParser, NullContextSchema, json::err::ContextJsonDeserializationError},
+    entities::{
+        ContextJsonParser,
+        json::{ContextJsonDeserializationError, NullContextSchema},
+    },
     extensions::Extensions,
     validator::context_schema_for_action,
 };
@@ -54,13 +57,19 @@ impl Asked {
 
 fn entity(name: &str, written: Value) -> Result<EntityUid, String> {
     match written {
-        Value::String(text) => text.parse().map_err(|error| format!("`{name}`: `{text}` is no entity: {error}")),
+        Value::String(text) => {
+            text.parse::<EntityUid>().map_err(|error| format!("`{name}`: `{text}` is no entity: {error}"))
+        }
         written => EntityUid::from_json(written).map_err(|error| format!("`{name}`: {error}")),
     }
 }
 
 /// An action that the schema doesn't have gives no types, so extension values must say what they are.
-fn context_of(json: Value, schema: Option<&Schema>, action: &EntityUid) -> Result<Context, ContextJsonDeserializationError> {
+fn context_of(
+    json: Value,
+    schema: Option<&Schema>,
+    action: &EntityUid,
+) -> Result<Context, ContextJsonDeserializationError> {
     let extensions = Extensions::all_available();
     match schema.and_then(|schema| context_schema_for_action(schema.as_ref(), action.as_ref())) {
         Some(types) => ContextJsonParser::new(Some(&types), extensions).from_json_value(json),

@@ -147,14 +147,20 @@ fn compare(policies: &[String]) -> (usize, usize) {
                     _ => Ok(asked.facts_context()),
                 };
                 let (Ok(full), Ok(context)) = (context(&all), context(&few)) else { continue };
-                let found = |asked, context| ours(&snapshot, &snapshot.found(subject, asked, context, now(), Judge::Engine));
-                let entry = |uid: &Arc<_>| cedar_policy_core::ast::EntityUIDEntry::Known { euid: Arc::clone(uid), loc: None };
+                let found =
+                    |asked, context| ours(&snapshot, &snapshot.found(subject, asked, context, now(), Judge::Engine));
+                let entry =
+                    |uid: &Arc<_>| cedar_policy_core::ast::EntityUIDEntry::Known { euid: Arc::clone(uid), loc: None };
                 let (principal, action, resource) = (entry(&all.me), entry(&subject.action), entry(&subject.resource));
                 let request = Request::new_unchecked(principal, action, resource, Some(full.clone()));
                 let official = official(&whole, request.clone(), &all);
                 assert_eq!(found(&all, full), official, "{request}\n{whole}");
                 let few = found(&few, context);
-                assert_eq!((few.0, &few.1, of(&few.2)), (official.0, &official.1, of(&official.2)), "{request}\n{whole}");
+                assert_eq!(
+                    (few.0, &few.1, of(&few.2)),
+                    (official.0, &official.1, of(&official.2)),
+                    "{request}\n{whole}"
+                );
                 requests += 1;
                 failed += usize::from(!official.2.is_empty());
             }

@@ -160,7 +160,9 @@ fn compare(policies: &[(String, [String; 2])]) -> (usize, usize) {
                 let json = match requests % 3 {
                     0 => serde_json::json!({}),
                     1 => serde_json::json!({ "n": 2, "flag": true }),
-                    _ => serde_json::json!({ "n": "2", "flag": 1, "d": { "__extn": { "fn": "decimal", "arg": "1.5" } } }),
+                    _ => {
+                        serde_json::json!({ "n": "2", "flag": 1, "d": { "__extn": { "fn": "decimal", "arg": "1.5" } } })
+                    }
                 };
                 let context = Context::from_json_value(json.clone(), None).unwrap();
                 let (p, a, r) = (principal.clone(), action.clone(), resource.clone());
