@@ -22,7 +22,7 @@ use index::Slice;
 use jiff::Timestamp;
 use reads::Reads;
 use request::{Asked, Unaskable};
-use rule::{Found, Named, Rule};
+use rule::{Found, Named, Rule, in_words};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,

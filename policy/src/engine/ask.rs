@@ -2,7 +2,7 @@
 
 use super::{
     Asked, DenialReason, Entry, Found, Named, PolicyName, Prepared, Question, Reads, Snapshot, Subjected, Timestamp,
-    Trace, Unaskable, Verb, Verdict,
+    Trace, Unaskable, Verb, Verdict, in_words,
 };
 use cedar_policy_core::{
     ast::{Context, EntityUIDEntry, PolicySet, Request},
@@ -149,7 +149,7 @@ impl Snapshot {
             (true, true, true) => (Some(DenialReason::NotPermitted), Vec::new()),
             (false, true, true) => (None, self.names(permits)),
         };
-        let mut errors: Vec<_> = errors.into_iter().map(|(_, error)| error.to_string()).collect();
+        let mut errors: Vec<_> = errors.iter().map(|(_, error)| in_words(error)).collect();
         errors.sort_unstable();
         Verdict { denied, determining, errors }
     }

@@ -153,6 +153,11 @@ impl Rule {
     }
 }
 
+/// An error as Cedar's public interface says it.
+pub(crate) fn in_words(error: &AuthorizationError) -> String {
+    format!("error {error}")
+}
+
 impl Found {
     /// Evaluates the bodies of candidates, each with its place.
     pub(crate) fn among<'a>(candidates: impl Iterator<Item = (u32, &'a Rule)>, evaluator: &Evaluator<'_>) -> Self {

@@ -2,7 +2,7 @@
 
 use super::{
     index::Index,
-    rule::{Found, Named, Rule},
+    rule::{Found, Named, Rule, in_words},
 };
 use cedar_policy_core::{
     ast::{EntityUID, EntityUIDEntry, Policy, Request, Value},
@@ -52,7 +52,7 @@ impl Set {
             allow: found.allows(),
             reason: ids(&mut decided.iter().copied()),
             errors: ids(&mut found.errors.iter().map(|(place, _)| *place)),
-            messages: found.errors.iter().map(|(_, error)| error.to_string()).collect(),
+            messages: found.errors.iter().map(|(_, error)| in_words(error)).collect(),
         }
     }
 
