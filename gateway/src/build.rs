@@ -142,6 +142,7 @@ fn served(
             app: function.declared.app.clone(),
             tenant: function.declared.tenant.clone(),
             input,
+            method: function.method.clone(),
             timeout: function.timeout,
             request_bytes_max: function.request_bytes_max,
             response_bytes_max: function.response_bytes_max,

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 45] = [
+const ENDS: [(&str, i32); 49] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -35,6 +35,10 @@ const ENDS: [(&str, i32); 45] = [
     ("reload --admin :::", 3),
     ("call shop.echo", 1),
     ("call shop.absent", 3),
+    ("call shop.echo --key secret", 3),
+    ("call shop.echo --cert-key server.key", 3),
+    ("call shop.echo --data @absent.json", 3),
+    ("call shop.echo --grpc --format json", 1),
     ("call shop.echo -c absent.toml", 3),
     ("explain 00000000-0000-0000-0000-000000000000", 1),
     ("explain no-id", 3),

@@ -50,7 +50,7 @@ pub(crate) fn policy(i: usize) -> String {
 pub(crate) const GLOBAL: &str = r#"
 @id("guard.clear-text") forbid (principal, action in Action::"call", resource) unless { context.facts.transport.tls >= 12 };
 @id("guard.outside") forbid (principal, action in Action::"call", resource)
-unless { context.facts.network.source.isInRange(ip("10.0.0.0/8")) };
+unless { context.facts.network has source && context.facts.network.source.isInRange(ip("10.0.0.0/8")) };
 @id("run-on.default") permit (principal, action == Action::"run_on", resource);
 "#;
 
@@ -167,7 +167,7 @@ impl World {
             facts: Facts {
                 call: CallKind::Sync,
                 network: Network {
-                    source: [10, 1, 2, 3].into(),
+                    source: Some([10, 1, 2, 3].into()),
                     provenance: Provenance::Socket,
                     zone: Arc::clone(&self.declared.apps[0].environment),
                 },

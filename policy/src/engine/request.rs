@@ -175,7 +175,10 @@ fn facts(facts: &Facts, reads: Reads, callers: &mut Callers<'_>) -> Result<Value
     let via = via(facts, callers)?;
     let (network, transport, clock) = (&facts.network, &facts.transport, &facts.clock);
     let when = |wanted: Reads, value: Value| reads.any(wanted).then_some(value);
-    let source = if reads.any(Reads::SOURCE) { Some(("source", ip(network.source)?)) } else { None };
+    let source = match network.source.filter(|_| reads.any(Reads::SOURCE)) {
+        Some(source) => Some(("source", ip(source)?)),
+        None => None,
+    };
     let zone = when(Reads::ZONE, network.zone.as_ref().into()).map(|zone| ("zone", zone));
     let now = if reads.any(Reads::NOW) { Some(("now", instant(clock.now)?)) } else { None };
     let mut pairs = Vec::with_capacity(6);

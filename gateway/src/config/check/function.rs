@@ -53,6 +53,7 @@ pub(crate) fn function(
     let parameters = (route.is_some() || table.route.is_none()).then(|| path.iter().map(AsRef::as_ref).collect());
     let targets = target::targets(name, table, parameters, known.production, desk);
     grpc::fits(name, table, route.as_ref(), &targets, desk);
+    let method = grpc::method(table, route.as_ref(), known, desk);
     let action_groups = action_groups(table, desk);
     let principals = principals(table, desk);
     let owner = table.owner.as_ref().and_then(|owner| super::catalog::owner(owner, known.issuers, desk));
@@ -86,6 +87,7 @@ pub(crate) fn function(
     Some(Function {
         declared,
         route,
+        method,
         timeout,
         request_bytes_max,
         response_bytes_max,
