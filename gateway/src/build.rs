@@ -62,7 +62,12 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
     let emptied = Generation::emptiable(&policies);
     let mut findings = Vec::new();
     let mut all_warnings = warnings;
-    let snapshot = match bundle::load(&policies, Arc::new(config.declared()), Timestamp::now()) {
+    let (declared, now) = (Arc::new(config.declared()), Timestamp::now());
+    let policy = match previous {
+        Some(previous) => bundle::reload(&policies, declared, now, &previous.policy),
+        None => bundle::load(&policies, declared, now),
+    };
+    let snapshot = match policy {
         Ok((snapshot, warnings)) => {
             all_warnings.extend(warnings);
             Some(snapshot)

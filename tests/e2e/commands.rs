@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 64] = [
+const ENDS: [(&str, i32); 66] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -18,6 +18,8 @@ const ENDS: [(&str, i32); 64] = [
     ("policy test --format json", 0),
     ("policy test -c broken.toml", 3),
     ("policy test -c absent.toml", 3),
+    ("policy decide", 3),
+    ("policy decide --policies absent.cedar", 3),
     ("policy", 3),
     ("policy new shop.echo --expires 2099-12-31 --id a --owner a", 0),
     ("policy new shop.echo --expires 2099-12-31 --id b --owner a", 1),
