@@ -19,6 +19,7 @@ use policy::{
     bundle::{self, Source},
     declared::Declared,
     emergency,
+    engine::Snapshot,
     finding::Finding,
     permit::TargetIndex,
 };
@@ -74,7 +75,8 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
         Some(previous) => previous.emergencies.clone(),
         None => Arc::new(Emergencies::read(&config).map_err(|finding| vec![finding])?),
     };
-    let snapshot = match policy(&policies, &emergencies, Arc::new(config.declared()), Timestamp::now()) {
+    let before = previous.map(|previous| &*previous.policy);
+    let snapshot = match policy(&policies, &emergencies, Arc::new(config.declared()), before) {
         Ok((snapshot, warnings)) => {
             all_warnings.extend(warnings);
             Some(snapshot)
@@ -123,11 +125,15 @@ pub(crate) fn policy(
     policies: &[Source],
     emergencies: &Emergencies,
     declared: Arc<Declared>,
-    now: Timestamp,
+    before: Option<&Snapshot>,
 ) -> bundle::Loaded {
+    let now = Timestamp::now();
     let (emergency, notes) = emergency::source(emergencies.list(), &declared, now);
     let sources: Vec<Source> = policies.iter().cloned().chain(emergency).collect();
-    let (snapshot, mut warnings) = bundle::load(&sources, declared, now)?;
+    let (snapshot, mut warnings) = match before {
+        Some(before) => bundle::reload(&sources, declared, now, before)?,
+        None => bundle::load(&sources, declared, now)?,
+    };
     let taken = snapshot.policies().find(|p| p.name.0.starts_with(emergency::PREFIX) && *p.file != *emergency::FILE);
     if let Some(taken) = taken {
         let message = format!("the id `{}` begins as those of emergency forbids do", taken.name);
@@ -151,10 +157,10 @@ fn served(
         let old = previous.and_then(|p| p.served.get(&function.declared.name));
         let input = match &function.declared.input {
             None => None,
-            Some(schema) => match compiled(function, &schema.json) {
+            Some(schema) => match InputSchema::compile(&schema.json) {
                 Ok(compiled) => Some(Arc::new(compiled)),
                 Err(problem) => {
-                    findings.push(Finding::error("schema_invalid", &*schema.file, problem));
+                    findings.push(Finding::error("schema_invalid", &*schema.file, problem.to_string()));
                     continue;
                 }
             },
@@ -175,6 +181,7 @@ fn served(
             app: function.declared.app.clone(),
             tenant: function.declared.tenant.clone(),
             input,
+            method: function.method.clone(),
             timeout: function.timeout,
             request_bytes_max: function.request_bytes_max,
             response_bytes_max: function.response_bytes_max,
@@ -193,14 +200,6 @@ fn served(
         }));
     }
     all
-}
-
-/// The input of a function: JSON by its schema, or the message of its method.
-fn compiled(function: &config::Function, schema: &serde_json::Value) -> Result<InputSchema, String> {
-    match &function.message {
-        None => InputSchema::compile(schema).map_err(|problem| problem.to_string()),
-        Some(method) => InputSchema::message(method).map_err(|problem| problem.to_string()),
-    }
 }
 
 /// The targets of a function, or the first that can't be made.

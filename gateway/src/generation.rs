@@ -58,6 +58,14 @@ pub struct Served {
     pub quarantine: Option<Quarantine>,
 }
 
+impl Served {
+    /// Whether it is a method of gRPC.
+    #[must_use]
+    pub fn is_grpc(&self) -> bool {
+        self.config.route.as_ref().is_some_and(|route| route.grpc)
+    }
+}
+
 impl Generation {
     /// The next one, in which only policy is another.
     #[must_use]

@@ -4,7 +4,7 @@ use super::{Exit, Format, default_config, loaded, runtime, tell};
 use crate::{
     address::UNIX,
     admin::CHANGE_HEADER,
-    client::{self, Through},
+    client::{self, Through, Trust},
     running,
 };
 use bytes::Bytes;
@@ -97,7 +97,7 @@ impl Place {
         if let Some(socket) = socket {
             request.extensions_mut().insert(socket);
         }
-        let response = runtime(talk)?.block_on(client::send(request, None, TIMEOUT)).map_err(|error| {
+        let response = runtime(talk)?.block_on(client::send(request, &Trust::default(), TIMEOUT)).map_err(|error| {
             tell(talk, format_args!("latchwork: {error}; is the gateway running?"));
             Exit::Failed
         })?;

@@ -42,13 +42,13 @@ impl Worker {
         let old = self.gateway.generation();
         let declared = old.config.declared();
         let (emergencies, emergency) = old.emergencies.with(change, who, &declared, now)?;
-        let policy = build::policy(&old.policies, &emergencies, Arc::new(declared), now);
+        let policy = build::policy(&old.policies, &emergencies, Arc::new(declared), Some(&old.policy));
         let policy = policy.map_err(|findings| {
             let first = findings.into_iter().next();
             let unknown = || Finding::error("policy_validation", policy::emergency::FILE, "no reason is known");
             Refused::Unbuildable(Box::new(first.unwrap_or_else(unknown)))
         })?;
-        let next = Generation::with_policy(&old, Arc::new(policy.0), Arc::new(emergencies));
+        let next = Generation::with_policy(&old, Arc::new(policy.0.with_validity(*old.policy.validity())), Arc::new(emergencies));
         let record = record(change, &emergency, who, (old.policy.id(), next.policy.id()));
         let unrecorded = |error| format!("it is not in the audit log: {error}");
         let unkept = |error| format!("it is not kept, so that a restart forgets it: {error}");

@@ -3,8 +3,8 @@
 //! The manifest holds the hash of everything else, and is kept as the text that was signed, so that nobody has to write it
 //! the same way again. The hash of that text names the bundle.
 
-use super::{Source, sign::Signature};
-use crate::{declared::Declared, finding::Finding, vocabulary::Vocabulary};
+use super::{Source, ground::Ground, sign::Signature};
+use crate::{declared::Declared, finding::Finding};
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -130,9 +130,7 @@ impl Digest {
     /// # Errors
     /// When what is declared makes no vocabulary.
     pub fn of_declared(declared: &Declared) -> Result<Self, Vec<Finding>> {
-        let (vocabulary, _) = Vocabulary::new(declared)?;
-        let lines = super::entity_lines(declared).join("\n");
-        Ok(Self::of(format!("{}\n{lines}", vocabulary.text()).as_bytes()))
+        Ok(Self::of(&Ground::new(Arc::new(declared.clone()))?.digest))
     }
 }
 
