@@ -2,6 +2,7 @@
 
 mod emergency;
 mod peer;
+mod publish;
 
 use crate::{
     address::Address,
@@ -163,7 +164,8 @@ async fn answer(
         (&Method::GET | &Method::HEAD, "ready") => ready(gateway),
         (&Method::GET | &Method::HEAD, "metrics") => metrics(gateway),
         (&Method::GET | &Method::HEAD, "functions") => json_answer(StatusCode::OK, &functions(gateway)),
-        (&Method::GET | &Method::HEAD, "bundle") => json_answer(StatusCode::OK, &bundle(gateway)),
+        (&Method::GET | &Method::HEAD, "bundle") => json_answer(StatusCode::OK, &publish::bundle(gateway)),
+        (&Method::POST, "bundle") => publish::publish(reloads, peer, request).await,
         (&Method::POST, "reload") => reload(reloads, &request).await,
         (_, "live" | "ready" | "metrics" | "functions" | "bundle" | "reload") => {
             error(StatusCode::METHOD_NOT_ALLOWED, "the method is not supported here")
@@ -241,16 +243,6 @@ fn functions(gateway: &Gateway) -> Value {
         })
     };
     json!({"functions": all.iter().map(one).collect::<Vec<_>>()})
-}
-
-fn bundle(gateway: &Gateway) -> Value {
-    let generation = gateway.generation();
-    let policies: Vec<Value> = generation
-        .policy
-        .policies()
-        .map(|p| json!({"id": p.name, "effect": p.effect, "owner": p.owner, "file": p.file, "line": p.line}))
-        .collect();
-    json!({"bundle": generation.policy.id(), "generation": generation.number, "policies": policies})
 }
 
 async fn reload(reloads: &reload::Handle, request: &Request<Incoming>) -> Response<Full<Bytes>> {

@@ -6,6 +6,7 @@ use crate::{
     generation::{Generation, Quarantine, Served},
     identify::Identify,
     route::Router,
+    signed::{Signed, history::History},
     telemetry::Metrics,
 };
 use jiff::Timestamp;
@@ -65,7 +66,7 @@ impl Built {
 /// Everything that is wrong with policies, vocabulary, routes or issuers. A function whose target can't be made is
 /// quarantined instead: it answers 503, and the others serve.
 pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared) -> Result<Built, Vec<Finding>> {
-    let Loaded { config, policies, warnings, .. } = loaded;
+    let Loaded { config, policies, warnings, signed, .. } = loaded;
     let config = Arc::new(config);
     let emptied = Generation::emptiable(&policies);
     let mut findings = Vec::new();
@@ -79,7 +80,10 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
     let snapshot = match policy(&policies, &emergencies, Arc::new(config.declared()), before) {
         Ok((snapshot, warnings)) => {
             all_warnings.extend(warnings);
-            Some(snapshot)
+            match &signed {
+                None => Some(snapshot),
+                Some(signed) => in_time(snapshot, signed, &config).map_err(|finding| findings.push(finding)).ok(),
+            }
         }
         Err(errors) => {
             findings.extend(errors);
@@ -112,9 +116,23 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
         config,
         sources: emptied,
         policies: policies.into(),
+        signed,
         emergencies,
     };
     Ok(Built { generation, warnings: all_warnings })
+}
+
+/// The snapshot of a signed bundle: for what is declared here, no older than any before, and until its end.
+fn in_time(snapshot: Snapshot, signed: &Signed, config: &Config) -> Result<Snapshot, Finding> {
+    let Some(wanted) = &config.policy.signed else { return Ok(snapshot) };
+    let file = wanted.file.display().to_string();
+    if snapshot.declared_digest() != signed.manifest.declared {
+        let message = "the bundle was approved for another catalog: functions, apps, issuers or zones differ";
+        let help = "sign a new one for this catalog, or put the catalog back";
+        return Err(Finding::error("other_catalog", file, message).help(help));
+    }
+    History::read(config)?.accepts(signed, &file)?;
+    Ok(snapshot.with_validity(signed.validity(wanted)))
 }
 
 /// The policies as they were read, and what is forbidden besides.
@@ -277,7 +295,13 @@ pub fn findings(loaded: &Loaded) -> Vec<Finding> {
         }
     };
     let shared = Shared { metrics: Metrics::new(crate::telemetry::state::State::default()), host };
-    let loaded = Loaded { config, policies: loaded.policies.clone(), cases: Vec::new(), warnings: Vec::new() };
+    let loaded = Loaded {
+        config,
+        policies: loaded.policies.clone(),
+        cases: Vec::new(),
+        warnings: Vec::new(),
+        signed: loaded.signed.clone(),
+    };
     match generation(loaded, None, &shared) {
         Err(findings) => findings,
         Ok(built) => {

@@ -7,25 +7,27 @@ mod check;
 mod credential;
 mod files;
 mod parse;
+mod policy;
 mod raw;
 mod report;
 mod telemetry;
-mod text;
+pub(crate) mod text;
 pub(crate) mod value;
 
 pub(crate) use check::validity::not_after;
 pub(crate) use text::{FILE_BYTES_MAX, Text};
 
+pub use self::policy::{Policy, SignedBundle};
 pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, Webhook};
 pub use telemetry::{Sampling, Signals, Telemetry};
 
 use crate::address::Address;
+use ::policy::{declared, question::PrincipalKind};
 use ipnet::IpNet;
 use mesh::{
     backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig},
     bind::protobuf::Method,
 };
-use policy::{declared, question::PrincipalKind};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 /// Everything that `latchwork.toml`, its includes and the files they name say.
@@ -204,15 +206,6 @@ pub struct Admin {
     pub address: Address,
     /// Who may connect, if it is a Unix socket.
     pub access: Access,
-}
-
-/// `[policy]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Policy {
-    /// Folder of `*.cedar`, `*.grants.toml`, `team.toml` and `*.cases.toml` files, read with its folders in lexical order.
-    pub path: PathBuf,
-    /// Folder of what must be known again after a restart, such as emergency forbids.
-    pub state: PathBuf,
 }
 
 /// `[audit]`

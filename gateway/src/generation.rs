@@ -1,8 +1,13 @@
 //! Everything that a reload replaces at once: configuration, catalog, routes, policies, issuers, of one moment.
 
-use crate::{config::Config, emergency::Emergencies, identify::Identify, route::Router};
+use crate::{config::Config, emergency::Emergencies, identify::Identify, route::Router, signed::Signed};
 use mesh::function::Function;
-use policy::{bundle::Source, engine::Snapshot, finding::Finding, question::FunctionName};
+use policy::{
+    bundle::{Source, manifest::Digest},
+    engine::Snapshot,
+    finding::Finding,
+    question::FunctionName,
+};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -28,6 +33,8 @@ pub struct Generation {
     pub sources: BTreeMap<Arc<str>, bool>,
     /// Policies as they were read, without emergency forbids.
     pub policies: Arc<[Source]>,
+    /// The bundle that they are from, if they are from one.
+    pub signed: Option<Arc<Signed>>,
     /// What is forbidden besides.
     pub emergencies: Arc<Emergencies>,
 }
@@ -71,6 +78,12 @@ impl Generation {
     #[must_use]
     pub fn with_policy(&self, policy: Arc<Snapshot>, emergencies: Arc<Emergencies>) -> Self {
         Self { number: self.number + 1, policy, emergencies, ..self.clone() }
+    }
+
+    /// The hash that names the signed bundle.
+    #[must_use]
+    pub fn bundle(&self) -> Option<&Digest> {
+        self.signed.as_ref().map(|signed| &signed.digest)
     }
 
     /// Policy files, and whether they say anything.

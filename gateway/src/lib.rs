@@ -30,6 +30,7 @@ pub mod route;
 pub mod running;
 pub mod scaffold;
 pub mod server;
+pub mod signed;
 pub mod socket;
 pub mod state;
 pub mod telemetry;

@@ -1,6 +1,7 @@
 //! Puts a changed configuration in force: built off the hot path, validated, then swapped; a broken one changes nothing.
 
 pub mod emergency;
+pub mod publish;
 mod watcher;
 
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     config::{Config, load},
     emergency::Change,
     server::Gateway,
+    signed::history::History,
     telemetry::ResultLabels,
 };
 use policy::{finding::Finding, permit::BundleId};
@@ -66,6 +68,7 @@ pub struct Handle(mpsc::Sender<Message>);
 #[derive(Debug)]
 enum Message {
     Reload(Wish, Option<oneshot::Sender<Outcome>>),
+    Publish(String, String, oneshot::Sender<Result<publish::Published, Vec<Finding>>>),
     Emergency(Change, String, oneshot::Sender<Result<emergency::Changed, emergency::Refused>>),
     Stop,
 }
@@ -104,6 +107,13 @@ impl Handle {
         let (done, changed) = oneshot::channel();
         self.0.send(Message::Emergency(change, who, done)).ok()?;
         changed.await.ok()
+    }
+
+    /// Puts a signed bundle in force in the name of `who`. `None` when the gateway stops.
+    pub async fn publish(&self, text: String, who: String) -> Option<Result<publish::Published, Vec<Finding>>> {
+        let (done, published) = oneshot::channel();
+        self.0.send(Message::Publish(text, who, done)).ok()?;
+        published.await.ok()
     }
 
     fn noticed(&self) {
@@ -165,6 +175,7 @@ impl Worker {
                         let _ = done.send(outcome);
                     }
                 }
+                Message::Publish(text, who, done) => drop(done.send(self.publish(&text, &who))),
                 Message::Emergency(change, who, done) => drop(done.send(self.emergency(&change, &who))),
                 Message::Stop => return,
             }
@@ -202,12 +213,15 @@ impl Worker {
             }
         };
         let losses = old.losses(&built.generation);
-        if matches!(wish, Wish::Noticed | Wish::Confirmed) && !losses.is_empty() {
+        // What a signed bundle takes away, those who signed it meant.
+        let meant = built.generation.signed.is_some() || wish == Wish::Accepted;
+        if wish != Wish::DryRun && !meant && !losses.is_empty() {
             return Outcome { losses, ..self.outcome("held", self.certificates(&old.config, wish)) };
         }
         let same = built.generation.policy.id() == old.policy.id()
             && built.generation.config == old.config
-            && built.generation.keeps_backends(&old);
+            && built.generation.keeps_backends(&old)
+            && built.generation.bundle() == old.bundle();
         if wish == Wish::DryRun {
             let bundle = built.generation.policy.id().clone();
             let result = if same { "unchanged" } else { "ok" };
@@ -216,6 +230,11 @@ impl Worker {
         let certificates = self.certificates(&built.generation.config, wish);
         if same {
             return Outcome { losses, ..self.outcome("unchanged", certificates) };
+        }
+        if let Some(signed) = &built.generation.signed
+            && let Err(finding) = History::activate(&built.generation.config, signed, who(wish))
+        {
+            return self.failed(vec![finding]);
         }
         built.report();
         let next = Arc::new(built.generation);
@@ -278,13 +297,9 @@ impl Worker {
     }
 
     fn record(&self, before: &BundleId, after: &BundleId, wish: Wish) {
-        let who = match wish {
-            Wish::Confirmed | Wish::Accepted => "admin",
-            Wish::Noticed | Wish::DryRun => "watcher",
-        };
         let record = Admin {
             verb: "reload".into(),
-            who: who.to_owned(),
+            who: who(wish).to_owned(),
             bundle_before: Some(before.clone()),
             bundle_after: Some(after.clone()),
             detail: None,
@@ -292,6 +307,14 @@ impl Worker {
         if let Err(error) = self.runtime.block_on(self.gateway.log.admin(&record)) {
             tracing::error!(%error, "the reload is not in the audit log");
         }
+    }
+}
+
+/// In whose name a reload is made.
+fn who(wish: Wish) -> &'static str {
+    match wish {
+        Wish::Confirmed | Wish::Accepted => "admin",
+        Wish::Noticed | Wish::DryRun => "watcher",
     }
 }
 

@@ -4,6 +4,7 @@ mod audit;
 mod aws_lambda;
 mod aws_sdk;
 mod browser;
+mod bundles;
 mod call;
 mod certificates;
 mod check;

@@ -4,8 +4,12 @@ mod check;
 pub mod decide;
 mod emergency;
 mod format;
+mod key;
 mod new;
+mod publish;
 mod schema;
+mod sign;
+mod verify;
 
 use super::{Exit, Format, default_config, loaded, written};
 use jiff::Timestamp;
@@ -26,6 +30,19 @@ pub enum PolicyCommand {
     Schema(schema::SchemaArgs),
     /// Answer requests in bulk by any Cedar policies: JSON lines in, JSON lines out
     Decide(decide::DecideArgs),
+    /// Make keys that sign bundles
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Make a signed bundle of the policies, or put one more signature under it
+    Sign(sign::SignArgs),
+    /// Say whether a bundle is whole and whose word it is
+    Verify(verify::VerifyArgs),
+    /// Put a signed bundle in force
+    Publish(publish::PublishArgs),
+    /// Make a new bundle of what an older one held
+    Rollback(sign::RollbackArgs),
+    /// Show which signed bundles were in force
+    History(publish::HistoryArgs),
     /// Forbid a function, a caller or an issuer at once in the running gateway
     #[command(subcommand)]
     Emergency(emergency::EmergencyCommand),
@@ -51,6 +68,12 @@ pub fn run(command: &PolicyCommand, out: &mut dyn Write, talk: &mut dyn Write) -
         PolicyCommand::Test(args) => test(args, out, talk),
         PolicyCommand::Schema(args) => schema::run(args, out, talk),
         PolicyCommand::Decide(args) => decide::run(args, out, talk),
+        PolicyCommand::Key(command) => key::run(command, out, talk),
+        PolicyCommand::Sign(args) => sign::sign(args, out, talk),
+        PolicyCommand::Verify(args) => verify::run(args, out, talk),
+        PolicyCommand::Publish(args) => publish::publish(args, out, talk),
+        PolicyCommand::Rollback(args) => sign::rollback(args, out, talk),
+        PolicyCommand::History(args) => publish::history(args, out, talk),
         PolicyCommand::Emergency(command) => emergency::run(command, out, talk),
     }
 }

@@ -48,7 +48,11 @@ impl Worker {
             let unknown = || Finding::error("policy_validation", policy::emergency::FILE, "no reason is known");
             Refused::Unbuildable(Box::new(first.unwrap_or_else(unknown)))
         })?;
-        let next = Generation::with_policy(&old, Arc::new(policy.0.with_validity(*old.policy.validity())), Arc::new(emergencies));
+        let next = Generation::with_policy(
+            &old,
+            Arc::new(policy.0.with_validity(*old.policy.validity())),
+            Arc::new(emergencies),
+        );
         let record = record(change, &emergency, who, (old.policy.id(), next.policy.id()));
         let unrecorded = |error| format!("it is not in the audit log: {error}");
         let unkept = |error| format!("it is not kept, so that a restart forgets it: {error}");

@@ -4,7 +4,7 @@
 //! the same way again. The hash of that text names the bundle.
 
 use super::{Source, ground::Ground, sign::Signature};
-use crate::{declared::Declared, finding::Finding};
+use crate::{declared::Declared, engine::Snapshot, finding::Finding};
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -131,6 +131,14 @@ impl Digest {
     /// When what is declared makes no vocabulary.
     pub fn of_declared(declared: &Declared) -> Result<Self, Vec<Finding>> {
         Ok(Self::of(&Ground::new(Arc::new(declared.clone()))?.digest))
+    }
+}
+
+impl Snapshot {
+    /// Of the vocabulary and the declared entities that it stands on.
+    #[must_use]
+    pub fn declared_digest(&self) -> Digest {
+        Digest::of(&self.ground().digest)
     }
 }
 

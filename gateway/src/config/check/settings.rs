@@ -1,6 +1,6 @@
 //! `[node]`, `[network]`, `[admin]`, `[policy]`, `[audit]` and `[limits]`.
 
-use super::socket;
+use super::{signed, socket};
 use crate::config::{Admin, Audit, Durability, Limits, Node, Policy, Rate, Zone, raw, value::Desk};
 use std::{net::SocketAddr, time::Duration};
 
@@ -78,15 +78,16 @@ pub(crate) fn admin(written: &raw::Admin, desk: &mut Desk<'_>) -> Option<Admin> 
     Some(Admin { address, access })
 }
 
-pub(crate) fn policy(written: &raw::Policy, desk: &mut Desk<'_>) -> Policy {
+pub(crate) fn policy(written: &raw::Policy, node: &Node, desk: &mut Desk<'_>) -> Policy {
     let path = desk.path(written.path.as_ref().map_or("policies", |path| path.value.as_str()));
-    if !path.is_dir() {
+    if !path.is_dir() && written.bundle.is_none() {
         let span = written.path.as_ref().map_or(0..0, |path| path.span.clone());
         let message = format!("there is no folder of policies `{}`", path.display());
         desk.error_help("missing_folder", &span, message, "set `path` in `[policy]`");
     }
     let state = desk.path(written.state.as_ref().map_or(STATE, |path| path.value.as_str()));
-    Policy { path, state }
+    let signed = signed::signed(written, node.production, desk);
+    Policy { path, state, signed }
 }
 
 pub(crate) fn audit(written: &raw::Audit, desk: &mut Desk<'_>) -> Audit {
