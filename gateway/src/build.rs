@@ -18,7 +18,6 @@ use mesh::{
 };
 use policy::{
     bundle::{self, Source},
-    declared::Declared,
     emergency,
     engine::Snapshot,
     finding::Finding,
@@ -77,7 +76,7 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
         None => Arc::new(Emergencies::read(&config).map_err(|finding| vec![finding])?),
     };
     let before = previous.map(|previous| &*previous.policy);
-    let snapshot = match policy(&policies, &emergencies, Arc::new(config.declared()), before) {
+    let snapshot = match policy(&policies, &emergencies, &config, before) {
         Ok((snapshot, warnings)) => {
             all_warnings.extend(warnings);
             match &signed {
@@ -142,10 +141,10 @@ fn in_time(snapshot: Snapshot, signed: &Signed, config: &Config) -> Result<Snaps
 pub(crate) fn policy(
     policies: &[Source],
     emergencies: &Emergencies,
-    declared: Arc<Declared>,
+    config: &Config,
     before: Option<&Snapshot>,
 ) -> bundle::Loaded {
-    let now = Timestamp::now();
+    let (declared, now) = (Arc::new(config.declared()), Timestamp::now());
     let (emergency, notes) = emergency::source(emergencies.list(), &declared, now);
     let sources: Vec<Source> = policies.iter().cloned().chain(emergency).collect();
     let (snapshot, mut warnings) = match before {
@@ -160,7 +159,7 @@ pub(crate) fn policy(
         return Err(vec![finding]);
     }
     warnings.extend(notes);
-    Ok((snapshot, warnings))
+    Ok((snapshot.with_observed(config.observed()), warnings))
 }
 
 fn served(

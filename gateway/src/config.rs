@@ -310,6 +310,8 @@ pub struct Function {
     pub cors: Option<Cors>,
     /// Where it runs.
     pub targets: Vec<Target>,
+    /// Until when denials of it are only recorded.
+    pub observe: Option<jiff::Timestamp>,
     /// Where its table starts, for messages: file and line.
     pub written: (Arc<str>, usize),
 }

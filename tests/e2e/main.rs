@@ -23,6 +23,7 @@ mod grpc_input;
 mod grpc_json;
 mod keys;
 mod malformed;
+mod observe;
 mod peers;
 mod process_host;
 mod quickstart;

@@ -1,6 +1,7 @@
 //! `[policy]`, checked: where policies are, and whose word they must be.
 
-use policy::bundle::validity::Expired;
+use super::Config;
+use policy::{bundle::validity::Expired, engine::observe::Observed};
 use std::path::PathBuf;
 
 /// `[policy]`
@@ -25,4 +26,12 @@ pub struct SignedBundle {
     pub threshold: usize,
     /// What a bundle does whose time is over.
     pub expired: Expired,
+}
+
+impl Config {
+    /// Functions whose denials are only recorded, and until when.
+    #[must_use]
+    pub fn observed(&self) -> Observed {
+        self.functions.iter().filter_map(|f| Some((f.declared.name.clone(), f.observe?))).collect()
+    }
 }

@@ -373,6 +373,8 @@ pub(crate) struct Function {
     pub(crate) forward_headers: Vec<At<String>>,
     /// What pages of other origins may do with it. Default what the app says.
     pub(crate) cors: Option<At<Cors>>,
+    /// The last day, such as `"2027-01-31"` (UTC), through which denials are recorded and not enforced. Default none.
+    pub(crate) observe: Option<At<String>>,
     /// Where it runs, in order of preference.
     #[schemars(required)]
     pub(crate) targets: Option<At<Vec<At<Target>>>>,

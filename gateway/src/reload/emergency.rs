@@ -42,7 +42,7 @@ impl Worker {
         let old = self.gateway.generation();
         let declared = old.config.declared();
         let (emergencies, emergency) = old.emergencies.with(change, who, &declared, now)?;
-        let policy = build::policy(&old.policies, &emergencies, Arc::new(declared), Some(&old.policy));
+        let policy = build::policy(&old.policies, &emergencies, &old.config, Some(&old.policy));
         let policy = policy.map_err(|findings| {
             let first = findings.into_iter().next();
             let unknown = || Finding::error("policy_validation", policy::emergency::FILE, "no reason is known");
