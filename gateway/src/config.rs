@@ -14,6 +14,8 @@ mod text;
 pub(crate) mod value;
 
 pub(crate) use check::validity::not_after;
+pub(crate) use text::{FILE_BYTES_MAX, Text};
+
 pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, Webhook};
 pub use telemetry::{Sampling, Signals, Telemetry};
 
@@ -207,7 +209,7 @@ pub struct Admin {
 /// `[policy]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
-    /// Folder of `*.cedar` and `*.cases.toml` files, read recursively in lexical order.
+    /// Folder of `*.cedar`, `*.grants.toml`, `team.toml` and `*.cases.toml` files, read with its folders in lexical order.
     pub path: PathBuf,
 }
 

@@ -342,6 +342,9 @@ fn word(error: &InvokeError) -> &'static str {
 }
 
 fn reason(denial: &Denial) -> &'static str {
+    if denial.is_disagreement() {
+        return "disagreement";
+    }
     use policy::permit::DenialReason;
     match denial.reason {
         DenialReason::NotPermitted => "not_permitted",
@@ -349,6 +352,7 @@ fn reason(denial: &Denial) -> &'static str {
         DenialReason::PolicyError => "policy_error",
         DenialReason::AbsentEntity => "absent_entity",
         DenialReason::NoTarget => "no_target",
+        DenialReason::BundleExpired => "bundle_expired",
     }
 }
 

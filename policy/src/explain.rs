@@ -120,6 +120,9 @@ fn verdict(reason: Option<DenialReason>, policies: &str) -> String {
             "It was denied because the question does not fit the vocabulary.".to_owned()
         }
         Some(DenialReason::PolicyError) => format!("It was denied because {policies} could not be evaluated."),
+        Some(DenialReason::BundleExpired) => {
+            "It was denied because the time for which its policies were signed is over.".to_owned()
+        }
         Some(DenialReason::AbsentEntity) => {
             "It was denied because it names somebody or something that nothing vouches for.".to_owned()
         }

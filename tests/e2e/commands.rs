@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 47] = [
+const ENDS: [(&str, i32); 66] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -18,7 +18,26 @@ const ENDS: [(&str, i32); 47] = [
     ("policy test --format json", 0),
     ("policy test -c broken.toml", 3),
     ("policy test -c absent.toml", 3),
+    ("policy decide", 3),
+    ("policy decide --policies absent.cedar", 3),
     ("policy", 3),
+    ("policy new shop.echo --expires 2099-12-31 --id a --owner a", 0),
+    ("policy new shop.echo --expires 2099-12-31 --id b --owner a", 1),
+    ("policy new shop.absent", 3),
+    ("policy new shop.echo --forbid --expires 2099-12-31", 3),
+    ("policy new shop.echo -c absent.toml", 3),
+    ("policy check", 0),
+    ("policy check --format json", 0),
+    ("policy check --deny-warnings", 3),
+    ("policy check --lints", 0),
+    ("policy check -c absent.toml", 3),
+    ("policy format --check", 1),
+    ("policy format", 0),
+    ("policy format --check --format json", 0),
+    ("policy format absent.cedar", 3),
+    ("policy schema", 0),
+    ("policy schema --function shop.absent", 3),
+    ("policy schema -c absent.toml", 3),
     ("key", 3),
     ("key new acme -c absent.toml", 3),
     ("key rotate acme -c absent.toml", 3),

@@ -10,6 +10,7 @@ mod credential;
 mod function;
 mod grpc;
 mod identify;
+mod input;
 mod issuer;
 mod listener;
 mod peer;

@@ -241,7 +241,8 @@ pub(crate) struct Admin {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Policy {
-    /// Folder of `*.cedar` and `*.cases.toml` files, read with its folders. Default `"policies"`.
+    /// Folder of `*.cedar`, `*.grants.toml`, `team.toml` and `*.cases.toml` files, read with its folders. Default
+    /// `"policies"`.
     pub(crate) path: Option<At<String>>,
 }
 
@@ -348,7 +349,7 @@ pub(crate) struct Function {
     /// JSON Schema (draft 2020-12) of the input: a file.
     pub(crate) input: Option<At<String>>,
     /// The messages of its method of gRPC: a `.proto` file, or a compiled set of descriptors with imports. With it the
-    /// function takes JSON by name, and may have an `input`.
+    /// function takes JSON by name, and policy sees its message as the input unless `input` says otherwise.
     pub(crate) descriptors: Option<At<String>>,
     /// Longest time for an answer. Default `"30s"`.
     pub(crate) timeout: Option<At<String>>,

@@ -156,6 +156,7 @@ impl Story<'_> {
             DenialReason::PolicyError => ("a policy could not be evaluated", "policies"),
             DenialReason::AbsentEntity => ("it names something that nobody vouches for", "policies"),
             DenialReason::NoTarget => ("it is permitted, but on none of the function's targets", "policies"),
+            DenialReason::BundleExpired => ("the time of its policies is over", "policies"),
         };
         self.line("decision", &format!("denied, {}: {why}", reason_words(reason)))?;
         self.policies(name, determining)
