@@ -167,16 +167,16 @@ fn ready(gateway: &Gateway) -> Response<Full<Bytes>> {
         .values()
         .filter_map(|s| Some(json!({"function": s.function.name, "problem": s.quarantine.as_ref()?.finding})))
         .collect();
-    let healthy = gateway.log.healthy();
+    let (healthy, ready) = (gateway.log.healthy(), gateway.ready());
     let detail = json!({
-        "ready": healthy,
+        "ready": ready,
         "audit": {"healthy": healthy, "problem": gateway.log.stats().failing.map(|f| f.error)},
         "bundle": generation.policy.id(),
         "reload": gateway.reloads.last(),
         "issuers": issuers,
         "quarantined": quarantined,
     });
-    json_answer(if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &detail)
+    json_answer(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &detail)
 }
 
 fn metrics(gateway: &Gateway) -> Response<Full<Bytes>> {

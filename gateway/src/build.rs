@@ -62,7 +62,12 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
     let emptied = Generation::emptiable(&policies);
     let mut findings = Vec::new();
     let mut all_warnings = warnings;
-    let snapshot = match bundle::load(&policies, Arc::new(config.declared()), Timestamp::now()) {
+    let (declared, now) = (Arc::new(config.declared()), Timestamp::now());
+    let policy = match previous {
+        Some(previous) => bundle::reload(&policies, declared, now, &previous.policy),
+        None => bundle::load(&policies, declared, now),
+    };
+    let snapshot = match policy {
         Ok((snapshot, warnings)) => {
             all_warnings.extend(warnings);
             Some(snapshot)
@@ -113,10 +118,10 @@ fn served(
         let old = previous.and_then(|p| p.served.get(&function.declared.name));
         let input = match &function.declared.input {
             None => None,
-            Some(schema) => match compiled(function, &schema.json) {
+            Some(schema) => match InputSchema::compile(&schema.json) {
                 Ok(compiled) => Some(Arc::new(compiled)),
                 Err(problem) => {
-                    findings.push(Finding::error("schema_invalid", &*schema.file, problem));
+                    findings.push(Finding::error("schema_invalid", &*schema.file, problem.to_string()));
                     continue;
                 }
             },
@@ -137,6 +142,7 @@ fn served(
             app: function.declared.app.clone(),
             tenant: function.declared.tenant.clone(),
             input,
+            method: function.method.clone(),
             timeout: function.timeout,
             request_bytes_max: function.request_bytes_max,
             response_bytes_max: function.response_bytes_max,
@@ -155,14 +161,6 @@ fn served(
         }));
     }
     all
-}
-
-/// The input of a function: JSON by its schema, or the message of its method.
-fn compiled(function: &config::Function, schema: &serde_json::Value) -> Result<InputSchema, String> {
-    match &function.message {
-        None => InputSchema::compile(schema).map_err(|problem| problem.to_string()),
-        Some(method) => InputSchema::message(method).map_err(|problem| problem.to_string()),
-    }
 }
 
 /// The targets of a function, or the first that can't be made.

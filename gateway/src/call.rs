@@ -81,6 +81,8 @@ pub struct RequestHead {
     pub version: Version,
     /// Headers, with identity headers and hop-by-hop headers removed.
     pub headers: HeaderMap,
+    /// The answer of a function of gRPC is told as JSON: it was called so.
+    pub json: bool,
 }
 
 /// A body that nobody has read.

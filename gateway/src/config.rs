@@ -297,10 +297,10 @@ pub enum Origins {
 pub struct Function {
     /// What policy sees of it.
     pub declared: declared::Function,
-    /// The method whose message is the input, if the input is one.
-    pub message: Option<Method>,
     /// Where HTTP callers find it.
     pub route: Option<Route>,
+    /// Its messages, when it is a method of gRPC whose descriptors are named.
+    pub method: Option<Method>,
     /// Longest time for an answer.
     pub timeout: Duration,
     /// Largest request body, in bytes.

@@ -54,6 +54,14 @@ pub struct Served {
     pub quarantine: Option<Quarantine>,
 }
 
+impl Served {
+    /// Whether it is a method of gRPC.
+    #[must_use]
+    pub fn is_grpc(&self) -> bool {
+        self.config.route.as_ref().is_some_and(|route| route.grpc)
+    }
+}
+
 impl Generation {
     /// Policy files, and whether they say anything.
     #[must_use]

@@ -19,7 +19,10 @@ use jiff::Timestamp;
 use mesh::host::Host;
 use policy::finding::Finding;
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
 use uuid::Uuid;
 
 /// How long open calls may take to end when the gateway stops.
@@ -28,6 +31,9 @@ const DRAIN_GRACE: Duration = Duration::from_secs(10);
 const SPLICE_GRACE: Duration = Duration::from_secs(2);
 /// How often budgets forget quiet callers.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Most watchers of the gateway's health at once: anybody may be one.
+const WATCHERS_MAX: usize = 256;
 
 /// What all calls share.
 #[derive(Debug)]
@@ -50,6 +56,10 @@ pub struct Gateway {
     pub reloads: reload::Status,
     /// Tells upgraded connections to end; each holds a receiver while it lives.
     pub(crate) splices: watch::Sender<bool>,
+    /// Whether the gateway ends: it takes no new connections.
+    pub(crate) draining: watch::Sender<bool>,
+    /// Places for those who watch its health.
+    pub(crate) watchers: Arc<Semaphore>,
 }
 
 /// Sockets that were bound before the start, by listener name; others are bound as configured.
@@ -113,6 +123,12 @@ impl Gateway {
     #[must_use]
     pub fn meter(&self) -> Arc<Meter> {
         self.meter.load_full()
+    }
+
+    /// Whether it takes calls: it can record them, and does not end.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.log.healthy() && !*self.draining.borrow()
     }
 
     /// What is configured of a listener.
@@ -229,6 +245,8 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
         log,
         reloads: reload::Status::default(),
         splices: watch::Sender::new(false),
+        draining: watch::Sender::new(false),
+        watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
         exporter: ArcSwapOption::empty(),
         current: ArcSwap::new(generation),
     });
@@ -260,16 +278,15 @@ impl Running {
     /// Serves until `stop` resolves, then drains: open calls end, processes stop, the log is closed.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Self { gateway, bound, admin, reloader } = self;
-        let (told, stopping) = watch::channel(false);
         let admin = admin.serve(gateway.clone(), reloader.handle());
         let mut listeners = JoinSet::new();
         for bound in bound {
-            listeners.spawn(bound.serve(gateway.clone(), stopping.clone(), DRAIN_GRACE));
+            listeners.spawn(bound.serve(gateway.clone(), gateway.draining.subscribe(), DRAIN_GRACE));
         }
         let sweeper = tokio::spawn(sweep(gateway.clone()));
         stop.await;
         tracing::info!("stopping: no new connections, open calls may end");
-        told.send_replace(true);
+        gateway.draining.send_replace(true);
         while listeners.join_next().await.is_some() {}
         // Upgraded connections outlive the server's tasks; their records must be written before the log closes.
         gateway.splices.send_replace(true);

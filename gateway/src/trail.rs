@@ -342,6 +342,9 @@ fn word(error: &InvokeError) -> &'static str {
 }
 
 fn reason(denial: &Denial) -> &'static str {
+    if denial.is_disagreement() {
+        return "disagreement";
+    }
     use policy::permit::DenialReason;
     match denial.reason {
         DenialReason::NotPermitted => "not_permitted",

@@ -22,12 +22,8 @@ const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 
 /// A function's input schema, compiled.
 #[derive(Debug)]
-pub struct InputSchema(Compiled);
-
-#[derive(Debug)]
-enum Compiled {
-    Json(Box<Validator>),
-    Message(protobuf::Message),
+pub struct InputSchema {
+    validator: Validator,
 }
 
 /// Why a body is not the function's input.
@@ -42,9 +38,9 @@ pub enum InputError {
     /// A `content-encoding` that was not agreed.
     #[error("`content-encoding` is not accepted here")]
     ContentEncoding,
-    /// Not the one message that a method of gRPC takes.
-    #[error("the body is not the method's message: {0}")]
-    NotTheMessage(String),
+    /// A message of gRPC, or JSON for one, that does not fit its description.
+    #[error("the message does not fit its description: {0}")]
+    Message(String),
     /// JSON that does not fit the schema.
     #[error("{} does not fit the schema: {message}", if pointer.is_empty() { "the input".to_owned() } else { format!("`{pointer}`") })]
     Schema {
@@ -83,15 +79,7 @@ impl InputSchema {
                 let place = reference(schema, &message).unwrap_or_else(|| place(&error));
                 SchemaError { pointer: bounded(&place), message: bounded(&message) }
             })?;
-        Ok(Self(Compiled::Json(Box::new(validator))))
-    }
-
-    /// The message that a method of gRPC takes.
-    ///
-    /// # Errors
-    /// When there is no such method, or it takes a stream.
-    pub fn message(method: &protobuf::Method) -> Result<Self, protobuf::MethodError> {
-        method.find().map(|message| Self(Compiled::Message(message)))
+        Ok(Self { validator })
     }
 
     /// Reads a body strictly and checks it.
@@ -99,19 +87,20 @@ impl InputSchema {
     /// # Errors
     /// [`InputError`].
     pub fn read(&self, headers: &HeaderMap, body: &[u8]) -> Result<Arc<Value>, InputError> {
-        let validator = match &self.0 {
-            Compiled::Json(validator) => validator,
-            Compiled::Message(message) => return message.read(headers, body),
-        };
         check_content_type(headers)?;
         check_content_encoding(headers)?;
         let value = strict::read(body).map_err(|error| InputError::NotStrictJson(bounded(&error)))?;
-        validator.validate(&value).map_err(|error| InputError::Schema {
+        self.check(&value)?;
+        Ok(Arc::new(value))
+    }
+
+    /// Checks an input that was read already.
+    fn check(&self, value: &Value) -> Result<(), InputError> {
+        self.validator.validate(value).map_err(|error| InputError::Schema {
             pointer: bounded(&place(&error)),
             // The value stays out of the message: it may be large, or secret.
             message: bounded(&error.masked_with("the value").to_string()),
-        })?;
-        Ok(Arc::new(value))
+        })
     }
 }
 

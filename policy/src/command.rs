@@ -1,6 +1,7 @@
 //! Commands over policies. They take iterators and writers; the gateway opens files and prints.
 
 pub mod check;
+pub mod decide;
 mod findings;
 pub mod format;
 pub mod new;

@@ -3,7 +3,7 @@
 //! Only lints can be allowed, one policy at a time and with a reason: `@lint("allow:missing_expiry: it is permanent")`.
 
 use crate::{
-    bundle::{Source, load, read, report, written::Written},
+    bundle::{Source, grants::Surroundings, load, read, report, written::Written},
     declared::Declared,
     finding::{Finding, Severity},
     index::Actions,
@@ -63,7 +63,8 @@ pub fn check(sources: &[Source], declared: &Arc<Declared>, now: Timestamp, judge
 #[must_use]
 pub fn lints(sources: &[Source], declared: &Declared, judge: &dyn Judge) -> Vec<Finding> {
     let Ok((vocabulary, _)) = Vocabulary::new(declared) else { return Vec::new() };
-    let policies = read(sources, (&vocabulary, declared), &mut Vec::new());
+    let around = Surroundings { vocabulary: &vocabulary, declared };
+    let policies = read(sources, Some(around), &mut Vec::new());
     let mut found = Found::default();
     for policy in &policies {
         one(policy, declared, judge, &mut found);

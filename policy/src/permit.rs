@@ -1,6 +1,9 @@
 //! What policy answers: a permit that runs one function once, or a denial.
 
-use crate::question::{FunctionName, Question};
+use crate::{
+    engine::DISAGREEMENT,
+    question::{FunctionName, Question},
+};
 use jiff::Timestamp;
 use std::{fmt, sync::Arc};
 
@@ -153,4 +156,12 @@ pub struct Denial {
     pub errors: Vec<String>,
     /// Whether the caller may know that the function exists (`describe`).
     pub may_describe: bool,
+}
+
+impl Denial {
+    /// Whether the answer was denied because Cedar's own authorizer, asked as a check, contradicted it.
+    #[must_use]
+    pub fn is_disagreement(&self) -> bool {
+        self.errors.iter().any(|error| error == DISAGREEMENT)
+    }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Words {
     pub(crate) input: Option<Shape>,
     /// All of its action's declaration except the name: equal for functions that validate alike.
     pub(crate) shape: Arc<str>,
+    /// The part of the declaration before the context: groups and kinds of caller.
+    pub(crate) kind: Arc<str>,
 }
 
 impl Vocabulary {
@@ -91,8 +93,9 @@ impl Vocabulary {
         }
         let query: BTreeMap<_, _> = function.query.iter().cloned().collect();
         let shape = declaration(&direct, &principals, &function.path, &query, input.as_ref());
+        let kind = shape.split_once("context:").map_or(shape.as_str(), |(kind, _)| kind).into();
         let path = function.path.clone();
-        (Words { principals, groups, path, query, input, shape: shape.into() }, warnings)
+        (Words { principals, groups, path, query, input, shape: shape.into(), kind }, warnings)
     }
 
     /// The whole schema as Cedar schema text, for editors and tools.

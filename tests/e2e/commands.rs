@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 60] = [
+const ENDS: [(&str, i32); 66] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -18,6 +18,8 @@ const ENDS: [(&str, i32); 60] = [
     ("policy test --format json", 0),
     ("policy test -c broken.toml", 3),
     ("policy test -c absent.toml", 3),
+    ("policy decide", 3),
+    ("policy decide --policies absent.cedar", 3),
     ("policy", 3),
     ("policy new shop.echo --expires 2099-12-31 --id a --owner a", 0),
     ("policy new shop.echo --expires 2099-12-31 --id b --owner a", 1),
@@ -50,6 +52,10 @@ const ENDS: [(&str, i32); 60] = [
     ("reload --admin :::", 3),
     ("call shop.echo", 1),
     ("call shop.absent", 3),
+    ("call shop.echo --key secret", 3),
+    ("call shop.echo --cert-key server.key", 3),
+    ("call shop.echo --data @absent.json", 3),
+    ("call shop.echo --grpc --format json", 1),
     ("call shop.echo -c absent.toml", 3),
     ("explain 00000000-0000-0000-0000-000000000000", 1),
     ("explain no-id", 3),

@@ -39,7 +39,7 @@ async fn policy_sees_the_message_and_the_service_gets_the_same_bytes() {
     let target = format!("grpc = {{ url = \"{}\" }}", service.url);
     project = project
         .issuer("corp", &issuer.url, "groups = { claim = \"groups\", external = true }")
-        .function("orders.create", "grpc shop.v1.Orders/Create", &target, "input = { protobuf = \"orders.binpb\" }")
+        .function("orders.create", "grpc shop.v1.Orders/Create", &target, "descriptors = \"orders.binpb\"")
         .policy(POLICY);
     let gateway = latchwork::run(&project.config(), &project.ca()).await;
     let token = issuer.token(None).await;
@@ -59,7 +59,7 @@ fn what_policy_cannot_see_of_a_method_is_said() {
             "orders.create",
             &format!("grpc shop.v1.Orders/{method}"),
             "grpc = { url = \"http://127.0.0.1:9\" }",
-            &format!("input = {{ protobuf = \"{file}\" }}"),
+            &format!("descriptors = \"{file}\""),
         );
         descriptors(project.folder());
         let config = project.config();

@@ -2,6 +2,9 @@
 
 mod audit;
 mod aws_lambda;
+mod aws_sdk;
+mod browser;
+mod call;
 mod certificates;
 mod check;
 mod commands;
@@ -15,6 +18,7 @@ mod goldens;
 mod grpc;
 mod grpc_by_name;
 mod grpc_input;
+mod grpc_json;
 mod keys;
 mod malformed;
 mod peers;

@@ -42,7 +42,8 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Starts one that answers 200 with what it was sent. A path that ends in `/slow` is never answered.
+    /// Starts one that answers 200 with what it was sent. A path that ends in `/slow` is never answered. Each `x-cookie`
+    /// comes back as a `set-cookie`.
     pub async fn start() -> Self {
         Self::serve("http", None).await
     }
@@ -114,10 +115,15 @@ async fn answer(seen: Arc<Mutex<Vec<Seen>>>, request: Request<Incoming>) -> Resu
     let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
     let path = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let slow = path.ends_with("/slow");
+    let cookies: Vec<_> = head.headers.get_all("x-cookie").iter().cloned().collect();
     let one = Seen { method: head.method, path, headers: head.headers, body: body.clone() };
     seen.lock().expect("no reader panics").push(one);
     if slow {
         tokio::time::sleep(NEVER).await;
     }
-    Ok(Response::new(Full::new(body)))
+    let mut answer = Response::new(Full::new(body));
+    for cookie in cookies {
+        answer.headers_mut().append("set-cookie", cookie);
+    }
+    Ok(answer)
 }

@@ -1,6 +1,7 @@
 //! `latchwork policy`: commands over policies. The work is the policy crate's; here files are opened.
 
 mod check;
+pub mod decide;
 mod format;
 mod new;
 mod schema;
@@ -22,6 +23,8 @@ pub enum PolicyCommand {
     Test(TestArgs),
     /// Print the vocabulary as a Cedar schema, for editors
     Schema(schema::SchemaArgs),
+    /// Answer requests in bulk by any Cedar policies: JSON lines in, JSON lines out
+    Decide(decide::DecideArgs),
 }
 
 /// `latchwork policy test`
@@ -43,6 +46,7 @@ pub fn run(command: &PolicyCommand, out: &mut dyn Write, talk: &mut dyn Write) -
         PolicyCommand::Check(args) => check::run(args, out, talk),
         PolicyCommand::Test(args) => test(args, out, talk),
         PolicyCommand::Schema(args) => schema::run(args, out, talk),
+        PolicyCommand::Decide(args) => decide::run(args, out, talk),
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Exit, Format, default_config, loaded, runtime, tell};
 use crate::{
     address::UNIX,
     admin::CHANGE_HEADER,
-    client::{self, Through},
+    client::{self, Through, Trust},
     running,
 };
 use bytes::Bytes;
@@ -68,7 +68,7 @@ pub fn run(args: &ReloadArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
-    match runtime.block_on(client::send(request, None, TIMEOUT)) {
+    match runtime.block_on(client::send(request, &Trust::default(), TIMEOUT)) {
         Ok(response) => answered(args.format, response.status(), response.body(), out, talk),
         Err(error) => {
             tell(talk, format_args!("latchwork: {error}; is the gateway running?"));

@@ -12,7 +12,7 @@ mod telemetry;
 
 pub(crate) use at::At;
 pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
-pub(crate) use shape::{Declared, Durability, Input, Kind, QueryType, Selection};
+pub(crate) use shape::{Declared, Durability, Kind, QueryType, Selection};
 pub(crate) use telemetry::{Signal, Telemetry};
 
 /// Tables by name, each with the place of its name.
@@ -346,9 +346,11 @@ pub(crate) struct Function {
     pub(crate) host: Option<At<String>>,
     /// Declared query parameters and their types.
     pub(crate) query: BTreeMap<At<String>, QueryType>,
-    /// The input: a file with a JSON Schema (draft 2020-12), or for a route of gRPC `{ protobuf = "orders.binpb" }`, a
-    /// `FileDescriptorSet` that holds the method.
-    pub(crate) input: Option<At<Input>>,
+    /// JSON Schema (draft 2020-12) of the input: a file.
+    pub(crate) input: Option<At<String>>,
+    /// The messages of its method of gRPC: a `.proto` file, or a compiled set of descriptors with imports. With it the
+    /// function takes JSON by name, and policy sees its message as the input unless `input` says otherwise.
+    pub(crate) descriptors: Option<At<String>>,
     /// Longest time for an answer. Default `"30s"`.
     pub(crate) timeout: Option<At<String>>,
     /// Largest request body, in bytes. Default 1 MiB.

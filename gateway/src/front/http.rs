@@ -218,7 +218,7 @@ fn head(parts: Parts, listener: &Listening) -> Result<(RequestHead, bool), Refus
         headers.insert(header::UPGRADE, protocol);
     }
     let query = uri.query().map(Arc::from);
-    Ok((RequestHead { method, path, query, host: host.into(), version, headers }, upgrading))
+    Ok((RequestHead { method, path, query, host: host.into(), version, headers, json: false }, upgrading))
 }
 
 /// The one host that the request names; `:authority` and `Host` must agree (RFC 9113 §8.3.1, RFC 9112 §3.2).

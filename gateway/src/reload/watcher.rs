@@ -80,7 +80,9 @@ fn folders(config: &Config) -> BTreeSet<PathBuf> {
     let authorities = config.issuers.iter().filter_map(|i| i.ca.as_deref());
     let peers = config.functions.iter().flat_map(|f| &f.targets).flat_map(|target| secrets_of(&target.backend));
     let keys = config.credentials.api_keys.iter().map(|keys| &*keys.file);
-    let files = catalogs.chain(schemas).chain(authorities).chain(keys).filter_map(Path::parent);
+    let methods = config.functions.iter().filter_map(|f| f.method.as_ref());
+    let described = methods.flat_map(|method| method.descriptions().files()).map(PathBuf::as_path);
+    let files = catalogs.chain(schemas).chain(authorities).chain(keys).chain(described).filter_map(Path::parent);
     folders.extend(files.map(absolute));
     folders.extend(peers.filter_map(Path::parent).map(absolute));
     for tls in config.listeners.iter().filter_map(|l| l.tls.as_ref()) {

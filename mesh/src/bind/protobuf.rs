@@ -1,229 +1,171 @@
-//! Messages of gRPC methods as input objects: typed by their descriptor, read from one unary request.
-//!
-//! The descriptor is told to policy as a JSON Schema, so that both kinds of input have one road into the vocabulary.
+//! Messages of gRPC whose descriptions are known: JSON in and out, and one input object whatever form they came in.
 
-use super::{InputError, bounded};
-use http::HeaderMap;
-use jiff::Timestamp;
-use prost_reflect::{
-    Cardinality, DescriptorPool, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor,
-    ReflectMessage, Value as Field,
-};
-use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, sync::Arc};
-
-/// Largest set of descriptors, in bytes.
-pub const DESCRIPTORS_BYTES_MAX: usize = 4 << 20;
-/// The prefix of a message: whether it is compressed, and its length.
-const PREFIX_BYTES: usize = 5;
-/// Most kinds of message that one input may hold.
-const MESSAGES_MAX: usize = 256;
-
-/// Which method's message is the input: a `FileDescriptorSet`, and `package.Service/Method`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Method {
-    /// The bytes of the set.
-    pub descriptors: Arc<[u8]>,
-    /// The method.
-    pub method: Arc<str>,
-}
-
-/// Why a method has no input.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MethodError {
-    /// Not a set of descriptors.
-    #[error("not a FileDescriptorSet: {0}")]
-    NotDescriptors(String),
-    /// No such service or method.
-    #[error("there is no method `{0}` in the descriptors")]
-    Unknown(Arc<str>),
-    /// Policy can't look at a message that has not come yet.
-    #[error("`{0}` takes a stream of messages, so no single one is its input")]
-    Streams(Arc<str>),
-}
-
-/// The message that a method takes.
-#[derive(Clone, Debug)]
-pub(super) struct Message(MessageDescriptor);
-
-impl Method {
-    pub(super) fn find(&self) -> Result<Message, MethodError> {
-        let pool = DescriptorPool::decode(self.descriptors.as_ref())
-            .map_err(|error| MethodError::NotDescriptors(bounded(&error.to_string())))?;
-        let unknown = || MethodError::Unknown(Arc::clone(&self.method));
-        let (service, name) = self.method.split_once('/').ok_or_else(unknown)?;
-        let service = pool.get_service_by_name(service).ok_or_else(unknown)?;
-        let method = service.methods().find(|method| method.name() == name).ok_or_else(unknown)?;
-        if method.is_client_streaming() {
-            return Err(MethodError::Streams(Arc::clone(&self.method)));
-        }
-        Ok(Message(method.input()))
-    }
-
-    /// The input as a JSON Schema. What policy can't express stands in it untyped, so that it is reported.
-    ///
-    /// # Errors
-    /// When there is no such method, or it takes a stream.
-    pub fn schema(&self) -> Result<Value, MethodError> {
-        let Message(message) = self.find()?;
-        let mut definitions = Map::new();
-        let mut open = vec![message.clone()];
-        while let Some(next) = open.pop() {
-            if definitions.contains_key(next.full_name()) || definitions.len() == MESSAGES_MAX {
-                continue;
-            }
-            definitions.insert(next.full_name().to_owned(), object(&next));
-            let inner = next.fields().filter(|field| !field.is_map()).filter_map(|field| match field.kind() {
-                Kind::Message(inner) if known(&inner).is_none() => Some(inner),
-                _ => None,
-            });
-            open.extend(inner);
-        }
-        Ok(json!({ "$ref": format!("#/$defs/{}", message.full_name()), "$defs": definitions }))
-    }
-}
-
-impl Message {
-    /// Reads the one message of a unary request.
-    pub(super) fn read(&self, headers: &HeaderMap, body: &[u8]) -> Result<Arc<Value>, InputError> {
-        if headers.get_all("grpc-encoding").iter().any(|value| value.as_bytes() != b"identity") {
-            return Err(InputError::ContentEncoding);
-        }
-        let malformed = |why: &str| InputError::NotTheMessage(why.to_owned());
-        let (prefix, message) = body.split_at_checked(PREFIX_BYTES).ok_or_else(|| malformed("it is not whole"))?;
-        let (compressed, length) = prefix.split_first().ok_or_else(|| malformed("it is not whole"))?;
-        if *compressed != 0 {
-            return Err(InputError::ContentEncoding);
-        }
-        let length = length.iter().fold(0_usize, |length, byte| length << 8 | usize::from(*byte));
-        if message.len() != length {
-            return Err(malformed("a unary request has exactly one message"));
-        }
-        let decoded = DynamicMessage::decode(self.0.clone(), message);
-        let decoded = decoded.map_err(|error| malformed(&bounded(&error.to_string())))?;
-        members(&decoded).map(|members| Arc::new(Value::Object(members)))
-    }
-}
-
-/// The schema of a message. A scalar without presence is always there: the wire leaves out what is the default.
-fn object(message: &MessageDescriptor) -> Value {
-    let fields = || message.fields();
-    let properties: Map<_, _> = fields().map(|field| (field.name().to_owned(), property(&field))).collect();
-    let required: Vec<_> = fields().filter(always).map(|field| field.name().to_owned()).collect();
-    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
-}
-
-fn always(field: &FieldDescriptor) -> bool {
-    field.is_list() || field.cardinality() == Cardinality::Required || !(field.supports_presence() || field.is_map())
-}
-
-fn property(field: &FieldDescriptor) -> Value {
-    if field.is_map() {
-        // Names that the caller chooses can't be said in a vocabulary.
-        return json!({ "type": "object" });
-    }
-    let one = single(&field.kind());
-    if field.is_list() { json!({ "type": "array", "items": one }) } else { one }
-}
-
-fn single(kind: &Kind) -> Value {
-    match kind {
-        Kind::Bool => json!({ "type": "boolean" }),
-        Kind::String => json!({ "type": "string" }),
-        Kind::Enum(words) => json!({ "enum": words.values().map(|value| value.name().to_owned()).collect::<Vec<_>>() }),
-        Kind::Float | Kind::Double => json!({ "type": "number" }),
-        Kind::Bytes => json!({ "contentEncoding": "base64" }),
-        Kind::Message(message) => match known(message) {
-            Some(Known::Time) => json!({ "type": "string", "format": "date-time" }),
-            Some(Known::Wrapper(kind)) => single(&kind),
-            Some(Known::Other) => json!({}),
-            None => json!({ "$ref": format!("#/$defs/{}", message.full_name()) }),
-        },
-        // The rest are whole numbers.
-        _ => json!({ "type": "integer" }),
-    }
-}
-
-/// Messages that stand for something else than their fields.
-enum Known {
-    Time,
-    Wrapper(Kind),
-    Other,
-}
-
-fn known(message: &MessageDescriptor) -> Option<Known> {
-    let name = message.full_name().strip_prefix("google.protobuf.")?;
-    Some(match name {
-        "Timestamp" => Known::Time,
-        _ if name.ends_with("Value") && message.fields().len() == 1 => {
-            message.fields().next().map_or(Known::Other, |field| Known::Wrapper(field.kind()))
-        }
-        _ => Known::Other,
-    })
-}
-
-/// The members of a message that policy can express, by the names of its fields.
-fn members(message: &DynamicMessage) -> Result<Map<String, Value>, InputError> {
-    let mut members = BTreeMap::new();
-    for field in message.descriptor().fields() {
-        if field.is_map() || !(always(&field) || message.has_field(&field)) {
-            continue;
-        }
-        let kind = field.kind();
-        let value = match message.get_field(&field).as_ref() {
-            Field::List(items) => {
-                let items: Result<Vec<_>, _> = items.iter().map(|item| value(item, &kind)).collect();
-                items?.into_iter().collect::<Option<Vec<_>>>().map(Value::Array)
-            }
-            one => value(one, &kind)?,
-        };
-        members.extend(value.map(|value| (field.name().to_owned(), value)));
-    }
-    Ok(members.into_iter().collect())
-}
-
-/// A value as JSON; `None` for what policy can't express.
-fn value(field: &Field, kind: &Kind) -> Result<Option<Value>, InputError> {
-    Ok(Some(match (field, kind) {
-        (Field::Bool(value), _) => json!(value),
-        (Field::I32(value), _) => json!(value),
-        (Field::I64(value), _) => json!(value),
-        (Field::U32(value), _) => json!(value),
-        (Field::U64(value), _) => json!(value),
-        (Field::String(value), _) => json!(value),
-        (Field::EnumNumber(number), Kind::Enum(words)) => json!(word(*number, words)?),
-        (Field::Message(message), Kind::Message(kind)) => match known(kind) {
-            Some(Known::Time) => json!(time(message)?),
-            Some(Known::Wrapper(kind)) => {
-                let Some(inner) = message.descriptor().fields().next() else { return Ok(None) };
-                return value(message.get_field(&inner).as_ref(), &kind);
-            }
-            Some(Known::Other) => return Ok(None),
-            None => Value::Object(members(message)?),
-        },
-        _ => return Ok(None),
-    }))
-}
-
-/// A number that has no name would be a word that no policy can know.
-fn word(number: i32, words: &EnumDescriptor) -> Result<String, InputError> {
-    words
-        .get_value(number)
-        .map(|value| value.name().to_owned())
-        .ok_or_else(|| InputError::NotTheMessage(format!("{number} is no value of `{}`", bounded(words.full_name()))))
-}
-
-fn time(message: &DynamicMessage) -> Result<String, InputError> {
-    let number = |name: &str| match message.get_field_by_name(name).as_deref() {
-        Some(Field::I64(value)) => Some(*value),
-        Some(Field::I32(value)) => Some(i64::from(*value)),
-        _ => None,
-    };
-    let nanos =
-        number("nanos").and_then(|nanos| i32::try_from(nanos).ok()).filter(|nanos| (0..1_000_000_000).contains(nanos));
-    let at = number("seconds").zip(nanos).and_then(|(seconds, nanos)| Timestamp::new(seconds, nanos).ok());
-    at.map(|at| at.to_string()).ok_or_else(|| InputError::NotTheMessage("a time is out of range".to_owned()))
-}
-
+mod load;
+mod schema;
 #[cfg(test)]
 mod tests;
+
+pub use load::{Descriptions, DescriptionsError};
+
+use super::{InputError, InputSchema, bounded, check_content_encoding, check_content_type, strict};
+use bytes::Bytes;
+use http::HeaderMap;
+use prost_reflect::{
+    DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions, Value as Field,
+    prost::Message,
+};
+use serde_json::Value;
+use std::{fmt, io, sync::Arc};
+
+/// Largest input object, as JSON, that a message may become, in bytes: fields that it leaves out are written out.
+const INPUT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Every field of a message, by its name in JSON, integers as numbers: what policy compares.
+const SHOWN: SerializeOptions = SerializeOptions::new().stringify_64_bit_integers(false).skip_default_fields(false);
+
+/// The public mapping of messages to JSON, which clients expect.
+const TOLD: SerializeOptions = SerializeOptions::new();
+
+/// A method whose messages are described.
+#[derive(Clone)]
+pub struct Method {
+    descriptor: MethodDescriptor,
+    descriptions: Descriptions,
+}
+
+/// Why an answer can't be told as JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the answer does not fit its description")]
+pub struct Untold;
+
+impl Method {
+    /// Whether callers send a stream of messages.
+    #[must_use]
+    pub fn takes_stream(&self) -> bool {
+        self.descriptor.is_client_streaming()
+    }
+
+    /// Whether the service answers with a stream of messages.
+    #[must_use]
+    pub fn answers_stream(&self) -> bool {
+        self.descriptor.is_server_streaming()
+    }
+
+    /// Where its messages are described.
+    #[must_use]
+    pub fn descriptions(&self) -> &Descriptions {
+        &self.descriptions
+    }
+
+    /// The request message that JSON stands for. Unknown fields are refused.
+    ///
+    /// # Errors
+    /// [`InputError`].
+    pub fn message(&self, headers: &HeaderMap, json: &[u8]) -> Result<Bytes, InputError> {
+        const STRICT: DeserializeOptions = DeserializeOptions::new().deny_unknown_fields(true);
+        check_content_type(headers)?;
+        check_content_encoding(headers)?;
+        let value = strict::read(json).map_err(|error| InputError::NotStrictJson(bounded(&error)))?;
+        let message = DynamicMessage::deserialize_with_options(self.descriptor.input(), value, &STRICT);
+        let message = message.map_err(|error| InputError::Message(bounded(&without_value(&error.to_string()))))?;
+        Ok(message.encode_to_vec().into())
+    }
+
+    /// The input object that policy sees, whichever form the message had: every field, those left out too.
+    ///
+    /// # Errors
+    /// [`InputError`]; also for fields that the description does not have, since policy would not see them.
+    pub fn input(&self, message: &[u8], schema: &InputSchema) -> Result<Arc<Value>, InputError> {
+        let wrong = |why: &str| InputError::Message(why.to_owned());
+        let message = decoded(self.descriptor.input(), message).ok_or_else(|| wrong("it can't be read"))?;
+        if has_unknown(&message) {
+            return Err(wrong("it has a field that is not described"));
+        }
+        let text = written(&message, &SHOWN, INPUT_BYTES_MAX).ok_or_else(|| wrong("it is too large as JSON"))?;
+        let value = strict::read(text.as_bytes()).map_err(|error| InputError::Message(bounded(&error)))?;
+        schema.check(&value)?;
+        Ok(Arc::new(value))
+    }
+
+    /// An answer as JSON, at most `bytes_max` of it.
+    ///
+    /// # Errors
+    /// [`Untold`].
+    pub fn told(&self, message: &[u8], bytes_max: u64) -> Result<String, Untold> {
+        decoded(self.descriptor.output(), message).and_then(|m| written(&m, &TOLD, bytes_max)).ok_or(Untold)
+    }
+}
+
+impl PartialEq for Method {
+    fn eq(&self, other: &Self) -> bool {
+        self.descriptor.full_name() == other.descriptor.full_name() && self.descriptions == other.descriptions
+    }
+}
+
+impl fmt::Debug for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, descriptions) = (self.descriptor.full_name(), &self.descriptions);
+        f.debug_struct("Method").field("name", &name).field("descriptions", descriptions).finish_non_exhaustive()
+    }
+}
+
+fn decoded(description: MessageDescriptor, message: &[u8]) -> Option<DynamicMessage> {
+    DynamicMessage::decode(description, message).ok()
+}
+
+/// JSON that ends with an error before it grows too large: a few bytes of a message may stand for many fields.
+fn written(message: &DynamicMessage, options: &SerializeOptions, bytes_max: u64) -> Option<String> {
+    let left = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    let mut text = Text { bytes: Vec::new(), left };
+    message.serialize_with_options(&mut serde_json::Serializer::new(&mut text), options).ok()?;
+    String::from_utf8(text.bytes).ok()
+}
+
+struct Text {
+    bytes: Vec<u8>,
+    left: usize,
+}
+
+impl io::Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.left = self.left.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Depth is that of the message, which was bounded when it was decoded.
+fn has_unknown(message: &DynamicMessage) -> bool {
+    let fields = message.fields().map(|(_, value)| value).chain(message.extensions().map(|(_, value)| value));
+    message.unknown_fields().next().is_some() || { fields }.any(unknown_inside)
+}
+
+fn unknown_inside(value: &Field) -> bool {
+    match value {
+        Field::Message(message) => has_unknown(message),
+        Field::List(list) => list.iter().any(unknown_inside),
+        Field::Map(map) => map.values().any(unknown_inside),
+        Field::Bool(_)
+        | Field::I32(_)
+        | Field::I64(_)
+        | Field::U32(_)
+        | Field::U64(_)
+        | Field::F32(_)
+        | Field::F64(_)
+        | Field::String(_)
+        | Field::Bytes(_)
+        | Field::EnumNumber(_) => false,
+    }
+}
+
+/// What was given stays out of the words: it may be large, or secret.
+fn without_value(error: &str) -> String {
+    match error.split_once(", expected ") {
+        Some((_, expected)) => format!("there is something else where {expected} is expected"),
+        None => error.to_owned(),
+    }
+}

@@ -3,11 +3,11 @@
 //! One schema of all functions would cost the square of their number. Functions whose actions are declared
 //! alike are validated once, by the first of them.
 
-use super::{compare, written::Written};
+use super::{compare, tree, written::Written};
 use crate::{
-    engine::entities::Declaration,
+    engine::{entities::Declaration, index::Index},
     finding::Finding,
-    index::{Actions, Bound, Index, Scope},
+    index::{Actions, Bound, Scope},
     question::{FunctionName, PrincipalKind},
     vocabulary::Vocabulary,
 };
@@ -90,15 +90,20 @@ fn batches(groups: BTreeMap<BTreeSet<FunctionName>, Vec<&Written>>) -> Groups<'_
 
 fn reaches(policies: &[&Written], declarations: &[(FunctionName, Declaration)], vocabulary: &Vocabulary) -> Vec<Reach> {
     let mut reaches: Vec<Reach> = policies.iter().map(|policy| fixed(&policy.scope, vocabulary)).collect();
-    let index = Index::new(policies.iter().map(|policy| &policy.scope));
-    let scope = |place: usize| policies.get(place).map(|policy| &policy.scope);
+    let index = Index::new(policies.iter().map(|policy| &policy.rule.head));
+    let place_of = |place: u32| usize::try_from(place).ok();
+    let head = |place: u32| Some(&policies.get(place_of(place)?)?.rule.head);
     for (name, declaration) in declarations {
         let Some(words) = vocabulary.function(name) else { continue };
-        for place in index.matching(&declaration.call, scope) {
+        for place in index.matching(&declaration.call, head).into_iter().filter_map(place_of) {
             let (Some(policy), Some(reach)) = (policies.get(place), reaches.get_mut(place)) else { continue };
             let bound = &policy.scope.principal;
             if words.principals.iter().any(|kind| bound.allows_type(kind.as_str())) {
-                reach.functions.entry(Arc::clone(&words.shape)).or_insert_with(|| name.clone());
+                // To a policy that sees only facts, functions of the same groups and callers are alike.
+                let key = if tree::reads_words(&policy.tree) { &words.shape } else { &words.kind };
+                if !reach.functions.contains_key(key) {
+                    reach.functions.insert(Arc::clone(key), name.clone());
+                }
             }
         }
     }

@@ -102,6 +102,7 @@ fn permit(source: &Source, name: &Spanned<String>, text: String, findings: &mut 
         source: source.clone(),
         piece: name.span(),
         range: name.span(),
+        line: source.text.get(..name.span().start).unwrap_or_default().matches('\n').count() + 1,
         generated: Some(Arc::from(text.as_str())),
     };
     match Policy::parse(None, &text) {

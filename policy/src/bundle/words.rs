@@ -11,7 +11,7 @@ use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
 use std::collections::HashMap;
 
 /// Reports texts that are none of the values that the field of a function's input may have.
-pub(crate) fn check(policies: &[Written], declared: &Declared, findings: &mut Vec<Finding>) {
+pub(crate) fn check(policies: &[&Written], declared: &Declared, findings: &mut Vec<Finding>) {
     let functions: HashMap<&str, &Function> = declared.functions.iter().map(|f| (f.name.as_str(), f)).collect();
     for policy in policies {
         let Actions::Eq(action) = &policy.scope.action else { continue };

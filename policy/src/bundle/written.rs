@@ -3,11 +3,17 @@
 use super::{
     Source,
     split::{self, Constant, Token, TokenKind},
+    tree,
 };
-use crate::{finding::Finding, index::Scope, lint::allow, permit::PolicyName};
+use crate::{engine::rule::Rule, finding::Finding, index::Scope, lint::allow, permit::PolicyName};
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Template, ffi::DetailedError, pst};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use std::{collections::BTreeSet, ops::Range, str::FromStr, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+    str::FromStr,
+    sync::Arc,
+};
 
 /// Annotations that Latchwork reads.
 const ANNOTATIONS: [&str; 5] = ["id", "owner", "expires", "description", "lint"];
@@ -17,6 +23,15 @@ const ID_BYTES_MAX: usize = 256;
 /// A parsed policy and where it stands.
 #[derive(Debug)]
 pub(crate) struct Written {
+    parsed: Arc<Parsed>,
+    pub(crate) place: Place,
+    /// It was checked against the same declarations before, and nothing was found.
+    pub(crate) checked: bool,
+}
+
+/// All of a policy that doesn't depend on where it stands. A later load takes it from an earlier one.
+#[derive(Debug)]
+pub(crate) struct Parsed {
     pub(crate) name: PolicyName,
     pub(crate) policy: Policy,
     pub(crate) tree: pst::Template,
@@ -28,7 +43,39 @@ pub(crate) struct Written {
     pub(crate) expires: Option<Timestamp>,
     /// Lints that it may offend.
     pub(crate) allowed: BTreeSet<&'static str>,
-    pub(crate) place: Place,
+    /// Whether a condition looks at the input.
+    pub(crate) reads_input: bool,
+    pub(crate) rule: Arc<Rule>,
+}
+
+/// Policies that an earlier load parsed, by the hash of their text.
+pub(crate) type Earlier = HashMap<Digest, Arc<Parsed>>;
+
+/// SHA-256.
+pub(crate) type Digest = [u8; 32];
+
+impl std::ops::Deref for Written {
+    type Target = Parsed;
+
+    fn deref(&self) -> &Parsed {
+        &self.parsed
+    }
+}
+
+impl Written {
+    pub(crate) fn parsed(&self) -> &Arc<Parsed> {
+        &self.parsed
+    }
+
+    /// The hash of its text, by which a later load knows it again.
+    pub(crate) fn digest(&self) -> Digest {
+        digest(self.place.text())
+    }
+}
+
+fn digest(text: &str) -> Digest {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    digest.as_ref().try_into().unwrap_or_default()
 }
 
 /// Where a policy stands.
@@ -41,6 +88,8 @@ pub(crate) struct Place {
     pub(crate) range: Range<usize>,
     /// The policy's text when it is not the file's own: then all of it stands at `range`.
     pub(crate) generated: Option<Arc<str>>,
+    /// Line of its first word, from 1.
+    pub(crate) line: usize,
 }
 
 impl Place {
@@ -56,11 +105,6 @@ impl Place {
             None => self.range.clone(),
         };
         Finding::error(code, self.source.file.as_ref(), message).at(&self.source.text, range)
-    }
-
-    /// Line of its first word, from 1.
-    pub(crate) fn line(&self) -> usize {
-        self.finding("", "", None).line
     }
 
     /// Text of the piece.
@@ -100,12 +144,25 @@ impl Place {
 
 /// Parses one file; every policy that can be read is, whatever is wrong with the others.
 pub(crate) fn read(source: &Source, findings: &mut Vec<Finding>) -> Vec<Written> {
+    read_again(source, &Earlier::new(), findings)
+}
+
+/// Parses what an earlier load has not.
+pub(crate) fn read_again(source: &Source, earlier: &Earlier, findings: &mut Vec<Finding>) -> Vec<Written> {
     let mut policies = Vec::new();
+    let (mut line, mut counted) = (1, 0);
     for piece in split::pieces(&source.text) {
         let text = source.text.get(piece.clone()).unwrap_or_default();
         let tokens = split::tokens(text);
         let first = tokens.first().map_or(0, |token| token.range.start);
-        let place = Place { source: source.clone(), range: piece.start + first..piece.end, piece, generated: None };
+        let range = piece.start + first..piece.end;
+        line += source.text.get(counted..range.start).unwrap_or_default().matches('\n').count();
+        counted = range.start;
+        let place = Place { source: source.clone(), range, piece, line, generated: None };
+        if let Some(parsed) = (!earlier.is_empty()).then(|| earlier.get(&digest(text))).flatten() {
+            policies.push(Written { parsed: Arc::clone(parsed), place, checked: true });
+            continue;
+        }
         if split::depth(text) > split::DEPTH_MAX {
             let message = "this policy is nested too deeply";
             findings.push(place.finding("too_nested", message, None).help("split it into several policies"));
@@ -188,18 +245,22 @@ pub(super) fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>)
     let allowed = allow::read(&policy, &place, findings);
     let constants = split::constants(place.text());
     let note = |name: &str| policy.annotation(name).filter(|text| !text.is_empty()).map(Arc::from);
-    Some(Written {
+    let policy = policy.new_id(PolicyId::new(&id));
+    let core: &cedar_policy_core::ast::Policy = policy.as_ref();
+    let parsed = Parsed {
         name: PolicyName(id.as_str().into()),
+        rule: Arc::new(Rule::new(core.clone())),
+        reads_input: tree::reads_input(&tree),
         scope: Scope::of(&policy),
         owner: note("owner"),
         description: note("description"),
-        policy: policy.new_id(PolicyId::new(&id)),
+        policy,
         tree,
         constants,
         expires,
         allowed,
-        place,
-    })
+    };
+    Some(Written { parsed: Arc::new(parsed), place, checked: false })
 }
 
 fn is_id(id: &str) -> bool {

@@ -14,7 +14,7 @@ pub(super) fn check(policies: &[Written], declared: &Declared, found: &mut Found
     for policy in policies {
         match ids.get(&skeleton(&policy.name.0)) {
             Some(other) if other.name != policy.name => {
-                let there = format!("{}:{}", other.place.source.file, other.place.line());
+                let there = format!("{}:{}", other.place.source.file, other.place.line);
                 let message = format!("the id `{}` looks like `{}` ({there})", policy.name, other.name);
                 found.push(policy, "confusable_names", message, "choose an id that nobody takes for the other");
             }

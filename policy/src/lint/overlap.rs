@@ -57,7 +57,7 @@ pub(super) fn check(policies: &[Written], declared: &Declared, vocabulary: &Voca
 /// Says what it means that `other` covers `side`.
 fn report(side: &Side<'_>, other: &Side<'_>, mutual: bool, other_first: bool, found: &mut Found) {
     let (name, by) = (&side.policy.name, &other.policy.name);
-    let there = format!("{}:{}", other.policy.place.source.file, other.policy.place.line());
+    let there = format!("{}:{}", other.policy.place.source.file, other.policy.place.line);
     if side.permit && !other.permit {
         let message = format!("`{name}` never grants: the forbid `{by}` ({there}) covers all of it");
         return found.push(side.policy, "overruled_permit", message, "remove the permit, or narrow the forbid");

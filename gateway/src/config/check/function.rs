@@ -41,7 +41,8 @@ pub(crate) fn function(
     let path = route.as_ref().map(|route| route::parameters(&route.pattern)).unwrap_or_default();
     let class = table.class.as_ref();
     let class = desk.number(class, 1, 0..=3);
-    let (input, message) = input::input(table, route.as_ref(), desk);
+    let method = grpc::method(table, route.as_ref(), known, desk);
+    let input = input::input(table, method.as_ref(), desk);
     if let (Some(input), Some("GET" | "HEAD")) =
         (&table.input, route.as_ref().and_then(|route| route.method.as_ref()).map(http::Method::as_str))
     {
@@ -84,8 +85,8 @@ pub(crate) fn function(
     };
     Some(Function {
         declared,
-        message,
         route,
+        method,
         timeout,
         request_bytes_max,
         response_bytes_max,

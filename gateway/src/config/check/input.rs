@@ -1,67 +1,27 @@
-//! `input`: a JSON Schema, or the message of a method.
+//! `input`: a JSON Schema, or what the descriptors of a method say of its message.
 
-use crate::config::{Route, raw, raw::At, text, text::Text, value::Desk};
-use mesh::bind::{
-    InputSchema,
-    protobuf::{DESCRIPTORS_BYTES_MAX, Method, MethodError},
-};
+use crate::config::{raw, raw::At, text::Text, value::Desk};
+use mesh::bind::{InputSchema, protobuf::Method};
 use policy::declared;
 use std::sync::Arc;
 
+/// The schema of a function's input: as written, else that of its method's message.
 pub(super) fn input(
     table: &raw::Function,
-    route: Option<&Route>,
+    method: Option<&Method>,
     desk: &mut Desk<'_>,
-) -> (Option<declared::InputSchema>, Option<Method>) {
-    match &table.input {
-        None => (None, None),
-        Some(At { value: raw::Input::Schema(file), span }) => {
-            (schema(&At { value: file.clone(), span: span.clone() }, desk), None)
-        }
-        Some(At { value: raw::Input::Message(written), .. }) => {
-            let Some(route) = route.filter(|route| route.grpc) else { return (None, None) };
-            match message(&written.protobuf, route, desk) {
-                Some((schema, method)) => (Some(schema), Some(method)),
-                None => (None, None),
-            }
-        }
-    }
-}
-
-/// The message that a route's method takes, told to policy as a JSON Schema.
-fn message(written: &At<String>, route: &Route, desk: &mut Desk<'_>) -> Option<(declared::InputSchema, Method)> {
-    let path = desk.path(&written.value);
-    let bytes = match text::read_bounded(&path) {
-        Ok(bytes) if bytes.len() <= DESCRIPTORS_BYTES_MAX => bytes,
-        Ok(_) => {
-            let message = format!("descriptors have at most {DESCRIPTORS_BYTES_MAX} bytes");
-            desk.error("file_too_large", &written.span, message);
-            return None;
-        }
-        Err(error) => {
-            let message = format!("`{}` can't be read: {}", path.display(), error.kind());
-            desk.error("unreadable_file", &written.span, message);
-            return None;
-        }
-    };
-    let method = Method { descriptors: bytes.into(), method: route.pattern.trim_start_matches('/').into() };
-    match method.schema() {
-        Ok(json) => {
+) -> Option<declared::InputSchema> {
+    match (&table.input, method, &table.descriptors) {
+        (Some(written), _, _) => schema(written, desk),
+        // Policy can't look at messages that have not come yet.
+        (None, Some(method), Some(descriptors)) if !method.takes_stream() => {
+            let json = method.schema();
             // What policy can't see is found by its place in this text.
             let text = format!("{json:#}").into();
-            let file = path.display().to_string().into();
-            Some((declared::InputSchema { file, text, json: Arc::new(json) }, method))
+            let file = desk.path(&descriptors.value).display().to_string().into();
+            Some(declared::InputSchema { file, text, json: Arc::new(json) })
         }
-        Err(error) => {
-            let help = match &error {
-                MethodError::Streams(_) => "remove `input`; a stream is permitted or not before its first message",
-                MethodError::Unknown(_) | MethodError::NotDescriptors(_) => {
-                    "`protoc --include_imports --descriptor_set_out=orders.binpb …` writes them"
-                }
-            };
-            desk.error_help("bad_descriptors", &written.span, error.to_string(), help);
-            None
-        }
+        (None, _, _) => None,
     }
 }
 

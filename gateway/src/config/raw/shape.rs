@@ -27,23 +27,6 @@ pub(crate) struct Only {
     pub(crate) name: Vec<At<String>>,
 }
 
-/// `input = "order.json"` or `input = { protobuf = "orders.binpb" }`
-#[derive(Debug)]
-pub(crate) enum Input {
-    /// A JSON Schema.
-    Schema(String),
-    /// Descriptors.
-    Message(Message),
-}
-
-/// `{ protobuf = "orders.binpb" }`
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Message {
-    /// A file with a `FileDescriptorSet`, as `protoc --include_imports --descriptor_set_out` writes it.
-    pub(crate) protobuf: At<String>,
-}
-
 /// `declared = "groups.toml"` or `declared = ["staff"]`
 #[derive(Debug)]
 pub(crate) enum Declared {
@@ -109,25 +92,6 @@ impl<'de> Deserialize<'de> for Selection {
     }
 }
 
-impl<'de> Deserialize<'de> for Input {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Input;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a file such as `\"order.json\"` or `{ protobuf = \"orders.binpb\" }`")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Input, E> {
-                Ok(Input::Schema(text.to_owned()))
-            }
-            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Input, A::Error> {
-                Message::deserialize(MapAccessDeserializer::new(map)).map(Input::Message)
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
 impl<'de> Deserialize<'de> for Declared {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
@@ -167,16 +131,6 @@ impl JsonSchema for Selection {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let only = generator.subschema_for::<Only>();
         json_schema!({ "anyOf": [{ "const": "all" }, only] })
-    }
-}
-
-impl JsonSchema for Input {
-    fn schema_name() -> Cow<'static, str> {
-        "Input".into()
-    }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let message = generator.subschema_for::<Message>();
-        json_schema!({ "anyOf": [{ "type": "string" }, message] })
     }
 }
 
