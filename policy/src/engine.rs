@@ -20,6 +20,7 @@ use std::{
 };
 
 pub(crate) mod entities;
+pub(crate) mod look;
 mod prepare;
 pub(crate) mod request;
 pub(crate) mod value;
@@ -69,6 +70,8 @@ struct Entry {
     info: PolicyInfo,
     scope: Scope,
     reads_input: bool,
+    /// What Cedar parsed, from the end of the policy before it to its semicolon.
+    text: Arc<str>,
 }
 
 /// A function made ready to be asked about.

@@ -131,7 +131,8 @@ fn entry(written: Written) -> (Entry, Policy) {
         expires: written.expires,
     };
     let reads_input = tree::reads_input(&written.tree);
-    (Entry { info, scope: written.scope, reads_input }, written.policy)
+    let text = written.place.text().into();
+    (Entry { info, scope: written.scope, reads_input, text }, written.policy)
 }
 
 fn sorted<'a>(names: impl Iterator<Item = &'a FunctionName>) -> impl Iterator<Item = &'a FunctionName> {

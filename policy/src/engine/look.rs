@@ -1,0 +1,120 @@
+//! What explanations need of a snapshot: everything that Cedar is asked for a question, and the policies it concerns.
+
+use super::{Asked, Entry, Snapshot, Subjected, Unaskable};
+use crate::{
+    engine::PolicyInfo,
+    index::Scope,
+    permit::{DenialReason, TargetIndex},
+    question::{FunctionName, Question, Verb},
+};
+use cedar_policy::EntityUid;
+use cedar_policy_core::{ast, entities::Entities};
+
+/// What one Cedar request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// Running the function.
+    Call,
+    /// Running it on one of its targets.
+    Target(TargetIndex),
+    /// Knowing that it exists.
+    Describe,
+}
+
+/// A policy with what an explanation needs of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) info: &'a PolicyInfo,
+    pub(crate) text: &'a str,
+    pub(crate) scope: &'a Scope,
+    pub(crate) reads_input: bool,
+}
+
+/// One request, and the policies whose action and resource hold for it.
+#[derive(Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) subject: Subject,
+    pub(crate) principal: ast::EntityUID,
+    pub(crate) action: ast::EntityUID,
+    pub(crate) resource: ast::EntityUID,
+    pub(crate) context: ast::Context,
+    pub(crate) candidates: Vec<Candidate<'a>>,
+}
+
+/// Every request of a question, over the same entities.
+#[derive(Debug)]
+pub(crate) struct Asks<'a> {
+    pub(crate) asks: Vec<Ask<'a>>,
+    pub(crate) entities: Entities,
+    /// The input was left unread on purpose.
+    pub(crate) unread: bool,
+}
+
+/// A function's subject without a question.
+#[derive(Debug)]
+pub(crate) struct About<'a> {
+    pub(crate) action: ast::EntityUID,
+    pub(crate) resource: ast::EntityUID,
+    pub(crate) candidates: Vec<Candidate<'a>>,
+}
+
+impl<'a> From<&'a Entry> for Candidate<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        Self { info: &entry.info, text: &entry.text, scope: &entry.scope, reads_input: entry.reads_input }
+    }
+}
+
+impl Snapshot {
+    /// Every request that a question leads to, whatever the answers are.
+    pub(crate) fn asks(&self, question: &Question) -> Result<Asks<'_>, Unaskable> {
+        let Some(function) = self.functions.get(&question.function) else {
+            let error = format!("the function `{}` is not in this bundle", question.function);
+            return Err(Unaskable { reason: DenialReason::AbsentEntity, error });
+        };
+        let asked = Asked::new(question, function, &self.directory)?;
+        let facts = asked.facts_context()?;
+        let principal: &ast::EntityUID = asked.principal.as_ref();
+        let ask = |subject: Subject, about: &Subjected, context: &cedar_policy::Context| Ask {
+            subject,
+            principal: principal.clone(),
+            action: core(&about.action),
+            resource: core(&about.resource),
+            context: AsRef::<ast::Context>::as_ref(context).clone(),
+            candidates: self.of(about),
+        };
+        let mut asks = Vec::new();
+        match question.verb {
+            Verb::Call => {
+                asks.push(ask(Subject::Call, &function.call, &asked.call_context(question, function)?));
+                for (place, target) in function.run_on.iter().enumerate() {
+                    let place = TargetIndex(u16::try_from(place).unwrap_or(u16::MAX));
+                    asks.push(ask(Subject::Target(place), target, &facts));
+                }
+            }
+            Verb::Describe => asks.push(ask(Subject::Describe, &function.describe, &facts)),
+        }
+        let unread = question.verb == Verb::Call && self.input_unread(question, function);
+        let entities: &Entities = asked.entities.as_ref();
+        Ok(Asks { asks, entities: entities.clone(), unread })
+    }
+
+    /// The call of a function, whoever asks.
+    pub(crate) fn about(&self, name: &FunctionName) -> Option<About<'_>> {
+        let function = self.functions.get(name)?;
+        let (action, resource) = (core(&function.call.action), core(&function.call.resource));
+        Some(About { action, resource, candidates: self.of(&function.call) })
+    }
+
+    /// Every policy in force, for people who look for one that nearly fits.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Candidate<'_>> {
+        self.policies.iter().map(Candidate::from)
+    }
+
+    fn of(&self, subject: &Subjected) -> Vec<Candidate<'_>> {
+        subject.slice.policies.iter().filter_map(|place| self.policies.get(*place)).map(Candidate::from).collect()
+    }
+}
+
+fn core(uid: &EntityUid) -> ast::EntityUID {
+    AsRef::<ast::EntityUID>::as_ref(uid).clone()
+}
