@@ -3,6 +3,7 @@
 use crate::{
     bundle::{tree, written::Written},
     declared::QueryType,
+    explain::anatomy::Clause,
     finding::Finding,
     index::{Actions, Index, Scope, Slice, Subject},
     permit::{BundleId, Denial, DenialReason, Permit, PolicyName, TargetIndex, Terms},
@@ -16,7 +17,7 @@ use request::{Asked, Unaskable};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 pub(crate) mod entities;
@@ -72,6 +73,8 @@ struct Entry {
     reads_input: bool,
     /// What Cedar parsed, from the end of the policy before it to its semicolon.
     text: Arc<str>,
+    /// Its clauses, taken apart when somebody first asks why.
+    clauses: OnceLock<Vec<Clause>>,
 }
 
 /// A function made ready to be asked about.

@@ -9,7 +9,7 @@ use crate::{
     permit::{BundleId, DenialReason, PolicyName, TargetIndex},
     question::{Question, Verb},
 };
-use anatomy::{Clause, Part, clauses};
+use anatomy::{Clause, Part};
 use hidden::Hidden;
 use jiff::Timestamp;
 use judge::{Came, Judge, Judged};
@@ -163,7 +163,7 @@ impl Explanation {
     }
 }
 
-fn answer(ask: &Ask<'_>, asks: &Asks<'_>, now: Timestamp) -> Answer {
+pub(crate) fn answer(ask: &Ask<'_>, asks: &Asks<'_>, now: Timestamp) -> Answer {
     let judge = Judge::new(ask, &asks.entities);
     let policies: Vec<_> = ask.candidates.iter().map(|candidate| examine(&judge, candidate, now)).collect();
     let (decision, reason, determining) = verdict(&policies, ask, asks.unread);
@@ -206,6 +206,32 @@ fn verdict(policies: &[Examined], ask: &Ask<'_>, unread: bool) -> (Decision, Opt
     if open(Effect::Forbid) { (Decision::Unknown, None, Vec::new()) } else { (Decision::Allow, None, permits) }
 }
 
+/// Tells of every condition that was met on the way to an answer, and whether it was true.
+///
+/// As in the engine, targets are asked about only if the call is allowed.
+pub(crate) fn conditions_met(
+    snapshot: &Snapshot,
+    question: &Question,
+    allowed: bool,
+    met: &mut dyn FnMut(&PolicyName, usize, bool),
+) {
+    let Ok(asks) = snapshot.asks(question) else { return };
+    for ask in asks.asks.iter().filter(|ask| allowed || !matches!(ask.subject, Subject::Target(_))) {
+        let judge = Judge::new(ask, &asks.entities);
+        for candidate in &ask.candidates {
+            for (place, clause) in candidate.clauses.iter().enumerate() {
+                let (came, _) = judge.came(clause);
+                if clause.part.is_condition() && matches!(came, Came::Holds | Came::Fails) {
+                    met(&candidate.info.name, place, (came == Came::Holds) == clause.wanted);
+                }
+                if came != Came::Holds {
+                    break;
+                }
+            }
+        }
+    }
+}
+
 /// A policy with every clause judged; the first that does not hold decides.
 fn examine(judge: &Judge<'_>, candidate: &Candidate<'_>, now: Timestamp) -> Examined {
     let info = candidate.info;
@@ -215,8 +241,8 @@ fn examine(judge: &Judge<'_>, candidate: &Candidate<'_>, now: Timestamp) -> Exam
         first = Some(0);
         judged.push(expired(expires, info.line));
     }
-    for clause in clauses(candidate.text).unwrap_or_default() {
-        let clause = judge.judge(&clause, line(candidate, &clause), first.is_some());
+    for clause in candidate.clauses {
+        let clause = judge.judge(clause, line(candidate, clause), first.is_some());
         // What is open may fail, so what comes after it is not past.
         if first.is_none() && matches!(clause.came, Came::Fails | Came::Error) {
             first = Some(judged.len());
@@ -261,7 +287,7 @@ fn expired(expires: Timestamp, line: usize) -> Judged {
 }
 
 /// Line of a clause in its file: the policy's own, and the lines between its first word and the clause.
-fn line(candidate: &Candidate<'_>, clause: &Clause) -> usize {
+pub(crate) fn line(candidate: &Candidate<'_>, clause: &Clause) -> usize {
     let first = crate::bundle::split::tokens(candidate.text).first().map_or(0, |token| token.range.start);
     let between = candidate.text.get(first..clause.range.start).unwrap_or_default();
     candidate.info.line + between.matches('\n').count()

@@ -3,12 +3,14 @@
 use super::{Asked, Entry, Snapshot, Subjected, Unaskable};
 use crate::{
     engine::PolicyInfo,
+    explain::anatomy::{Clause, clauses},
     index::Scope,
     permit::{DenialReason, TargetIndex},
-    question::{FunctionName, Question, Verb},
+    question::{FunctionName, Principal, Question, Verb},
 };
 use cedar_policy::EntityUid;
 use cedar_policy_core::{ast, entities::Entities};
+use jiff::Timestamp;
 
 /// What one Cedar request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,7 @@ pub(crate) struct Candidate<'a> {
     pub(crate) text: &'a str,
     pub(crate) scope: &'a Scope,
     pub(crate) reads_input: bool,
+    pub(crate) clauses: &'a [Clause],
 }
 
 /// One request, and the policies whose action and resource hold for it.
@@ -37,7 +40,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) principal: ast::EntityUID,
     pub(crate) action: ast::EntityUID,
     pub(crate) resource: ast::EntityUID,
-    pub(crate) context: ast::Context,
+    /// `None` if nothing is known of it.
+    pub(crate) context: Option<ast::Context>,
     pub(crate) candidates: Vec<Candidate<'a>>,
 }
 
@@ -50,17 +54,11 @@ pub(crate) struct Asks<'a> {
     pub(crate) unread: bool,
 }
 
-/// A function's subject without a question.
-#[derive(Debug)]
-pub(crate) struct About<'a> {
-    pub(crate) action: ast::EntityUID,
-    pub(crate) resource: ast::EntityUID,
-    pub(crate) candidates: Vec<Candidate<'a>>,
-}
-
 impl<'a> From<&'a Entry> for Candidate<'a> {
     fn from(entry: &'a Entry) -> Self {
-        Self { info: &entry.info, text: &entry.text, scope: &entry.scope, reads_input: entry.reads_input }
+        // A bundle in force was parsed, so it can be taken apart.
+        let clauses = entry.clauses.get_or_init(|| clauses(&entry.text).unwrap_or_default());
+        Self { info: &entry.info, text: &entry.text, scope: &entry.scope, reads_input: entry.reads_input, clauses }
     }
 }
 
@@ -79,7 +77,7 @@ impl Snapshot {
             principal: principal.clone(),
             action: core(&about.action),
             resource: core(&about.resource),
-            context: AsRef::<ast::Context>::as_ref(context).clone(),
+            context: Some(AsRef::<ast::Context>::as_ref(context).clone()),
             candidates: self.of(about),
         };
         let mut asks = Vec::new();
@@ -98,11 +96,35 @@ impl Snapshot {
         Ok(Asks { asks, entities: entities.clone(), unread })
     }
 
-    /// The call of a function, whoever asks.
-    pub(crate) fn about(&self, name: &FunctionName) -> Option<About<'_>> {
-        let function = self.functions.get(name)?;
-        let (action, resource) = (core(&function.call.action), core(&function.call.resource));
-        Some(About { action, resource, candidates: self.of(&function.call) })
+    /// What a caller could be asked about a function, with nothing known of the call.
+    pub(crate) fn asks_of(&self, principal: &Principal, name: &FunctionName, now: Timestamp) -> Result<Asks<'_>, Unaskable> {
+        let question = Question::of(principal.clone(), name.clone(), now);
+        let Some(function) = self.functions.get(name) else {
+            return Err(Unaskable { reason: DenialReason::AbsentEntity, error: format!("there is no function `{name}`") });
+        };
+        if !function.principals.contains(&principal.kind) {
+            let error = format!("`{name}` is not for callers of the kind {}", principal.kind.as_str());
+            return Err(Unaskable { reason: DenialReason::NotPermitted, error });
+        }
+        let asked = Asked::new(&question, function, &self.directory)?;
+        let ask = |subject: Subject, about: &Subjected| Ask {
+            subject,
+            principal: core(&asked.principal),
+            action: core(&about.action),
+            resource: core(&about.resource),
+            context: None,
+            candidates: self.of(about),
+        };
+        let target = |(place, about)| ask(Subject::Target(TargetIndex(u16::try_from(place).unwrap_or(u16::MAX))), about);
+        let mut asks = vec![ask(Subject::Call, &function.call)];
+        asks.extend(function.run_on.iter().enumerate().map(target));
+        let entities: &Entities = asked.entities.as_ref();
+        Ok(Asks { asks, entities: entities.clone(), unread: false })
+    }
+
+    /// The policies whose action and resource fit the call of a function.
+    pub(crate) fn of_function(&self, name: &FunctionName) -> Vec<Candidate<'_>> {
+        self.functions.get(name).map(|function| self.of(&function.call)).unwrap_or_default()
     }
 
     /// Every policy in force, for people who look for one that nearly fits.

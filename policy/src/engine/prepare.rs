@@ -5,7 +5,7 @@ use super::{
     PolicyInfo, Prepared, Snapshot, Subject, Subjected, Vocabulary, Written, entities::Declaration, tree, uid,
 };
 use cedar_policy::{Authorizer, Policy};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 impl Snapshot {
     /// Makes everything ready; the second part are warnings about functions that nobody can use.
@@ -132,7 +132,8 @@ fn entry(written: Written) -> (Entry, Policy) {
     };
     let reads_input = tree::reads_input(&written.tree);
     let text = written.place.text().into();
-    (Entry { info, scope: written.scope, reads_input, text }, written.policy)
+    let clauses = OnceLock::new();
+    (Entry { info, scope: written.scope, reads_input, text, clauses }, written.policy)
 }
 
 fn sorted<'a>(names: impl Iterator<Item = &'a FunctionName>) -> impl Iterator<Item = &'a FunctionName> {

@@ -27,6 +27,14 @@ pub enum Part {
     Unless,
 }
 
+impl Part {
+    /// Whether it is a condition, not part of the head.
+    #[must_use]
+    pub fn is_condition(self) -> bool {
+        matches!(self, Self::When | Self::Unless)
+    }
+}
+
 /// One clause. The policy is satisfied if every clause comes out as it wants to.
 #[derive(Clone, Debug)]
 pub(crate) struct Clause {

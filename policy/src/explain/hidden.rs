@@ -75,7 +75,9 @@ impl Hidden {
         }
         let mut asks = snapshot.asks(&filled)?;
         for ask in asks.asks.iter_mut().filter(|ask| ask.subject == Subject::Call) {
-            ask.context = opened(ask.context.clone(), &open).map_err(Unaskable::from)?;
+            if let Some(context) = ask.context.take() {
+                ask.context = Some(opened(context, &open).map_err(Unaskable::from)?);
+            }
         }
         Ok(asks)
     }

@@ -67,7 +67,7 @@ impl<'a> Judge<'a> {
     pub(crate) fn new(ask: &Ask<'_>, entities: &'a Entities) -> Self {
         let known = |uid: &cedar_policy_core::ast::EntityUID| EntityUIDEntry::known(uid.clone(), None);
         let (principal, action, resource) = (known(&ask.principal), known(&ask.action), known(&ask.resource));
-        Self::over(Request::new_unchecked(principal, action, resource, Some(ask.context.clone())), entities)
+        Self::over(Request::new_unchecked(principal, action, resource, ask.context.clone()), entities)
     }
 
     pub(crate) fn over(request: Request, entities: &'a Entities) -> Self {
