@@ -113,8 +113,8 @@ pub fn unset(question: &Question, vocabulary: &Vocabulary, place: &str) -> Resul
     if parent.and_then(|parent| parent.shift_remove(&name)).is_none() {
         return Err(format!("`{place}` is not set"));
     }
-    if place == "input" {
-        whole["input"] = Value::Null;
+    if let (true, Some(whole)) = (place == "input", whole.as_object_mut()) {
+        whole.insert("input".to_owned(), Value::Null);
     }
     serde_json::from_value(whole).map_err(|_| format!("`{place}` can't be missing"))
 }

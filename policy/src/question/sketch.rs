@@ -173,7 +173,8 @@ pub fn caller(json: &Value, principals: &BTreeMap<String, Principal>) -> Result<
                 let at = match name.as_str() {
                     "kind" | "id" | "issuer" | "groups" | "attributes" => whole.get_mut(name),
                     "tenant" | "clearance" | "employed" | "tier" => {
-                        whole.get_mut("attributes").map(|attributes| &mut attributes[name])
+                        let attributes = whole.get_mut("attributes").and_then(Value::as_object_mut);
+                        attributes.map(|attributes| attributes.entry(name.clone()).or_insert(Value::Null))
                     }
                     other => return Err(format!("a principal has no `{other}`")),
                 };
