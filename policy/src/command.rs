@@ -1,6 +1,10 @@
 //! Commands over policies. They take iterators and writers; the gateway opens files and prints.
 
 pub mod test;
+pub mod what_if;
+pub mod who;
+
+use std::io::{self, Write};
 
 /// How a command writes its result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,4 +43,8 @@ impl Exit {
             Self::GrantsNew => 4,
         }
     }
+}
+
+fn write_json(value: &serde_json::Value, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{value:#}")
 }

@@ -5,7 +5,7 @@ mod scenarios {
     use policy::{
         bundle::{Source, load},
         cases,
-        command::{Exit, Format, test::test},
+        command::{Exit, test::{Wanted, test}},
         declared::{App, Declared, Function, InputSchema, Issuer, QueryType, Target},
         question::{FunctionName, PrincipalKind},
     };
@@ -136,7 +136,7 @@ mod scenarios {
                 assert!(policy.determining > 0, "{} decides no case", policy.policy);
             }
             let mut out = Vec::new();
-            let exit = test(policies, cases, declared, now, Format::Human, &mut out).unwrap();
+            let exit = test(&policies, &cases, (declared, now), Wanted::default(), &mut out, None).unwrap();
             assert_eq!(exit, Exit::Ok, "{}", String::from_utf8_lossy(&out));
             seen += 1;
         }

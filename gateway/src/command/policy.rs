@@ -1,46 +1,42 @@
 //! `latchwork policy`: commands over policies. The work is the policy crate's; here files are opened.
 
-use super::{Exit, Format, default_config, loaded, written};
-use jiff::Timestamp;
-use std::{io::Write, path::PathBuf, sync::Arc};
+use super::{Exit, Format};
+use std::io::Write;
+
+mod test;
+mod what_if;
+mod who;
 
 /// `latchwork policy …`
 #[derive(Debug, clap::Subcommand)]
 pub enum PolicyCommand {
-    /// Run the policy cases and show which policies they exercise
-    Test(TestArgs),
-}
-
-/// `latchwork policy test`
-#[derive(Debug, clap::Args)]
-pub struct TestArgs {
-    /// Configuration
-    #[arg(short, long, default_value_os_t = default_config())]
-    config: PathBuf,
-    /// Output
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    /// Run the policy cases and show which policies and conditions they exercise
+    Test(test::TestArgs),
+    /// Change facts of a recorded or written question: what would be answered, and which clauses flip
+    WhatIf(what_if::WhatIfArgs),
+    /// Who can call a function, and on what it depends
+    WhoCan(who::WhoCanArgs),
+    /// What a caller can call, and on what it depends
+    Can(who::CanArgs),
 }
 
 /// Runs a command about policies.
 pub fn run(command: &PolicyCommand, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
     match command {
-        PolicyCommand::Test(args) => test(args, out, talk),
+        PolicyCommand::Test(args) => test::run(args, out, talk),
+        PolicyCommand::WhatIf(args) => what_if::run(args, out, talk),
+        PolicyCommand::WhoCan(args) => who::who_can(args, out, talk),
+        PolicyCommand::Can(args) => who::can(args, out, talk),
     }
 }
 
-fn test(args: &TestArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
-    let loaded = match loaded(&args.config, talk) {
-        Ok(loaded) => loaded,
-        Err(exit) => return exit,
-    };
-    let format = match args.format {
-        Format::Human => policy::command::Format::Human,
-        Format::Json => policy::command::Format::Json,
-    };
-    let declared = Arc::new(loaded.config.declared());
-    let tested = policy::command::test::test(loaded.policies, loaded.cases, declared, Timestamp::now(), format, out);
-    written(tested.map(Exit::from))
+impl From<Format> for policy::command::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Human => Self::Human,
+            Format::Json => Self::Json,
+        }
+    }
 }
 
 impl From<policy::command::Exit> for Exit {

@@ -26,6 +26,12 @@ impl Hidden {
         self.0.insert(place.join("."), place);
     }
 
+    /// Takes a place, and what is below it, out again: it is known now.
+    pub fn reveal(&mut self, place: &str) {
+        let below = format!("{place}.");
+        self.0.retain(|hidden, _| hidden != place && !hidden.starts_with(&below));
+    }
+
     /// The places, in words.
     pub fn places(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
