@@ -264,3 +264,6 @@ fn escaped(name: &str) -> String {
 fn unescaped(part: &str) -> String {
     part.replace("~1", "/").replace("~0", "~")
 }
+
+#[cfg(test)]
+mod tests;
