@@ -4,7 +4,6 @@ use super::{Asked, Entry, Snapshot, Subjected, Unaskable};
 use crate::{
     engine::PolicyInfo,
     explain::anatomy::{Clause, clauses},
-    index::Scope,
     permit::{DenialReason, TargetIndex},
     question::{FunctionName, Principal, Question, Verb},
 };
@@ -28,7 +27,6 @@ pub(crate) enum Subject {
 pub(crate) struct Candidate<'a> {
     pub(crate) info: &'a PolicyInfo,
     pub(crate) text: &'a str,
-    pub(crate) scope: &'a Scope,
     pub(crate) reads_input: bool,
     pub(crate) clauses: &'a [Clause],
 }
@@ -58,7 +56,7 @@ impl<'a> From<&'a Entry> for Candidate<'a> {
     fn from(entry: &'a Entry) -> Self {
         // A bundle in force was parsed, so it can be taken apart.
         let clauses = entry.clauses.get_or_init(|| clauses(&entry.text).unwrap_or_default());
-        Self { info: &entry.info, text: &entry.text, scope: &entry.scope, reads_input: entry.reads_input, clauses }
+        Self { info: &entry.info, text: &entry.text, reads_input: entry.reads_input, clauses }
     }
 }
 

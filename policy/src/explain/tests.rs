@@ -193,7 +193,7 @@ fn where_no_permit_is_for_a_function_the_nearest_is_for_another() {
     let explanation = explain(&snapshot, &question(alice(), "orders.create"));
     let nearest = explanation.nearest.unwrap();
     assert_eq!((&*nearest.policy.0, nearest.needs.len(), nearest.elsewhere.is_some()), ("level", 1, true));
-    let explanation = explain(&super::tests::nowhere(), &question(alice(), "stock.level"));
+    let explanation = explain(&nowhere(), &question(alice(), "stock.level"));
     assert_eq!(explanation.reason, Some(DenialReason::NoTarget));
 }
 
