@@ -20,6 +20,7 @@ pub mod hidden;
 pub mod human;
 pub mod judge;
 mod nearest;
+mod open;
 pub mod read;
 #[cfg(test)]
 mod tests;
@@ -164,7 +165,7 @@ impl Explanation {
 }
 
 pub(crate) fn answer(ask: &Ask<'_>, asks: &Asks<'_>, now: Timestamp) -> Answer {
-    let judge = Judge::new(ask, &asks.entities);
+    let judge = Judge::new(ask, asks);
     let policies: Vec<_> = ask.candidates.iter().map(|candidate| examine(&judge, candidate, now)).collect();
     let (decision, reason, determining) = verdict(&policies, ask, asks.unread);
     let target = match ask.subject {
@@ -217,7 +218,7 @@ pub(crate) fn conditions_met(
 ) {
     let Ok(asks) = snapshot.asks(question) else { return };
     for ask in asks.asks.iter().filter(|ask| allowed || !matches!(ask.subject, Subject::Target(_))) {
-        let judge = Judge::new(ask, &asks.entities);
+        let judge = Judge::new(ask, &asks);
         for candidate in &ask.candidates {
             for (place, clause) in candidate.clauses.iter().enumerate() {
                 let (came, _) = judge.came(clause);

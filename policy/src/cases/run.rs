@@ -101,9 +101,9 @@ impl Asker<'_> {
         let rows = rows(self.source, case)?;
         match contradicts(case, &rows) {
             None => Ok(rows),
-            Some((range, message)) => {
-                Err(Box::new(Finding::error("contradiction", self.source.file.as_ref(), message).at(&self.source.text, range)))
-            }
+            Some((range, message)) => Err(Box::new(
+                Finding::error("contradiction", self.source.file.as_ref(), message).at(&self.source.text, range),
+            )),
         }
     }
 

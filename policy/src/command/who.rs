@@ -237,13 +237,22 @@ fn write_reach(name: &str, reach: &Reach, out: &mut dyn Write) -> io::Result<()>
     match reach.can {
         Can::Never => writeln!(out, "  {name}: never: {}", reach.never.as_deref().unwrap_or("no permit")),
         Can::Always => {
-            let by: Vec<_> = reach.permits.iter().filter(|left| left.conditions.is_empty()).map(|l| format!("`{}`", l.policy)).collect();
+            let by: Vec<_> = reach
+                .permits
+                .iter()
+                .filter(|left| left.conditions.is_empty())
+                .map(|l| format!("`{}`", l.policy))
+                .collect();
             writeln!(out, "  {name}: can, by {}", by.join(", "))
         }
         Can::When => {
             writeln!(out, "  {name}: can, when")?;
             for left in &reach.permits {
-                let conditions = if left.conditions.is_empty() { "nothing is left".to_owned() } else { left.conditions.join(" and ") };
+                let conditions = if left.conditions.is_empty() {
+                    "nothing is left".to_owned()
+                } else {
+                    left.conditions.join(" and ")
+                };
                 writeln!(out, "      {conditions}    (permit `{}`)", left.policy)?;
             }
             for left in &reach.forbids {

@@ -50,6 +50,8 @@ pub(crate) struct Asks<'a> {
     pub(crate) entities: Entities,
     /// The input was left unread on purpose.
     pub(crate) unread: bool,
+    /// Places that hold only a stand-in, from `context` down.
+    pub(crate) open: Vec<Vec<String>>,
 }
 
 impl<'a> From<&'a Entry> for Candidate<'a> {
@@ -91,14 +93,22 @@ impl Snapshot {
         }
         let unread = question.verb == Verb::Call && self.input_unread(question, function);
         let entities: &Entities = asked.entities.as_ref();
-        Ok(Asks { asks, entities: entities.clone(), unread })
+        Ok(Asks { asks, entities: entities.clone(), unread, open: Vec::new() })
     }
 
     /// What a caller could be asked about a function, with nothing known of the call.
-    pub(crate) fn asks_of(&self, principal: &Principal, name: &FunctionName, now: Timestamp) -> Result<Asks<'_>, Unaskable> {
+    pub(crate) fn asks_of(
+        &self,
+        principal: &Principal,
+        name: &FunctionName,
+        now: Timestamp,
+    ) -> Result<Asks<'_>, Unaskable> {
         let question = Question::of(principal.clone(), name.clone(), now);
         let Some(function) = self.functions.get(name) else {
-            return Err(Unaskable { reason: DenialReason::AbsentEntity, error: format!("there is no function `{name}`") });
+            return Err(Unaskable {
+                reason: DenialReason::AbsentEntity,
+                error: format!("there is no function `{name}`"),
+            });
         };
         if !function.principals.contains(&principal.kind) {
             let error = format!("`{name}` is not for callers of the kind {}", principal.kind.as_str());
@@ -113,11 +123,12 @@ impl Snapshot {
             context: None,
             candidates: self.of(about),
         };
-        let target = |(place, about)| ask(Subject::Target(TargetIndex(u16::try_from(place).unwrap_or(u16::MAX))), about);
+        let target =
+            |(place, about)| ask(Subject::Target(TargetIndex(u16::try_from(place).unwrap_or(u16::MAX))), about);
         let mut asks = vec![ask(Subject::Call, &function.call)];
         asks.extend(function.run_on.iter().enumerate().map(target));
         let entities: &Entities = asked.entities.as_ref();
-        Ok(Asks { asks, entities: entities.clone(), unread: false })
+        Ok(Asks { asks, entities: entities.clone(), unread: false, open: Vec::new() })
     }
 
     /// The policies whose action and resource fit the call of a function.

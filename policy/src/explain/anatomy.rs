@@ -185,4 +185,3 @@ pub(crate) fn one_line(text: &str) -> String {
     }
     line
 }
-

@@ -1,17 +1,9 @@
 //! What of a question is not known: what a record keeps out, or what a person leaves open. It is never guessed.
 
 use crate::{
-    engine::{
-        Snapshot,
-        look::{Asks, Subject},
-        request::Unaskable,
-    },
+    engine::{Snapshot, look::Asks, request::Unaskable},
     question::{Question, Verb},
     vocabulary::shape::Shape,
-};
-use cedar_policy_core::{
-    ast::{Context, RestrictedExpr, Unknown},
-    extensions::Extensions,
 };
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, sync::Arc};
@@ -48,7 +40,7 @@ impl Hidden {
         if self.is_empty() || question.verb == Verb::Describe {
             return snapshot.asks(question);
         }
-        // Built with a value of the right type in each hidden place, which is then taken out again.
+        // Built with a value of the right type in each hidden place, which no clause gets to see.
         let mut filled = question.clone();
         let words = snapshot.vocabulary().function(&question.function);
         let shape = words.and_then(|words| words.input.as_ref());
@@ -80,11 +72,7 @@ impl Hidden {
             }
         }
         let mut asks = snapshot.asks(&filled)?;
-        for ask in asks.asks.iter_mut().filter(|ask| ask.subject == Subject::Call) {
-            if let Some(context) = ask.context.take() {
-                ask.context = Some(opened(context, &open).map_err(Unaskable::from)?);
-            }
-        }
+        asks.open = open.into_iter().map(|place| [vec!["context".to_owned()], place].concat()).collect();
         Ok(asks)
     }
 }
@@ -120,26 +108,4 @@ fn stand_in(shape: &Shape) -> Value {
             Value::Object(required.map(|f| (f.name.to_string(), stand_in(&f.shape))).collect::<Map<_, _>>())
         }
     }
-}
-
-/// A context whose hidden places are open.
-fn opened(context: Context, open: &[Vec<String>]) -> Result<Context, String> {
-    let pairs = context.into_iter().map(|(name, value)| {
-        let below: Vec<&[String]> = open.iter().filter(|p| p.first().is_some_and(|f| *f == *name)).map(|p| &p[..]).collect();
-        (name.clone(), leave_open(value, &below, 1))
-    });
-    Context::from_pairs(pairs, Extensions::all_available()).map_err(|error| error.to_string())
-}
-
-fn leave_open(value: RestrictedExpr, open: &[&[String]], depth: usize) -> RestrictedExpr {
-    if let Some(place) = open.iter().find(|place| place.len() == depth) {
-        return RestrictedExpr::unknown(Unknown::new_untyped(place.join(".")));
-    }
-    let Some(pairs) = value.as_record_pairs().filter(|_| !open.is_empty()) else { return value.clone() };
-    let members = pairs.map(|(name, member)| {
-        let below: Vec<&[String]> =
-            open.iter().copied().filter(|place| place.get(depth).is_some_and(|word| *word == **name)).collect();
-        (name.clone(), leave_open(member.to_owned(), &below, depth + 1))
-    });
-    RestrictedExpr::record(members.collect::<Vec<_>>()).unwrap_or_else(|_| value.clone())
 }

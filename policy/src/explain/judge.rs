@@ -2,13 +2,13 @@
 
 use super::{
     anatomy::{Clause, Part},
+    open::opened,
     read::{self, Because, Read},
     words,
 };
-use crate::engine::look::Ask;
+use crate::engine::look::{Ask, Asks};
 use cedar_policy_core::{
-    ast::{EntityUIDEntry, Expr, Literal, PartialValue, Request, Value, ValueKind},
-    entities::Entities,
+    ast::{EntityUIDEntry, Expr, Literal, PartialValue, Request, SlotEnv, Value, ValueKind},
     evaluator::Evaluator,
     extensions::Extensions,
 };
@@ -61,22 +61,22 @@ pub struct Judged {
 /// Evaluates clauses of one request.
 pub(crate) struct Judge<'a> {
     evaluator: Evaluator<'a>,
+    open: &'a [Vec<String>],
 }
 
 impl<'a> Judge<'a> {
-    pub(crate) fn new(ask: &Ask<'_>, entities: &'a Entities) -> Self {
+    pub(crate) fn new(ask: &Ask<'_>, asks: &'a Asks<'_>) -> Self {
         let known = |uid: &cedar_policy_core::ast::EntityUID| EntityUIDEntry::known(uid.clone(), None);
         let (principal, action, resource) = (known(&ask.principal), known(&ask.action), known(&ask.resource));
-        Self::over(Request::new_unchecked(principal, action, resource, ask.context.clone()), entities)
-    }
-
-    pub(crate) fn over(request: Request, entities: &'a Entities) -> Self {
-        Self { evaluator: Evaluator::new(request, entities, Extensions::all_available()) }
+        let request = Request::new_unchecked(principal, action, resource, ask.context.clone());
+        let evaluator = Evaluator::new(request, &asks.entities, Extensions::all_available());
+        Self { evaluator, open: &asks.open }
     }
 
     /// What an expression is worth.
     pub(crate) fn value(&self, expr: &Expr) -> Result<PartialValue, String> {
-        self.evaluator.partial_interpret(expr, &std::collections::HashMap::new()).map_err(|error| error.to_string())
+        let expr = opened(expr, self.open);
+        self.evaluator.partial_interpret(&expr, &SlotEnv::new()).map_err(|error| error.to_string())
     }
 
     /// Whether an expression holds; `None` if that depends on what is not known.

@@ -40,9 +40,10 @@ pub(super) fn nearest(
     }
     // No permit is for this function at all: one that names another function or group may have been meant.
     let ask = asks.asks.iter().find(|ask| ask.subject != Subject::Describe)?;
-    let judge = Judge::new(ask, &asks.entities);
+    let judge = Judge::new(ask, asks);
     let now = question.facts.clock.now;
-    let permits = snapshot.all().filter(|c| c.info.effect == Effect::Permit && !snapshot.is_about_targets(&c.info.name));
+    let permits =
+        snapshot.all().filter(|c| c.info.effect == Effect::Permit && !snapshot.is_about_targets(&c.info.name));
     // Conditions over another function's words would only fail, so the head alone is asked first.
     let near = permits.map(|candidate| examine(&judge, &candidate, now)).filter(|policy| heads(policy) == 1);
     let found = near.min_by(|a, b| distance(a).cmp(&distance(b)))?;

@@ -173,8 +173,14 @@ fn what_is_redacted_is_never_guessed() {
     let explanation = explain_with(&snapshot, &ask, &hidden);
     assert_eq!((explanation.decision, explanation.reason), (Decision::Unknown, None));
     let policy = &explanation.asked[0].policies[0];
-    assert_eq!(policy.first().map(|clause| (clause.came, &*clause.text)), Some((Came::Unknown, "context.input.amount_cents <= 500")));
-    assert_eq!(policy.first().unwrap().reads[0].to_string(), "context.input.amount_cents is not known (redacted or left open)");
+    assert_eq!(
+        policy.first().map(|clause| (clause.came, &*clause.text)),
+        Some((Came::Unknown, "context.input.amount_cents <= 500"))
+    );
+    assert_eq!(
+        policy.first().unwrap().reads[0].to_string(),
+        "context.input.amount_cents is not known (redacted or left open)"
+    );
     // Where another clause is false anyway, what is hidden does not matter.
     ask.facts.transport.mtls = false;
     let explanation = explain_with(&snapshot, &ask, &hidden);

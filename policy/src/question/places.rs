@@ -142,7 +142,9 @@ fn find<'a>(question: &Question, vocabulary: &'a Vocabulary, place: &str) -> Res
             words.query.get(name).map(|kind| (format!("/query/{}", escaped(name)), Kind::Query(*kind)))
         }
         (None, Some(shape)) if place == "input" => Some(("/input".to_owned(), Kind::Input(shape))),
-        (Some(("input", rest)), Some(shape)) => member(shape, rest).map(|(p, s)| (format!("/input{p}"), Kind::Input(s))),
+        (Some(("input", rest)), Some(shape)) => {
+            member(shape, rest).map(|(p, s)| (format!("/input{p}"), Kind::Input(s)))
+        }
         _ => None,
     };
     if let Some(shape) = &words.input {
@@ -205,7 +207,9 @@ fn fits(kind: Kind<'_>, value: &Value) -> Result<Value, &'static str> {
         Kind::Long => ok(value.is_i64(), "a whole number"),
         Kind::Text => ok(value.is_string(), "text"),
         Kind::Texts => ok(value.as_array().is_some_and(|all| all.iter().all(Value::is_string)), "a list of texts"),
-        Kind::Time => ok(text.is_some_and(|t| t.parse::<Timestamp>().is_ok()), "an instant like `2026-11-23T10:00:00Z`"),
+        Kind::Time => {
+            ok(text.is_some_and(|t| t.parse::<Timestamp>().is_ok()), "an instant like `2026-11-23T10:00:00Z`")
+        }
         Kind::Address => ok(text.is_some_and(|t| t.parse::<IpAddr>().is_ok()), "an IP address"),
         Kind::Words(words) => ok(text.is_some_and(|t| words.contains(&t)), "one of a few words"),
         Kind::Principal => ok(value.is_object(), "a caller such as `User::\"corp/alice\"`"),

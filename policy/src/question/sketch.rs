@@ -196,7 +196,9 @@ fn places_of(members: &Map<String, Value>, at: &str, facts: bool, found: &mut Ve
             Value::Null => {}
             Value::Object(below) if facts && !places::is_fixed(&place) => places_of(below, &place, facts, found),
             // A record keeps all values of a query parameter.
-            Value::Array(values) if at == "query" && values.len() == 1 => found.extend(values.first().map(|v| (place, v.clone()))),
+            Value::Array(values) if at == "query" && values.len() == 1 => {
+                found.extend(values.first().map(|v| (place, v.clone())))
+            }
             value => found.push((place, value.clone())),
         }
     }

@@ -61,12 +61,8 @@ struct RawFunction {
 
 pub(crate) fn declared(folder: &Path) -> Declared {
     let catalog: Catalog = toml::from_str(&fs::read_to_string(folder.join("catalog.toml")).unwrap()).unwrap();
-    let app = |(name, raw): (Arc<str>, RawApp)| App {
-        name,
-        owner: raw.owner,
-        environment: raw.environment,
-        calendar: None,
-    };
+    let app =
+        |(name, raw): (Arc<str>, RawApp)| App { name, owner: raw.owner, environment: raw.environment, calendar: None };
     let issuer =
         |(alias, raw): (Arc<str>, RawIssuer)| Issuer { alias, groups: raw.groups, external_groups: raw.external };
     Declared {

@@ -87,9 +87,8 @@ impl Scenario<'_> {
 
     fn run(&self, command: &str, out: &mut Vec<u8>) -> Exit {
         let words: Vec<&str> = command.split_whitespace().collect();
-        let values = |flag: &str| -> Vec<&str> {
-            words.windows(2).filter(|pair| pair[0] == flag).map(|pair| pair[1]).collect()
-        };
+        let values =
+            |flag: &str| -> Vec<&str> { words.windows(2).filter(|pair| pair[0] == flag).map(|pair| pair[1]).collect() };
         let value = |flag: &str| values(flag).first().copied();
         let free = |place: usize| words.get(place).copied().filter(|word| !word.starts_with("--"));
         match words.as_slice() {
@@ -120,7 +119,8 @@ impl Scenario<'_> {
             },
             ["policy", "can", name, ..] => {
                 let mut caller = sketch::caller(&Value::from(*name), &self.known).unwrap();
-                caller.groups = caller.groups.iter().cloned().chain(values("--group").into_iter().map(Arc::from)).collect();
+                caller.groups =
+                    caller.groups.iter().cloned().chain(values("--group").into_iter().map(Arc::from)).collect();
                 can(&self.snapshot, (name, &caller), self.now, Format::Human, out).unwrap()
             }
             other => panic!("no page may show {other:?}"),

@@ -52,12 +52,7 @@ pub(super) fn human(call: Uuid, records: &[Record], out: &mut dyn Write) -> io::
 }
 
 /// Writes it for programs, with the records as they are in the log.
-pub(super) fn json(
-    call: Uuid,
-    records: &[Record],
-    policy: Option<&Clauses>,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+pub(super) fn json(call: Uuid, records: &[Record], policy: Option<&Clauses>, out: &mut dyn Write) -> io::Result<()> {
     #[derive(Serialize)]
     struct Explained<'a> {
         call: Uuid,

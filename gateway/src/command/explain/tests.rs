@@ -136,8 +136,14 @@ async fn the_last_call_is_found_across_incarnations() {
 
 #[test]
 fn what_is_no_call_id_is_invalid() {
-    let args = Explain { call: Some("hello".into()), last: false, config: "x".into(), format: Format::Human };
+    let args = Explain {
+        call: Some("hello".into()),
+        last: false,
+        given: Given::default(),
+        config: "x".into(),
+        format: Format::Human,
+    };
     let mut talk = Vec::new();
-    assert_eq!(explain(&args, Path::new("/nowhere"), "gw", (&mut Vec::new(), &mut talk)), Exit::Invalid);
+    assert_eq!(explain(&args, (Path::new("/nowhere"), "gw"), None, (&mut Vec::new(), &mut talk)), Exit::Invalid);
     assert!(String::from_utf8(talk).unwrap().starts_with("error: `hello` is not a call id"));
 }

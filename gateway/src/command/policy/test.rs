@@ -31,11 +31,7 @@ pub(super) fn run(args: &TestArgs, out: &mut dyn Write, talk: &mut dyn Write) ->
         Err(exit) => return exit,
     };
     let declared = (Arc::new(loaded.config.declared()), Timestamp::now());
-    let wanted = Wanted {
-        filter: args.filter.as_deref(),
-        coverage_min: args.min_coverage,
-        format: args.format.into(),
-    };
+    let wanted = Wanted { filter: args.filter.as_deref(), coverage_min: args.min_coverage, format: args.format.into() };
     let mut junit = Vec::new();
     let kept: Option<&mut dyn Write> = if args.junit.is_some() { Some(&mut junit) } else { None };
     let exit = written(test(&loaded.policies, &loaded.cases, declared, wanted, out, kept).map(Exit::from));

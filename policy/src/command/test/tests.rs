@@ -65,7 +65,10 @@ fn a_failing_row_says_why_in_text_and_xml() {
     assert!(text.contains("context.facts.transport.mtls    <- FALSE"), "{text}");
     let xml = roxmltree::Document::parse(&junit).unwrap();
     let failure = xml.descendants().find(|node| node.has_tag_name("failure")).unwrap();
-    assert!(failure.text().unwrap().contains("context.input.amount_cents <= 500") || failure.text().unwrap().contains("mtls"));
+    assert!(
+        failure.text().unwrap().contains("context.input.amount_cents <= 500")
+            || failure.text().unwrap().contains("mtls")
+    );
     let case = failure.parent().unwrap().attribute("name").unwrap();
     assert_eq!(case, "limit <\u{e9}> [cents=500, facts.transport.mtls=false, who=alice]");
     let (exit, _, junit) = run_wanted("permit \u{1} \"", MATRIX, Wanted::default());
@@ -76,7 +79,11 @@ fn a_failing_row_says_why_in_text_and_xml() {
 fn a_wrong_matrix_is_told_with_its_line() {
     let policies = format!("{POLICIES}{RUN_ON}");
     for (wrong, right, expected) in [
-        ("'allow', 'deny', 'deny', 'deny'", "'allow', 'deny'", "shop.cases.toml:10:10: error: there are 4 rows, but 2 answers"),
+        (
+            "'allow', 'deny', 'deny', 'deny'",
+            "'allow', 'deny'",
+            "shop.cases.toml:10:10: error: there are 4 rows, but 2 answers",
+        ),
         ("[500, 501]", "[]", "shop.cases.toml:9:"),
         ("\"facts.transport.mtls\"", "\"facts.transport.mtsl\"", "did you mean `facts.transport.mtls`?"),
         ("[true, false]", "['yes', 'no']", "`facts.transport.mtls` is `true` or `false`, and `yes` is not"),

@@ -18,20 +18,38 @@ fn conditions_fall_apart_where_each_part_decides_alone() {
     use Part::{Unless, When};
     let of = |conditions: &str| format!("permit(principal, action, resource) {conditions};");
     check(&of(""), &[]);
-    check(&of("when { a.b && (c.d && e.f) }"), &[(When, true, "a.b"), (When, true, "c.d"), (When, true, "e.f")]);
-    check(&of("when { a.b || c.d }"), &[(When, true, "a.b || c.d")]);
-    check(&of("unless { a.b || (c.d || e.f) }"), &[(Unless, false, "a.b"), (Unless, false, "c.d"), (Unless, false, "e.f")]);
-    check(&of("unless { a.b && c.d }"), &[(Unless, false, "a.b && c.d")]);
-    check(&of("when { !(a.b || !(c.d && e.f)) }"), &[(When, false, "a.b"), (When, true, "c.d"), (When, true, "e.f")]);
-    check(&of("when { !a.b && !(c.d) }"), &[(When, true, "!a.b"), (When, true, "!(c.d)")]);
-    check(&of("unless { !(a.b && c.d) }"), &[(Unless, true, "a.b"), (Unless, true, "c.d")]);
-    check(&of("when { if a.b then c.d else e.f }"), &[(When, true, "if a.b then c.d else e.f")]);
     check(
-        &of("when { principal has a.b.c && resource is Function in App::\"x\" && a != b }"),
+        &of("when { principal.b && (resource.d && context.f) }"),
+        &[(When, true, "principal.b"), (When, true, "resource.d"), (When, true, "context.f")],
+    );
+    check(&of("when { principal.b || resource.d }"), &[(When, true, "principal.b || resource.d")]);
+    check(
+        &of("unless { principal.b || (resource.d || context.f) }"),
+        &[(Unless, false, "principal.b"), (Unless, false, "resource.d"), (Unless, false, "context.f")],
+    );
+    check(&of("unless { principal.b && resource.d }"), &[(Unless, false, "principal.b && resource.d")]);
+    check(
+        &of("when { !(principal.b || !(resource.d && context.f)) }"),
+        &[(When, false, "principal.b"), (When, true, "resource.d"), (When, true, "context.f")],
+    );
+    check(
+        &of("when { !principal.b && !(resource.d) }"),
+        &[(When, true, "!principal.b"), (When, true, "!(resource.d)")],
+    );
+    check(
+        &of("unless { !(principal.b && resource.d) }"),
+        &[(Unless, true, "principal.b"), (Unless, true, "resource.d")],
+    );
+    check(
+        &of("when { if principal.b then resource.d else context.f }"),
+        &[(When, true, "if principal.b then resource.d else context.f")],
+    );
+    check(
+        &of("when { principal has a.b.c && resource is Function in App::\"x\" && principal != resource }"),
         &[
             (When, true, "principal has a.b.c"),
             (When, true, "resource is Function in App::\"x\""),
-            (When, true, "a != b"),
+            (When, true, "principal != resource"),
         ],
     );
 }
@@ -41,13 +59,13 @@ fn heads_are_clauses_and_blanks_and_comments_are_none() {
     use Part::{Action, Principal, Resource, When};
     check(
         "@id(\"x\") permit(principal is User in\n  Group::\"a/b  c\", action in [Action::\"r\", Action::\"w\"], resource == Function::\"f.g\")\n\
-         when { a\n  .b > // why\n  7 } when { c >= 1 };",
+         when { context\n  .b > // why\n  7 } when { context.c >= 1 };",
         &[
             (Principal, true, "principal is User in Group::\"a/b  c\""),
             (Action, true, "action in [Action::\"r\", Action::\"w\"]"),
             (Resource, true, "resource == Function::\"f.g\""),
-            (When, true, "a .b > 7"),
-            (When, true, "c >= 1"),
+            (When, true, "context .b > 7"),
+            (When, true, "context.c >= 1"),
         ],
     );
 }

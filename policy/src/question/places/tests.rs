@@ -51,7 +51,11 @@ fn inputs_are_typed_by_the_vocabulary() {
 fn mistakes_are_told_with_the_nearest_name() {
     let snapshot = snapshot(RUN_ON);
     for (place, text, expected) in [
-        ("input.amount_cent", "5", "a question of `orders.create` has no `input.amount_cent`; did you mean `input.amount_cents`?"),
+        (
+            "input.amount_cent",
+            "5",
+            "a question of `orders.create` has no `input.amount_cent`; did you mean `input.amount_cents`?",
+        ),
         ("facts.transport.mtsl", "true", "did you mean `facts.transport.mtls`?"),
         ("path.sku", "x", "has no `path.sku`"),
         ("input.amount_cents", "five", "`input.amount_cents` is a whole number, and `five` is not"),
