@@ -3,13 +3,16 @@
 use crate::{
     call::{Asked, Identified, Metered, Unread},
     config::Zone,
-    front::body::{Bounds, Received},
+    front::{
+        body::{Bounds, Received},
+        grpc::messages,
+    },
     generation::Served,
     refusal::Refusal,
 };
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use mesh::{bind::InputError, payload::Payload};
+use mesh::payload::Payload;
 use policy::{
     declared::QueryType,
     question::{CallKind, Clock, Facts, Network, Principal, Question, Transport, Verb},
@@ -25,10 +28,10 @@ const ZONE_OTHER: &str = "other";
 /// # Errors
 /// [`Refusal::BadInput`], [`Refusal::UnsupportedMedia`], and those of reading the body.
 pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Refusal> {
-    let Identified { arrived, found, identity } = metered.identified;
+    let Identified { mut arrived, found, identity } = metered.identified;
     let served = &found.function;
     let query = declared_query(served, arrived.head.query.as_deref())?;
-    let bounds = Bounds {
+    let mut bounds = Bounds {
         bytes_max: served.function.request_bytes_max,
         // A caller of gRPC may have nothing to say for a while; the call's deadline bounds it.
         frame_timeout: match arrived.envelope.grpc {
@@ -39,10 +42,20 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
         fault: arrived.envelope.fault.clone(),
     };
     let wanted = arrived.generation.policy.needs_input(&served.function.name, &identity.principal);
+    if let (Some(kind), true) = (arrived.envelope.invoke, served.is_grpc()) {
+        let bytes = whole(arrived.body, bounds.clone(), budget).await?;
+        let framed = messages::by_name(kind, served, &mut arrived.head, bytes)?;
+        arrived.body = Unread::Whole(framed);
+        bounds.bytes_max = messages::framed_max(bounds.bytes_max);
+    }
     let (payload, input) = match (&served.function.input, wanted) {
         (Some(schema), true) => {
+            let headers = &arrived.head.headers;
             let bytes = whole(arrived.body, bounds, budget).await?;
-            let input = schema.read(&arrived.head.headers, &bytes).map_err(bad_input)?;
+            let input = match &served.function.method {
+                Some(method) => messages::input(method, schema, &bytes)?,
+                None => schema.read(headers, &bytes).map_err(messages::bad_input)?,
+            };
             (Payload::Buffered(bytes), Some(input))
         }
         (_, _) => (unread(arrived.body, bounds)?, None),
@@ -91,13 +104,6 @@ async fn whole(body: Unread, bounds: Bounds, budget: &Arc<Semaphore>) -> Result<
     }
 }
 
-fn bad_input(error: InputError) -> Refusal {
-    match error {
-        InputError::ContentType | InputError::ContentEncoding => Refusal::UnsupportedMedia(error.to_string().into()),
-        InputError::NotStrictJson(_) | InputError::Schema { .. } => Refusal::BadInput(error.to_string()),
-    }
-}
-
 /// Declared query parameters, each at most once and of its type; others are the backend's business.
 fn declared_query(served: &Served, query: Option<&str>) -> Result<BTreeMap<Arc<str>, Vec<Arc<str>>>, Refusal> {
     let declared = &served.config.declared.query;
@@ -123,9 +129,10 @@ fn declared_query(served: &Served, query: Option<&str>) -> Result<BTreeMap<Arc<s
 }
 
 fn network(zones: &[Zone], peer: &crate::call::Peer) -> Network {
-    let holds = |zone: &&Zone| zone.networks.iter().any(|n| n.contains(&unmapped(peer.source)));
+    let source = peer.source.map(unmapped);
+    let holds = |zone: &&Zone| source.is_some_and(|source| zone.networks.iter().any(|n| n.contains(&source)));
     let zone = zones.iter().find(holds).map_or_else(|| ZONE_OTHER.into(), |z| z.name.clone());
-    Network { source: unmapped(peer.source), provenance: peer.provenance, zone }
+    Network { source, provenance: peer.provenance, zone }
 }
 
 /// An IPv4 caller on an IPv6 socket is an IPv4 caller.

@@ -14,7 +14,17 @@ pub fn pass(asked: Asked) -> Result<Permitted, (Refusal, Box<Denial>)> {
     let Asked { envelope, head, payload, generation, found, identity, question } = asked;
     match generation.policy.decide(question) {
         Ok(permit) => Ok(Permitted { envelope, head, payload, found, identity, permit }),
-        Err(denial) => Err((seen(&denial), Box::new(denial))),
+        Err(denial) => {
+            if denial.is_disagreement() {
+                let (function, bundle) = (denial.question.function.as_str(), &*denial.bundle.0);
+                tracing::error!(
+                    function,
+                    bundle,
+                    "cedar's own authorizer contradicts this gateway; the call is denied"
+                );
+            }
+            Err((seen(&denial), Box::new(denial)))
+        }
     }
 }
 
@@ -26,8 +36,10 @@ pub fn seen(denial: &Denial) -> Refusal {
     }
     match denial.reason {
         DenialReason::PolicyError => Refusal::PolicyError,
-        DenialReason::NotPermitted | DenialReason::Forbidden | DenialReason::AbsentEntity | DenialReason::NoTarget => {
-            Refusal::Denied
-        }
+        DenialReason::NotPermitted
+        | DenialReason::Forbidden
+        | DenialReason::AbsentEntity
+        | DenialReason::NoTarget
+        | DenialReason::BundleExpired => Refusal::Denied,
     }
 }

@@ -62,7 +62,12 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
     let emptied = Generation::emptiable(&policies);
     let mut findings = Vec::new();
     let mut all_warnings = warnings;
-    let snapshot = match bundle::load(&policies, Arc::new(config.declared()), Timestamp::now()) {
+    let (declared, now) = (Arc::new(config.declared()), Timestamp::now());
+    let policy = match previous {
+        Some(previous) => bundle::reload(&policies, declared, now, &previous.policy),
+        None => bundle::load(&policies, declared, now),
+    };
+    let snapshot = match policy {
         Ok((snapshot, warnings)) => {
             all_warnings.extend(warnings);
             Some(snapshot)
@@ -137,6 +142,7 @@ fn served(
             app: function.declared.app.clone(),
             tenant: function.declared.tenant.clone(),
             input,
+            method: function.method.clone(),
             timeout: function.timeout,
             request_bytes_max: function.request_bytes_max,
             response_bytes_max: function.response_bytes_max,
@@ -223,6 +229,7 @@ fn routers(config: &Config, served: &[Arc<Served>], findings: &mut Vec<Finding>)
 #[must_use]
 pub fn findings(loaded: &Loaded) -> Vec<Finding> {
     let config = loaded.config.clone();
+    let lints = policy::lint::lints(&loaded.policies, &config.declared(), &policy::lint::Unproven);
     let host = match Host::start() {
         Ok(host) => host,
         Err(error) => {
@@ -236,7 +243,7 @@ pub fn findings(loaded: &Loaded) -> Vec<Finding> {
         Err(findings) => findings,
         Ok(built) => {
             let broken = built.generation.served.values().filter_map(|s| s.quarantine.as_ref());
-            broken.map(|q| q.finding.clone()).chain(built.warnings).collect()
+            broken.map(|q| q.finding.clone()).chain(built.warnings).chain(lints).collect()
         }
     }
 }

@@ -9,15 +9,24 @@ mod files;
 mod parse;
 mod raw;
 mod report;
+mod telemetry;
 mod text;
 pub(crate) mod value;
 
-pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, Webhook};
+pub(crate) use check::validity::not_after;
+pub(crate) use text::{FILE_BYTES_MAX, Text};
 
+pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, Webhook};
+pub use telemetry::{Sampling, Signals, Telemetry};
+
+use crate::address::Address;
 use ipnet::IpNet;
-use mesh::backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig};
+use mesh::{
+    backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig},
+    bind::protobuf::Method,
+};
 use policy::{declared, question::PrincipalKind};
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 /// Everything that `latchwork.toml`, its includes and the files they name say.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +53,8 @@ pub struct Config {
     pub audit: Audit,
     /// What one caller and one network may use.
     pub limits: Limits,
+    /// Where traces, metrics and logs go; `None` is nowhere.
+    pub telemetry: Option<Telemetry>,
     /// Apps.
     pub apps: Vec<App>,
     /// Functions.
@@ -65,7 +76,9 @@ pub struct Listener {
     /// Name.
     pub name: Arc<str>,
     /// Address; port 0 takes any free one.
-    pub address: SocketAddr,
+    pub address: Address,
+    /// Who may connect, if it is a Unix socket.
+    pub access: Access,
     /// Hosts that it answers for, lowercase, without port; empty means any.
     pub hosts: Vec<Arc<str>>,
     /// Certificate and key; `None` is clear text (loopback only, unless `clear_text = true`).
@@ -80,6 +93,17 @@ pub struct Listener {
     pub timeouts: Timeouts,
     /// Most connections at once.
     pub connections_max: usize,
+}
+
+/// `socket = { mode, owner, group }` of a Unix socket: whoever may write to it may connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Permission bits of its file.
+    pub mode: u32,
+    /// User id that owns it; `None` is the gateway's own.
+    pub owner: Option<u32>,
+    /// Group id that owns it; `None` is the gateway's own.
+    pub group: Option<u32>,
 }
 
 /// `tls = { certificate, key, client_ca, client_auth }`
@@ -176,14 +200,16 @@ pub struct Zone {
 /// `[admin]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Admin {
-    /// Address, loopback; port 0 takes any free one.
-    pub address: SocketAddr,
+    /// Address, on this machine only; port 0 takes any free one.
+    pub address: Address,
+    /// Who may connect, if it is a Unix socket.
+    pub access: Access,
 }
 
 /// `[policy]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
-    /// Folder of `*.cedar` and `*.cases.toml` files, read recursively in lexical order.
+    /// Folder of `*.cedar`, `*.grants.toml`, `team.toml` and `*.cases.toml` files, read with its folders in lexical order.
     pub path: PathBuf,
 }
 
@@ -273,6 +299,8 @@ pub struct Function {
     pub declared: declared::Function,
     /// Where HTTP callers find it.
     pub route: Option<Route>,
+    /// Its messages, when it is a method of gRPC whose descriptors are named.
+    pub method: Option<Method>,
     /// Longest time for an answer.
     pub timeout: Duration,
     /// Largest request body, in bytes.

@@ -5,12 +5,12 @@ use crate::{
     cut::{self, Cut},
     front::{
         body,
-        grpc::{self, invoke::Kind},
+        grpc::{self, invoke::Kind, replies::Told},
         hygiene, response,
     },
     refusal::{RETRY_AFTER, Refusal},
     server::Gateway,
-    telemetry::InFlight,
+    telemetry::{FunctionMeters, InFlight},
     trail::Trail,
     watched::{Tail, Watched},
 };
@@ -82,6 +82,11 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     trail.intent(&terms, target).await?;
 
     let method = head.method.clone();
+    let told = Told {
+        json: served.function.method.clone().filter(|_| head.json),
+        bytes_max: served.function.response_bytes_max,
+        call: envelope.id,
+    };
     let mut headers = head.headers;
     hygiene::strip_credentials(&mut headers, &served.config.forward_headers);
     let pattern = served.config.route.as_ref().map_or_else(|| head.path.shared(), |r| r.pattern.clone());
@@ -118,7 +123,7 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
             }
             cut().await;
         });
-        let running = run(invocation, outbound, deadline, trail);
+        let running = run(invocation, outbound, deadline, &served.meters, trail);
         tokio::select! {
             reply = running => reply?,
             () = &mut revoked => return Err(Refusal::Revoked),
@@ -130,8 +135,9 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     let (mut parts, mut body) = shape(reply, &method, deadline).await?;
     let status = parts.status.as_u16();
     if let Some(kind) = envelope.invoke {
-        body = told(kind, &parts, body, served.function.response_bytes_max, deadline, envelope.id).await?;
-        (parts.status, parts.headers) = (StatusCode::OK, grpc::head());
+        let telling = by_name(kind, served.is_grpc(), &mut parts, body, told);
+        body = tokio::time::timeout_at(deadline + TIMEOUT_GRACE, telling).await.map_err(|_| Refusal::TimedOut)??;
+        parts.status = StatusCode::OK;
     }
     let until = envelope.grpc.then_some(deadline + TIMEOUT_GRACE);
     Ok(Answered { parts, body, status, target, until, held: Held { slot, in_flight, cut } })
@@ -141,13 +147,16 @@ async fn run(
     invocation: Invocation,
     outbound: Outbound,
     deadline: Instant,
+    meters: &FunctionMeters,
     trail: &mut Trail,
 ) -> Result<(Reply, TargetIndex), Refusal> {
     let mut next = (invocation, outbound);
     loop {
         let target = next.0.target_index().ok_or(Refusal::Unreachable)?;
-        let going = next.0.go(next.1);
-        match tokio::time::timeout_at(deadline + TIMEOUT_GRACE, going).await {
+        let asked = Instant::now();
+        let gone = tokio::time::timeout_at(deadline + TIMEOUT_GRACE, next.0.go(next.1)).await;
+        meters.ran(asked.elapsed());
+        match gone {
             Err(_) => return Err(Refusal::TimedOut),
             Ok(Ok(reply)) => return Ok((reply, target)),
             Ok(Err(Failed { error, rest })) => {
@@ -188,29 +197,29 @@ async fn shape(reply: Reply, method: &Method, deadline: Instant) -> Result<(Part
 }
 
 /// The answer to a call by name.
-async fn told(
-    kind: Kind,
-    parts: &Parts,
-    body: Shape,
-    bytes_max: u64,
-    deadline: Instant,
-    call: uuid::Uuid,
-) -> Result<Shape, Refusal> {
+async fn by_name(kind: Kind, is_grpc: bool, parts: &mut Parts, body: Shape, told: Told) -> Result<Shape, Refusal> {
     let wire = match body {
         Shape::Whole(wire, _) => wire,
         Shape::Stream(stream) => Wire::Stream(stream),
         Shape::Duplex(_) => return Err(Refusal::FunctionFailed),
     };
-    match kind {
-        Kind::Stream => Ok(Shape::Stream(grpc::streamed(parts, wire.boxed_unsync(), call))),
-        Kind::Unary => {
-            let limit = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-            let whole = tokio::time::timeout_at(deadline + TIMEOUT_GRACE, Limited::new(wire, limit).collect()).await;
-            let bytes = whole.map_err(|_| Refusal::TimedOut)?.map_err(|_| Refusal::FunctionFailed)?.to_bytes();
-            let length = bytes.len() as u64;
-            Ok(Shape::Whole(grpc::unary(parts, bytes, call), length))
+    let shape = match (kind, is_grpc) {
+        (Kind::Unary, true) => {
+            let (wire, length) = grpc::replies::whole(parts, wire.boxed_unsync(), &told).await?;
+            return Ok(Shape::Whole(wire, length));
         }
-    }
+        (Kind::Stream, true) => return Ok(Shape::Stream(grpc::replies::streamed(parts, wire.boxed_unsync(), told))),
+        (Kind::Stream, false) => Shape::Stream(grpc::streamed(parts, wire.boxed_unsync(), told.call)),
+        (Kind::Unary, false) => {
+            let limit = usize::try_from(told.bytes_max).unwrap_or(usize::MAX);
+            let whole = Limited::new(wire, limit).collect().await;
+            let bytes = whole.map_err(|_| Refusal::FunctionFailed)?.to_bytes();
+            let length = bytes.len() as u64;
+            Shape::Whole(grpc::unary(parts, bytes, told.call), length)
+        }
+    };
+    parts.headers = grpc::head();
+    Ok(shape)
 }
 
 impl Answered {

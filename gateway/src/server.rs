@@ -1,6 +1,7 @@
 //! The running gateway: what all calls share, how it starts, how it stops.
 
 use crate::{
+    address::Address,
     admin,
     audit::log::Log,
     build::{self, Shared},
@@ -9,20 +10,19 @@ use crate::{
     listener::{self, Listening},
     meter::Meter,
     reload::{self, Reloader},
-    telemetry::{FunctionMeters, Metrics, state},
+    socket::Socket,
+    telemetry::{FunctionMeters, Metrics, export::Exporter, lines, state},
     tls,
 };
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use jiff::Timestamp;
 use mesh::host::Host;
 use policy::finding::Finding;
-use std::{
-    collections::HashMap,
-    future::Future,
-    net::{SocketAddr, TcpListener},
-    sync::Arc,
-    time::Duration,
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
 };
-use tokio::{sync::watch, task::JoinSet};
 use uuid::Uuid;
 
 /// How long open calls may take to end when the gateway stops.
@@ -32,6 +32,9 @@ const SPLICE_GRACE: Duration = Duration::from_secs(2);
 /// How often budgets forget quiet callers.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Most watchers of the gateway's health at once: anybody may be one.
+const WATCHERS_MAX: usize = 256;
+
 /// What all calls share.
 #[derive(Debug)]
 pub struct Gateway {
@@ -40,6 +43,7 @@ pub struct Gateway {
     listening: HashMap<Arc<str>, ArcSwap<Listening>>,
     meter: ArcSwap<Meter>,
     tls: HashMap<Arc<str>, Arc<tls::Server>>,
+    exporter: ArcSwapOption<Exporter>,
     /// The audit log.
     pub log: Log,
     /// Metrics.
@@ -52,15 +56,19 @@ pub struct Gateway {
     pub reloads: reload::Status,
     /// Tells upgraded connections to end; each holds a receiver while it lives.
     pub(crate) splices: watch::Sender<bool>,
+    /// Whether the gateway ends: it takes no new connections.
+    pub(crate) draining: watch::Sender<bool>,
+    /// Places for those who watch its health.
+    pub(crate) watchers: Arc<Semaphore>,
 }
 
 /// Sockets that were bound before the start, by listener name; others are bound as configured.
 #[derive(Debug, Default)]
 pub struct Sockets {
     /// Listeners.
-    pub listeners: HashMap<Arc<str>, TcpListener>,
+    pub listeners: HashMap<Arc<str>, Socket>,
     /// The administrative interface.
-    pub admin: Option<TcpListener>,
+    pub admin: Option<Socket>,
 }
 
 /// A gateway that is bound and ready to serve.
@@ -88,7 +96,7 @@ pub enum StartError {
     #[error("the administrative interface can't listen on {address}: {source}")]
     Admin {
         /// The address.
-        address: SocketAddr,
+        address: Address,
         /// Why.
         #[source]
         source: std::io::Error,
@@ -117,6 +125,12 @@ impl Gateway {
         self.meter.load_full()
     }
 
+    /// Whether it takes calls: it can record them, and does not end.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.log.healthy() && !*self.draining.borrow()
+    }
+
     /// What is configured of a listener.
     #[must_use]
     pub fn listening(&self, name: &Arc<str>) -> Option<Arc<Listening>> {
@@ -129,8 +143,22 @@ impl Gateway {
         self.listening(name).map_or_else(Timeouts::default, |l| l.timeouts)
     }
 
+    /// Sends telemetry, where that is configured.
+    #[must_use]
+    pub fn exporter(&self) -> Option<Arc<Exporter>> {
+        self.exporter.load_full()
+    }
+
+    /// When the certificates of listeners end.
+    pub fn certificates(&self) -> impl Iterator<Item = (&Arc<str>, Timestamp)> {
+        self.tls.iter().filter_map(|(name, server)| Some((name, server.not_after()?)))
+    }
+
     /// Puts a new generation in force.
     pub(crate) fn put_in_force(&self, generation: Arc<Generation>) {
+        if generation.config.telemetry != self.generation().config.telemetry {
+            self.export(&generation.config);
+        }
         for listener in &generation.config.listeners {
             if let Some(slot) = self.listening.get(&listener.name) {
                 slot.store(Arc::new(Listening::of(listener)));
@@ -141,6 +169,18 @@ impl Gateway {
         }
         self.current.store(generation.clone());
         self.changed.send_replace(generation);
+    }
+
+    /// Starts an exporter as configured; the one before sends what it has and ends by itself.
+    fn export(&self, config: &Config) {
+        let settings = config.telemetry.as_ref();
+        let exporter = settings.and_then(|settings| Exporter::start(settings, &config.node.id, &self.metrics));
+        if exporter.is_none() {
+            lines::go_to(None);
+        }
+        if let Some(before) = self.exporter.swap(exporter) {
+            before.stop();
+        }
     }
 
     /// Reads certificates again; a bad pair keeps the old one and says so.
@@ -181,16 +221,15 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     for listener in &config.listeners {
         let socket = match sockets.listeners.remove(&listener.name) {
             Some(socket) => socket,
-            None => TcpListener::bind(listener.address).map_err(|source| listener::BindError::Socket {
-                name: listener.name.clone(),
-                address: listener.address,
-                source,
+            None => Socket::bind(&listener.address, &listener.access).map_err(|source| {
+                let (name, address) = (listener.name.clone(), listener.address.clone());
+                listener::BindError::Socket { name, address, source }
             })?,
         };
         bound.push(listener::Bound::new(socket, listener)?);
     }
-    let admin = admin::Bound::bind(sockets.admin.take(), config.admin.address)
-        .map_err(|source| StartError::Admin { address: config.admin.address, source })?;
+    let admin = admin::Bound::bind(sockets.admin.take(), &config.admin)
+        .map_err(|source| StartError::Admin { address: config.admin.address.clone(), source })?;
     let log = Log::open(&config.audit, &config.node.id, Uuid::now_v7()).map_err(StartError::Audit)?;
     let tls = bound.iter().filter_map(|b| Some((b.name().clone(), b.tls()?.clone()))).collect();
     let listening =
@@ -206,9 +245,13 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
         log,
         reloads: reload::Status::default(),
         splices: watch::Sender::new(false),
+        draining: watch::Sender::new(false),
+        watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
+        exporter: ArcSwapOption::empty(),
         current: ArcSwap::new(generation),
     });
     state.set(&gateway);
+    gateway.export(&config);
     gateway.generation().identify.warm();
     let reloader = Reloader::start(file, gateway.clone(), shared);
     Ok(Running { gateway, bound, admin, reloader })
@@ -216,13 +259,13 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
 
 impl Running {
     /// Where the listeners listen, by name.
-    pub fn addresses(&self) -> impl Iterator<Item = (&Arc<str>, SocketAddr)> {
+    pub fn addresses(&self) -> impl Iterator<Item = (&Arc<str>, &Address)> {
         self.bound.iter().map(|b| (b.name(), b.address()))
     }
 
     /// Where the administrative interface listens.
     #[must_use]
-    pub fn admin(&self) -> SocketAddr {
+    pub fn admin(&self) -> &Address {
         self.admin.address()
     }
 
@@ -235,16 +278,15 @@ impl Running {
     /// Serves until `stop` resolves, then drains: open calls end, processes stop, the log is closed.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Self { gateway, bound, admin, reloader } = self;
-        let (told, stopping) = watch::channel(false);
         let admin = admin.serve(gateway.clone(), reloader.handle());
         let mut listeners = JoinSet::new();
         for bound in bound {
-            listeners.spawn(bound.serve(gateway.clone(), stopping.clone(), DRAIN_GRACE));
+            listeners.spawn(bound.serve(gateway.clone(), gateway.draining.subscribe(), DRAIN_GRACE));
         }
         let sweeper = tokio::spawn(sweep(gateway.clone()));
         stop.await;
         tracing::info!("stopping: no new connections, open calls may end");
-        told.send_replace(true);
+        gateway.draining.send_replace(true);
         while listeners.join_next().await.is_some() {}
         // Upgraded connections outlive the server's tasks; their records must be written before the log closes.
         gateway.splices.send_replace(true);
@@ -253,6 +295,10 @@ impl Running {
         reloader.stop();
         gateway.host.shutdown().await;
         gateway.log.shutdown().await;
+        if let Some(exporter) = gateway.exporter() {
+            // Bounded by its own grace; what the collector does not take by then is gone.
+            let _ = tokio::task::spawn_blocking(move || exporter.join()).await;
+        }
         admin.stop();
     }
 }

@@ -1,5 +1,6 @@
 //! One input object per function, whichever front it came through: read strictly, checked, bound out.
 
+pub mod protobuf;
 mod strict;
 
 use http::{
@@ -37,6 +38,9 @@ pub enum InputError {
     /// A `content-encoding` that was not agreed.
     #[error("`content-encoding` is not accepted here")]
     ContentEncoding,
+    /// A message of gRPC, or JSON for one, that does not fit its description.
+    #[error("the message does not fit its description: {0}")]
+    Message(String),
     /// JSON that does not fit the schema.
     #[error("{} does not fit the schema: {message}", if pointer.is_empty() { "the input".to_owned() } else { format!("`{pointer}`") })]
     Schema {
@@ -86,12 +90,17 @@ impl InputSchema {
         check_content_type(headers)?;
         check_content_encoding(headers)?;
         let value = strict::read(body).map_err(|error| InputError::NotStrictJson(bounded(&error)))?;
-        self.validator.validate(&value).map_err(|error| InputError::Schema {
+        self.check(&value)?;
+        Ok(Arc::new(value))
+    }
+
+    /// Checks an input that was read already.
+    fn check(&self, value: &Value) -> Result<(), InputError> {
+        self.validator.validate(value).map_err(|error| InputError::Schema {
             pointer: bounded(&place(&error)),
             // The value stays out of the message: it may be large, or secret.
             message: bounded(&error.masked_with("the value").to_string()),
-        })?;
-        Ok(Arc::new(value))
+        })
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a function is to the mesh: a name, limits, an input schema and the targets where it runs.
 
-use crate::{backend::Backend, bind::InputSchema};
+use crate::{
+    backend::Backend,
+    bind::{InputSchema, protobuf::Method},
+};
 use policy::{permit::TargetIndex, question::FunctionName};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -15,6 +18,8 @@ pub struct Function {
     pub tenant: Option<Arc<str>>,
     /// Schema of the input object; `None` when the body is opaque.
     pub input: Option<Arc<InputSchema>>,
+    /// Its messages, when it is a method of gRPC whose descriptions are known.
+    pub method: Option<Method>,
     /// Longest time from admission to the end of a unary answer, or to the head of a streamed one.
     pub timeout: Duration,
     /// Largest request body, in bytes.

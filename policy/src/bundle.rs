@@ -2,25 +2,30 @@
 
 use crate::{
     declared::Declared,
-    engine::{
-        Snapshot,
-        entities::{Declaration, Directory},
-    },
+    engine::Snapshot,
     finding::{Finding, Severity},
     permit::BundleId,
-    question::FunctionName,
-    vocabulary::Vocabulary,
 };
 use aws_lc_rs::digest::{Context, SHA256};
+use grants::Surroundings;
+use ground::Ground;
 use jiff::{SignedDuration, Timestamp};
-use std::{collections::HashMap, sync::Arc};
-use written::Written;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+use written::{Earlier, Written};
 
 mod check;
 mod compare;
+pub mod grants;
+pub(crate) mod ground;
 mod names;
 pub(crate) mod split;
+pub mod team;
 pub(crate) mod tree;
+pub mod validity;
+mod words;
 pub(crate) mod written;
 
 /// Largest file of policies, in bytes.
@@ -49,19 +54,44 @@ pub type Loaded = Result<(Snapshot, Vec<Finding>), Vec<Finding>>;
 /// # Errors
 /// When anything is wrong with any of them: leaving out a broken forbid would grant.
 pub fn load(sources: &[Source], declared: Arc<Declared>, now: Timestamp) -> Loaded {
-    let (vocabulary, mut findings) = Vocabulary::new(&declared).map_err(report)?;
-    let (directory, declarations) = directory(&declared, &vocabulary, &mut findings).map_err(report)?;
-    let policies = read(sources, &mut findings);
+    let ground = Ground::new(declared).map_err(report)?;
+    load_on(Arc::new(ground), sources, now, None)
+}
+
+/// Loads like [`load`], and takes from an earlier snapshot what has not changed since.
+///
+/// # Errors
+/// As [`load`].
+pub fn reload(sources: &[Source], declared: Arc<Declared>, now: Timestamp, before: &Snapshot) -> Loaded {
+    let ground = before.ground();
+    if Arc::ptr_eq(&ground.declared, &declared) || ground.declared == declared {
+        load_on(Arc::clone(ground), sources, now, Some(before))
+    } else {
+        load(sources, declared, now)
+    }
+}
+
+fn load_on(ground: Arc<Ground>, sources: &[Source], now: Timestamp, before: Option<&Snapshot>) -> Loaded {
+    let mut findings = ground.warnings.clone();
+    let around = Surroundings { vocabulary: &ground.vocabulary, declared: &ground.declared };
+    let earlier = before.map(Snapshot::parsed);
+    let policies = read_again(sources, Some(around), earlier.unwrap_or(&Earlier::new()), &mut findings);
     soon(&policies, now, &mut findings);
-    let known = names::Known::new(&vocabulary, &declared);
-    // Policies with unknown names are reported for these alone; the others are checked further.
-    let sound: Vec<&Written> = policies.iter().filter(|policy| known.check(policy, &mut findings)).collect();
-    check::check(&sound, &declarations, &vocabulary, &mut findings);
+    team::check(sources, &policies, &ground.declared, &mut findings);
+    let new: Vec<&Written> = policies.iter().filter(|policy| !policy.checked).collect();
+    if !new.is_empty() {
+        let known = names::Known::new(&ground.vocabulary, &ground.declared);
+        words::check(&new, &ground.declared, &mut findings);
+        // Policies with unknown names are reported for these alone; the others are checked further.
+        let sound: Vec<&Written> = new.into_iter().filter(|policy| known.check(policy, &mut findings)).collect();
+        check::check(&sound, &ground.declarations, &ground.vocabulary, &mut findings);
+    }
     if has_errors(&findings) {
         return Err(report(findings));
     }
-    let id = bundle_id(sources, &vocabulary, &declared);
-    match Snapshot::new(id, vocabulary, directory, declarations, policies) {
+    let parsed = quiet(&policies, &findings);
+    let id = bundle_id(sources, &ground);
+    match Snapshot::new(id, ground, policies, parsed, before) {
         Ok((snapshot, warnings)) => {
             findings.extend(warnings);
             Ok((snapshot, report(findings)))
@@ -70,32 +100,33 @@ pub fn load(sources: &[Source], declared: Arc<Declared>, now: Timestamp) -> Load
     }
 }
 
-type Declarations = Vec<(FunctionName, Declaration)>;
-
-/// The declared entities. Faults in them stop everything: policies over them can't be judged.
-fn directory(
-    declared: &Declared,
-    vocabulary: &Vocabulary,
-    findings: &mut Vec<Finding>,
-) -> Result<(Directory, Declarations), Vec<Finding>> {
-    let directory = Directory::new(declared).map_err(|finding| vec![finding])?;
-    let mut declarations = Vec::new();
-    for function in &declared.functions {
-        let Some(words) = vocabulary.function(&function.name) else { continue };
-        match directory.function(function, words, &vocabulary.base) {
-            Ok(declaration) => declarations.push((function.name.clone(), declaration)),
-            Err(finding) => findings.push(finding),
-        }
-    }
-    if has_errors(findings) { Err(std::mem::take(findings)) } else { Ok((directory, declarations)) }
+/// The policies of which there is nothing to say. Any other is checked again by the next load, and so said again.
+fn quiet(policies: &[Written], findings: &[Finding]) -> Earlier {
+    let noted: HashSet<(&str, usize)> = findings.iter().map(|finding| (finding.file.as_ref(), finding.line)).collect();
+    let is_noted = |policy: &Written| {
+        let place = &policy.place;
+        let lines = place.source.text.get(place.range.clone()).unwrap_or_default().matches('\n').count();
+        (place.line..=place.line + lines).any(|line| noted.contains(&(place.source.file.as_ref(), line)))
+    };
+    let quiet = policies.iter().filter(|policy| noted.is_empty() || !is_noted(policy));
+    quiet.map(|policy| (policy.digest(), Arc::clone(policy.parsed()))).collect()
 }
 
 fn has_errors(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Error)
 }
 
-/// Reads every file within the limits, and sees that no two policies have one id.
-fn read(sources: &[Source], findings: &mut Vec<Finding>) -> Vec<Written> {
+/// Reads every file within the limits, and sees that no two policies have one id. Without surroundings there are no grants.
+pub(crate) fn read(sources: &[Source], around: Option<Surroundings<'_>>, findings: &mut Vec<Finding>) -> Vec<Written> {
+    read_again(sources, around, &Earlier::new(), findings)
+}
+
+fn read_again(
+    sources: &[Source],
+    around: Option<Surroundings<'_>>,
+    earlier: &Earlier,
+    findings: &mut Vec<Finding>,
+) -> Vec<Written> {
     let mut policies: Vec<Written> = Vec::new();
     for source in sources {
         if source.text.len() > FILE_BYTES_MAX {
@@ -103,19 +134,23 @@ fn read(sources: &[Source], findings: &mut Vec<Finding>) -> Vec<Written> {
             findings.push(Finding::error("file_too_large", source.file.as_ref(), message));
             continue;
         }
-        policies.extend(written::read(source, findings));
+        match around {
+            Some(around) if source.file.ends_with(grants::SUFFIX) => {
+                policies.extend(grants::read(source, around, findings));
+            }
+            _ if team::is_binding(source) => {}
+            _ => policies.extend(written::read_again(source, earlier, findings)),
+        }
         if policies.len() > POLICIES_MAX {
             let message = format!("a bundle has at most {POLICIES_MAX} policies");
             findings.push(Finding::error("too_many_policies", source.file.as_ref(), message));
             break;
         }
     }
-    let mut first: HashMap<Arc<str>, String> = HashMap::new();
+    let mut first: HashMap<&str, &written::Place> = HashMap::with_capacity(policies.len());
     for policy in &policies {
-        let line = policy.place.finding("", "", None).line;
-        let here = format!("{}:{line}", policy.place.source.file);
-        if let Some(there) = first.insert(Arc::clone(&policy.name.0), here) {
-            let message = format!("the id `{}` is taken by {there}", policy.name);
+        if let Some(there) = first.insert(&policy.name.0, &policy.place) {
+            let message = format!("the id `{}` is taken by {}:{}", policy.name, there.source.file, there.line);
             findings.push(policy.place.finding("duplicate_id", message, None));
         }
     }
@@ -138,7 +173,7 @@ fn soon(policies: &[Written], now: Timestamp, findings: &mut Vec<Finding>) {
 }
 
 /// Errors first, then by place; never more than are read.
-fn report(mut findings: Vec<Finding>) -> Vec<Finding> {
+pub(crate) fn report(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by(|a, b| {
         let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.file.clone(), f.line, f.column);
         key(a).cmp(&key(b))
@@ -159,7 +194,7 @@ fn report(mut findings: Vec<Finding>) -> Vec<Finding> {
 }
 
 /// A hash of everything that can change a decision.
-fn bundle_id(sources: &[Source], vocabulary: &Vocabulary, declared: &Declared) -> BundleId {
+fn bundle_id(sources: &[Source], ground: &Ground) -> BundleId {
     let mut digest = Context::new(&SHA256);
     let mut add = |bytes: &[u8]| {
         digest.update(&(bytes.len() as u64).to_be_bytes());
@@ -172,48 +207,12 @@ fn bundle_id(sources: &[Source], vocabulary: &Vocabulary, declared: &Declared) -
         add(file.as_bytes());
         add(text.as_bytes());
     }
-    add(vocabulary.text().as_bytes());
-    for line in entity_lines(declared) {
-        add(line.as_bytes());
-    }
+    add(&ground.digest);
     let mut id = String::from("sha256:");
     for byte in digest.finish().as_ref() {
         id.push_str(&format!("{byte:02x}"));
     }
     BundleId(id.into())
-}
-
-/// The declared entities as text, in an order of their own.
-fn entity_lines(declared: &Declared) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for app in &declared.apps {
-        lines.push(serde_json::json!(["app", app.name, app.owner, app.environment, app.calendar]).to_string());
-    }
-    for issuer in &declared.issuers {
-        lines.push(serde_json::json!(["issuer", issuer.alias, issuer.groups, issuer.external_groups]).to_string());
-    }
-    for f in &declared.functions {
-        let targets: Vec<_> = f.targets.iter().map(|t| (t.provider, &t.region, t.sealed_to)).collect();
-        let (owner, tenant) = (&f.owner, &f.tenant);
-        let line = serde_json::json!([
-            "function",
-            f.name,
-            f.app,
-            owner,
-            tenant,
-            f.shared,
-            f.class,
-            f.labels,
-            f.idempotent,
-            targets
-        ]);
-        lines.push(line.to_string());
-    }
-    for zone in &declared.zones {
-        lines.push(serde_json::json!(["zone", zone]).to_string());
-    }
-    lines.sort_unstable();
-    lines
 }
 
 #[cfg(test)]

@@ -1,5 +1,11 @@
 //! Commands over policies. They take iterators and writers; the gateway opens files and prints.
 
+pub mod check;
+pub mod decide;
+mod findings;
+pub mod format;
+pub mod new;
+pub mod schema;
 pub mod test;
 pub mod what_if;
 pub mod who;

@@ -1,40 +1,57 @@
 //! The snapshot: policies, vocabulary, entities and index of one moment. It answers questions and never changes.
 
 use crate::{
-    bundle::{tree, written::Written},
+    bundle::{
+        ground::Ground,
+        validity::{Standing, Validity},
+        written::{Earlier, Written},
+    },
     declared::QueryType,
     explain::anatomy::Clause,
     finding::Finding,
-    index::{Actions, Index, Scope, Slice, Subject},
     permit::{BundleId, Denial, DenialReason, Permit, PolicyName, TargetIndex, Terms},
     question::{FunctionName, Principal, PrincipalKind, Question, Verb},
     vocabulary::{DECLARED_FILE, Vocabulary, shape::Shape},
 };
-use cedar_policy::{AuthorizationError, Authorizer, Context, Decision, Entities, EntityUid, PolicyId, Request};
-use entities::{Directory, uid};
+pub(crate) use ask::DISAGREEMENT;
+use ask::Judge;
+use cedar_policy_core::{
+    ast::{ActionConstraint, Entity, EntityUID},
+    entities::Entities,
+};
+use entities::uid;
+use index::Slice;
 use jiff::Timestamp;
+use reads::Reads;
 use request::{Asked, Unaskable};
+use rule::{Found, Named, Rule, in_words};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
     sync::{Arc, OnceLock},
 };
 
+mod ask;
 pub(crate) mod entities;
+pub(crate) mod index;
 pub(crate) mod look;
 mod prepare;
+pub(crate) mod reads;
 pub(crate) mod request;
+pub(crate) mod rule;
+pub(crate) mod set;
 pub(crate) mod value;
 
 /// Everything that a decision depends on besides the question.
 pub struct Snapshot {
     id: BundleId,
-    vocabulary: Vocabulary,
-    directory: Directory,
+    ground: Arc<Ground>,
     policies: Vec<Entry>,
-    by_id: HashMap<PolicyId, usize>,
-    functions: HashMap<FunctionName, Prepared>,
-    authorizer: Authorizer,
+    by_id: HashMap<Arc<str>, u32>,
+    functions: HashMap<FunctionName, Arc<Prepared>>,
+    validity: Validity,
+    /// For the next load.
+    parsed: Earlier,
 }
 
 /// What a policy does when its head and conditions hold.
@@ -69,10 +86,10 @@ pub struct PolicyInfo {
 #[derive(Debug)]
 struct Entry {
     info: PolicyInfo,
-    scope: Scope,
+    rule: Arc<Rule>,
     reads_input: bool,
-    /// What Cedar parsed, from the end of the policy before it to its semicolon.
-    text: Arc<str>,
+    /// Its text is not the file's own.
+    generated: bool,
     /// Its clauses, taken apart when somebody first asks why.
     clauses: OnceLock<Vec<Clause>>,
 }
@@ -84,18 +101,23 @@ pub(crate) struct Prepared {
     pub(crate) path: Vec<Arc<str>>,
     pub(crate) query: BTreeMap<Arc<str>, QueryType>,
     pub(crate) input: Option<Shape>,
-    pub(crate) entities: Entities,
+    /// Entities that other functions have too.
+    pub(crate) shared: Arc<Entities>,
+    /// Entities of this function alone.
+    pub(crate) own: Arc<[Arc<Entity>]>,
+    /// What any policy that can concern it looks at.
+    pub(crate) reads: Reads,
     call: Subjected,
     describe: Subjected,
     run_on: Vec<Subjected>,
 }
 
 /// A subject with the policies that can concern it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Subjected {
-    action: EntityUid,
-    resource: EntityUid,
-    slice: Slice,
+    action: Arc<EntityUID>,
+    resource: Arc<EntityUID>,
+    slice: Arc<Slice>,
 }
 
 /// What policy said to one Cedar request.
@@ -143,11 +165,13 @@ impl Snapshot {
     /// Whether a caller may know that a function exists.
     #[must_use]
     pub fn may_describe(&self, question: &Question) -> bool {
+        if self.validity.standing(question.facts.clock.now) == Standing::Ended {
+            return false;
+        }
         let Some(function) = self.functions.get(&question.function) else { return false };
-        let Ok(asked) = Asked::new(question, function, &self.directory) else { return false };
-        let Ok(facts) = asked.facts_context() else { return false };
-        let verdict = self.ask(&function.describe, &asked, facts, question.facts.clock.now, false);
-        verdict.denied.is_none()
+        let Ok(asked) = Asked::new(question, function, &self.ground.directory, function.reads) else { return false };
+        let now = question.facts.clock.now;
+        self.ask(&function.describe, &asked, asked.facts_context(), now, Judge::Engine).denied.is_none()
     }
 
     /// Whether the same question, asked now, would still be permitted on this target.
@@ -179,10 +203,31 @@ impl Snapshot {
         &self.id
     }
 
+    /// The same snapshot with the time for which its bundle was signed.
+    #[must_use]
+    pub fn with_validity(self, validity: Validity) -> Self {
+        Self { validity, ..self }
+    }
+
+    /// Until when it decides.
+    #[must_use]
+    pub fn validity(&self) -> &Validity {
+        &self.validity
+    }
+
     /// The words of policy.
     #[must_use]
     pub fn vocabulary(&self) -> &Vocabulary {
-        &self.vocabulary
+        &self.ground.vocabulary
+    }
+
+    pub(crate) fn ground(&self) -> &Arc<Ground> {
+        &self.ground
+    }
+
+    /// Its policies, for a later load.
+    pub(crate) fn parsed(&self) -> &Earlier {
+        &self.parsed
     }
 
     /// Every policy in force, in the order of files and lines.
@@ -193,8 +238,7 @@ impl Snapshot {
     /// A policy by its id.
     #[must_use]
     pub fn policy(&self, name: &PolicyName) -> Option<&PolicyInfo> {
-        let place = self.by_id.get(&PolicyId::new(&name.0))?;
-        self.policies.get(*place).map(|entry| &entry.info)
+        self.by_id.get(&name.0).and_then(|place| self.entry(*place)).map(|entry| &entry.info)
     }
 
     /// Ids of all forbids. A watcher keeps the old bundle when one of them vanished.
@@ -202,44 +246,6 @@ impl Snapshot {
     pub fn forbid_names(&self) -> BTreeSet<PolicyName> {
         let forbids = self.policies().filter(|policy| policy.effect == Effect::Forbid);
         forbids.map(|policy| policy.name.clone()).collect()
-    }
-
-    /// Every verdict of a question.
-    pub(crate) fn trace(&self, question: &Question) -> Trace {
-        let Some(function) = self.functions.get(&question.function) else {
-            let error = format!("the function `{}` is not in this bundle", question.function);
-            return Trace::unaskable(Unaskable { reason: DenialReason::AbsentEntity, error });
-        };
-        let asked = match Asked::new(question, function, &self.directory) {
-            Ok(asked) => asked,
-            Err(unaskable) => return Trace::unaskable(unaskable),
-        };
-        // Evaluated once for however many targets.
-        let facts = match asked.facts_context() {
-            Ok(facts) => facts,
-            Err(unaskable) => return Trace::unaskable(unaskable),
-        };
-        let now = question.facts.clock.now;
-        let call = match question.verb {
-            Verb::Call => match asked.call_context(question, function) {
-                Ok(context) => self.ask(&function.call, &asked, context, now, self.input_unread(question, function)),
-                Err(unaskable) => unaskable.into(),
-            },
-            Verb::Describe => Verdict {
-                denied: Some(DenialReason::NotPermitted),
-                errors: vec!["a question to describe grants no call".to_owned()],
-                ..Verdict::default()
-            },
-        };
-        let on = |subject: &Subjected| self.ask(subject, &asked, facts.clone(), now, false);
-        let mut trace = Trace { call, ..Trace::default() };
-        if trace.call.denied.is_none() {
-            trace.run_on = function.run_on.iter().map(on).collect();
-        }
-        if trace.denied().is_some() {
-            trace.describe = Some(on(&function.describe));
-        }
-        trace
     }
 
     /// The policies whose head holds for a question's caller and action, satisfied or not.
@@ -255,8 +261,9 @@ impl Snapshot {
 
     /// Whether a policy speaks only of where a function may run.
     pub(crate) fn is_about_targets(&self, name: &PolicyName) -> bool {
-        let entry = self.by_id.get(&PolicyId::new(&name.0)).and_then(|place| self.policies.get(*place));
-        entry.is_some_and(|entry| matches!(&entry.scope.action, Actions::Eq(action) if action.as_ref() == "run_on"))
+        let entry = self.by_id.get(&name.0).and_then(|place| self.entry(*place));
+        let action = entry.map(|entry| &entry.rule.head.action);
+        matches!(action, Some(ActionConstraint::Eq(action)) if action.eid().as_ref() == "run_on")
     }
 
     /// Whether the input was left unread on purpose: no permit is for this caller, so nothing can come of it.
@@ -266,66 +273,19 @@ impl Snapshot {
             && !self.needs_input(&question.function, &question.principal)
     }
 
-    /// Asks Cedar. Yes means: decided to allow, by a permit that has not expired, and nothing failed.
-    ///
-    /// If the input was left `unread`, it is a plain no when a forbid fails for want of it.
-    fn ask(&self, subject: &Subjected, asked: &Asked, context: Context, now: Timestamp, unread: bool) -> Verdict {
-        let (action, resource) = (subject.action.clone(), subject.resource.clone());
-        let request = match Request::new(asked.principal.clone(), action, resource, context, None) {
-            Ok(request) => request,
-            Err(error) => return Unaskable::from(error.to_string()).into(),
-        };
-        let response = self.authorizer.is_authorized(&request, &subject.slice.set, &asked.entities);
-        let failed: Vec<_> = response
-            .diagnostics()
-            .errors()
-            .map(|AuthorizationError::PolicyEvaluationError(error)| (error.policy_id(), error.to_string()))
-            .filter(|(id, _)| self.in_force(id, now))
-            .filter(|(id, _)| !unread || response.decision() == Decision::Allow || !self.reads_input(id))
-            .collect();
-        let satisfied = response.diagnostics().reason().filter(|id| self.in_force(id, now));
-        let mut determining = self.names(satisfied);
-        let denied = match response.decision() {
-            Decision::Allow if !failed.is_empty() => Some(DenialReason::PolicyError),
-            Decision::Allow if determining.is_empty() => Some(DenialReason::NotPermitted),
-            Decision::Allow => None,
-            Decision::Deny if !determining.is_empty() => Some(DenialReason::Forbidden),
-            Decision::Deny if !failed.is_empty() => Some(DenialReason::PolicyError),
-            Decision::Deny => Some(DenialReason::NotPermitted),
-        };
-        if denied == Some(DenialReason::PolicyError) {
-            determining = self.names(failed.iter().map(|(id, _)| *id));
-        }
-        let mut errors: Vec<_> = failed.into_iter().map(|(_, error)| error).collect();
-        errors.sort_unstable();
-        Verdict { denied, determining, errors }
-    }
-
-    /// Whether a policy still counts. Only permits expire.
-    fn in_force(&self, id: &PolicyId, now: Timestamp) -> bool {
-        let entry = self.by_id.get(id).and_then(|place| self.policies.get(*place));
-        entry.is_none_or(|entry| entry.info.expires.is_none_or(|expires| now < expires))
-    }
-
-    fn reads_input(&self, id: &PolicyId) -> bool {
-        let entry = self.by_id.get(id).and_then(|place| self.policies.get(*place));
-        entry.is_some_and(|entry| entry.reads_input)
-    }
-
-    fn names<'a>(&self, ids: impl Iterator<Item = &'a PolicyId>) -> Vec<PolicyName> {
-        let known = |id: &PolicyId| self.by_id.get(id).and_then(|place| self.policies.get(*place));
-        let mut names: Vec<_> = ids.filter_map(known).map(|entry| entry.info.name.clone()).collect();
-        names.sort_unstable();
-        names
+    fn entry(&self, place: u32) -> Option<&Entry> {
+        self.policies.get(usize::try_from(place).ok()?)
     }
 
     /// The policies of a slice whose principal scope holds for a caller.
     fn candidates<'a>(&'a self, slice: &'a Slice, principal: &Principal) -> impl Iterator<Item = &'a Entry> {
-        let types = &self.directory.types;
+        let types = &self.ground.directory.types;
+        let groups: HashSet<_> = principal.groups.iter().map(|group| uid(&types.group, group)).collect();
         let me = uid(types.principal(principal.kind), &principal.id);
-        let groups: BTreeSet<_> = principal.groups.iter().map(|group| uid(&types.group, group)).collect();
-        let entries = slice.policies.iter().filter_map(|place| self.policies.get(*place));
-        entries.filter(move |entry| entry.scope.principal.matches(&me, |uid| groups.contains(uid)))
+        let me = Entity::new_with_attr_partial_value(me, [], HashSet::new(), groups, []);
+        let places: Vec<_> = slice.possible(Named::of(&me)).collect();
+        let entries = places.into_iter().filter_map(|place| self.entry(place));
+        entries.filter(move |entry| entry.rule.head.is_for(Named::of(&me)))
     }
 }
 
@@ -350,6 +310,10 @@ impl Trace {
         verdict.determining.sort_unstable();
         verdict.determining.dedup();
         Some((DenialReason::NoTarget, verdict))
+    }
+
+    fn is_denied(&self) -> bool {
+        self.call.denied.is_some() || self.targets().next().is_none()
     }
 
     /// The targets that `run_on` allowed.

@@ -289,6 +289,9 @@ fn expired(expires: Timestamp, line: usize) -> Judged {
 
 /// Line of a clause in its file: the policy's own, and the lines between its first word and the clause.
 pub(crate) fn line(candidate: &Candidate<'_>, clause: &Clause) -> usize {
+    if candidate.generated {
+        return candidate.info.line;
+    }
     let first = crate::bundle::split::tokens(candidate.text).first().map_or(0, |token| token.range.start);
     let between = candidate.text.get(first..clause.range.start).unwrap_or_default();
     candidate.info.line + between.matches('\n').count()

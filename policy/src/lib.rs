@@ -10,6 +10,7 @@ pub mod finding;
 #[cfg(test)]
 mod fixture;
 mod index;
+pub mod lint;
 pub mod permit;
 pub mod question;
 pub mod vocabulary;

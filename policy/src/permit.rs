@@ -1,6 +1,9 @@
 //! What policy answers: a permit that runs one function once, or a denial.
 
-use crate::question::{FunctionName, Question};
+use crate::{
+    engine::DISAGREEMENT,
+    question::{FunctionName, Question},
+};
 use jiff::Timestamp;
 use std::{fmt, sync::Arc};
 
@@ -134,6 +137,8 @@ pub enum DenialReason {
     AbsentEntity,
     /// The call is permitted, but on none of the function's targets.
     NoTarget,
+    /// The bundle's time is over, and it is configured to deny then.
+    BundleExpired,
 }
 
 /// A "no" of policy, with what the records need. The caller sees none of it.
@@ -151,4 +156,12 @@ pub struct Denial {
     pub errors: Vec<String>,
     /// Whether the caller may know that the function exists (`describe`).
     pub may_describe: bool,
+}
+
+impl Denial {
+    /// Whether the answer was denied because Cedar's own authorizer, asked as a check, contradicted it.
+    #[must_use]
+    pub fn is_disagreement(&self) -> bool {
+        self.errors.iter().any(|error| error == DISAGREEMENT)
+    }
 }

@@ -18,6 +18,7 @@ pub(crate) mod base;
 mod declared;
 mod locate;
 pub use locate::locate_pointer;
+pub(crate) mod property;
 pub(crate) mod shape;
 
 /// The name that findings about the declarations carry instead of a file.
@@ -47,6 +48,8 @@ pub(crate) struct Words {
     pub(crate) input: Option<Shape>,
     /// All of its action's declaration except the name: equal for functions that validate alike.
     pub(crate) shape: Arc<str>,
+    /// The part of the declaration before the context: groups and kinds of caller.
+    pub(crate) kind: Arc<str>,
 }
 
 impl Vocabulary {
@@ -90,8 +93,9 @@ impl Vocabulary {
         }
         let query: BTreeMap<_, _> = function.query.iter().cloned().collect();
         let shape = declaration(&direct, &principals, &function.path, &query, input.as_ref());
+        let kind = shape.split_once("context:").map_or(shape.as_str(), |(kind, _)| kind).into();
         let path = function.path.clone();
-        (Words { principals, groups, path, query, input, shape: shape.into() }, warnings)
+        (Words { principals, groups, path, query, input, shape: shape.into(), kind }, warnings)
     }
 
     /// The whole schema as Cedar schema text, for editors and tools.
@@ -104,6 +108,13 @@ impl Vocabulary {
             text.push_str(&self.function_text(name).unwrap_or_default());
         }
         text
+    }
+
+    /// The schema of the base and one function, if it exists.
+    #[must_use]
+    pub fn text_of(&self, name: &FunctionName) -> Option<String> {
+        let own = self.function_text(name)?;
+        Some(format!("{}\n// Generated from the catalog.\n{}{own}", base::TEXT, self.groups_text()))
     }
 
     /// The base vocabulary alone, as it was written.

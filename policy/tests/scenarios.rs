@@ -12,10 +12,11 @@ mod pages;
 mod scenarios {
     use super::catalog::{declared, files};
     use policy::{
-        bundle::load,
+        bundle::{Source, load},
         cases,
         command::{
             Exit,
+            decide::{Given, decide},
             test::{Wanted, test},
         },
     };
@@ -25,8 +26,13 @@ mod scenarios {
     fn every_scenario_passes_and_decides_every_policy() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
         let mut seen = 0;
-        for folder in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()) {
+        // Those with a configuration are about a command: the real one runs them, in tests/e2e/scenarios.rs.
+        let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+        for folder in folders.filter(|folder| !folder.join("latchwork.toml").exists()) {
             assert!(folder.join("README.md").exists(), "{} needs a README", folder.display());
+            if folder.join("requests.jsonl").exists() {
+                continue;
+            }
             let (policies, cases) = (files(&folder.join("policies"), ".cedar"), files(&folder, ".cases.toml"));
             assert!(!policies.is_empty() && !cases.is_empty(), "{} has no policies or cases", folder.display());
             let declared = Arc::new(declared(&folder));
@@ -42,5 +48,35 @@ mod scenarios {
             seen += 1;
         }
         assert!(seen > 0, "there are scenarios");
+    }
+
+    #[track_caller]
+    fn answers(given: &Given, folder: &Path, expected: &str) {
+        let requests = fs::read_to_string(folder.join("requests.jsonl")).unwrap();
+        let (mut out, mut talk) = (Vec::new(), Vec::new());
+        let now = "2026-11-23T10:30:00Z".parse().unwrap();
+        let exit = decide(given, now, &mut requests.as_bytes(), &mut out, &mut talk).unwrap();
+        assert_eq!(exit, Exit::Ok, "{}", String::from_utf8_lossy(&talk));
+        assert_eq!(String::from_utf8(out).unwrap(), fs::read_to_string(folder.join(expected)).unwrap());
+    }
+
+    #[test]
+    fn requests_are_answered_as_the_scenario_says() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/decide");
+        let source =
+            |name: &str| Source { file: name.into(), text: fs::read_to_string(folder.join(name)).unwrap().into() };
+        let mut given = Given {
+            policies: files(&folder.join("policies"), ".cedar"),
+            schema: Some(source("docs.cedarschema")),
+            entities: Some(source("entities.json")),
+            gateway: false,
+        };
+        answers(&given, &folder, "answers.jsonl");
+        given.gateway = true;
+        let named = given.policies[0]
+            .text
+            .replace("permit (principal in Team", "@id(\"docs.editors\")\npermit (principal in Team");
+        given.policies[0].text = named.into();
+        answers(&given, &folder, "answers.gateway.jsonl");
     }
 }

@@ -122,8 +122,9 @@ async fn a_function_is_one_function_whichever_front_it_is_called_through() {
     let http = world.gateway.client().send(http).await;
     let intent = |id: &str| {
         let record = records::of_call(&world.project.audit(), id).into_iter().find(|r| r["kind"] == "intent").unwrap();
-        [record["question"]["input"].clone(), record["function"].clone(), record["principal"].clone()]
+        [record["input"].clone(), record["function"].clone(), record["principal"].clone()]
     };
+    assert_eq!(intent(&http.call_id())[0], json!({ "amount": 10 }));
     assert_eq!(intent(answer["call_id"].as_str().unwrap()), intent(&http.call_id()), "the same question");
     world.gateway.stop().await;
 }

@@ -23,7 +23,7 @@ const GOLD: &str = "@id(\"gold\")\npermit (principal in Group::\"partners/gold\"
     when { context.facts has token && context.facts.token.scopes.contains(\"stock\") && principal has tier };";
 
 /// Makes keys; `words` follow `key new`.
-fn key(project: &Project, words: &str) -> String {
+pub fn key(project: &Project, words: &str) -> String {
     let arguments = format!("key new {words} --format json");
     let output = latchwork::command(project.folder(), &arguments.split_whitespace().collect::<Vec<_>>());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

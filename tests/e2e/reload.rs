@@ -71,3 +71,16 @@ async fn start() -> (Project, Origin, Running) {
     let gateway = latchwork::run(&project.config(), &project.ca()).await;
     (project, origin, gateway)
 }
+
+#[tokio::test]
+async fn a_permit_that_has_ended_grants_nothing_and_is_counted() {
+    let (project, _origin, gateway) = start().await;
+    assert!(gateway.metrics().await.contains("latchwork_policies_expired 0\n"));
+    project.write_policies(&ALLOW.replace("@id(\"allow\")", "@id(\"allow\")\n@expires(\"2020-12-31\")"));
+    wait::until("the denial", wait::LONG, || async { (status(&gateway).await == 403).then_some(()) }).await;
+    let metrics = gateway.metrics().await;
+    for line in ["latchwork_policies_expired 1\n", "latchwork_policies_expiring 0\n"] {
+        assert!(metrics.contains(line), "`{line}` is not in:\n{metrics}");
+    }
+    gateway.stop().await;
+}

@@ -25,6 +25,11 @@ impl Service {
         Some(Self { url, python, _child: child })
     }
 
+    /// The interpreter that has `grpcio`.
+    pub fn python(&self) -> &Path {
+        &self.python
+    }
+
     /// Does these steps one after the other, as a client of `url`; answers what came of each.
     ///
     /// # Panics

@@ -1,10 +1,12 @@
 //! The harness: fetches real peers, starts them and Latchwork as processes, and looks at both from outside.
 
 pub mod aws;
+pub mod browser;
 pub mod built;
 pub mod certificates;
 pub mod child;
 pub mod client;
+pub mod collector;
 pub mod disk;
 pub mod fetch;
 pub mod functions_framework;

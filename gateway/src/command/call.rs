@@ -1,20 +1,23 @@
 //! `latchwork call`: calls a function by name, as a client would.
 
 mod by_name;
+mod credential;
 
 use super::{Exit, Format, default_config, loaded, runtime, tell};
 use crate::{
-    client,
-    config::{Config, Credential, Function, Listener, Route, Shown},
-    dev::Issuer,
+    address::{Address, UNIX},
+    client::{self, ClientError, Through, Trust},
+    config::{Config, Function, Listener, Route, Shown},
     front::response::CALL_ID,
     running,
 };
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header};
+use credential::CredentialArgs;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::{
+    fs::File,
     io::{Read, Write},
     path::PathBuf,
     time::Duration,
@@ -31,8 +34,8 @@ pub struct CallArgs {
     /// Configuration that has the function in its catalog
     #[arg(short, long, default_value_os_t = default_config())]
     config: PathBuf,
-    /// Body; `-` reads standard input
-    #[arg(short, long)]
+    /// Body; `@FILE` reads a file, `-` standard input
+    #[arg(short, long, value_name = "BODY")]
     data: Option<String>,
     /// Path parameter
     #[arg(short, long = "path", value_name = "NAME=VALUE")]
@@ -46,18 +49,15 @@ pub struct CallArgs {
     /// Over gRPC, by the function's name (latchwork.invoke.v1)
     #[arg(long)]
     grpc: bool,
-    /// Bearer token
-    #[arg(long, env = "LATCHWORK_TOKEN", hide_env_values = true, conflicts_with = "subject")]
-    token: Option<String>,
-    /// Call as this person of the development issuer
-    #[arg(long = "as", value_name = "SUBJECT")]
-    subject: Option<String>,
-    /// Address of the gateway; found by itself otherwise
+    /// Who calls.
+    #[command(flatten)]
+    credential: CredentialArgs,
+    /// Address of the gateway, such as https://127.0.0.1:8443 or unix:/run/app.sock; found by itself otherwise
     #[arg(long)]
     url: Option<String>,
     /// PEM file of the authorities that vouch for the gateway
-    #[arg(long)]
-    cacert: Option<PathBuf>,
+    #[arg(long, visible_alias = "cacert", value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Longest wait, in seconds
     #[arg(long, default_value_t = 60)]
     timeout: u64,
@@ -80,18 +80,22 @@ pub fn run(args: &CallArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
         }
     };
     let development = config.directory.join(crate::dev::TLS_FOLDER).join("ca.pem");
-    let authorities = args.cacert.clone().or_else(|| development.is_file().then_some(development));
+    let authorities = args.ca.clone().or_else(|| development.is_file().then_some(development));
+    let trust = Trust { authorities, identity: args.credential.identity() };
     let runtime = match runtime(talk) {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
     let timeout = Duration::from_secs(args.timeout);
-    match runtime.block_on(client::send(request, authorities.as_deref(), timeout)) {
+    match runtime.block_on(client::send(request, &trust, timeout)) {
         Ok(response) if args.grpc => by_name::told(args.format, &response, out, talk),
         Ok(response) => answered(args.format, &response, out, talk),
         Err(error) => {
             tell(talk, format_args!("latchwork: {error}"));
-            Exit::Failed
+            match error {
+                ClientError::Unusable { .. } => Exit::Invalid,
+                ClientError::Unreachable { .. } | ClientError::Broken(_) | ClientError::TimedOut(_) => Exit::Failed,
+            }
         }
     }
 }
@@ -103,46 +107,76 @@ fn request(args: &CallArgs, config: &Config) -> Result<Request<Full<Bytes>>, Str
         let hint = near.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
         format!("the catalog has no function `{}`{hint}", args.function)
     })?;
-    let listener = config.listeners.iter().find(|l| shows(l, function));
+    let shown = || config.listeners.iter().filter(|l| shows(l, function));
+    // Over a socket that is named, the listener that has it; a URL may lead to any, through proxies.
+    let named = given_socket(args);
+    let listener = shown().find(|l| named.as_ref() == Some(&l.address)).or_else(|| shown().next());
     let listener = listener.ok_or_else(|| format!("no listener shows `{}`", args.function))?;
     if args.grpc {
         return by_name::request(args, config, listener);
     }
     let route = function.route.as_ref().ok_or_else(|| format!("`{}` has no route; see --grpc", args.function))?;
     if route.grpc {
-        return Err(format!("`{}` is a method of gRPC: call it with a client of its service", args.function));
+        return Err(format!("`{}` is a method of gRPC: call it with --grpc", args.function));
     }
-    let body = body(args)?;
+    let (base, body) = (base(args, config, listener), body(args)?);
     let method = route.method.clone().unwrap_or(if body.is_empty() { http::Method::GET } else { http::Method::POST });
-    let mut request = Request::builder().method(method).uri(uri(args, config, listener, route)?);
+    let mut request = Request::builder().method(method).uri(uri(args, &base.url, route)?);
     if let Some(host) = route.host.as_ref().or(listener.hosts.first()) {
         request = request.header(header::HOST, &**host);
     }
-    if !body.is_empty() {
+    let further = headers(args)?;
+    if !body.is_empty() && !further.iter().any(|(name, _)| name == header::CONTENT_TYPE) {
         request = request.header(header::CONTENT_TYPE, "application/json");
     }
-    if let Some(token) = token(args, config, listener)? {
-        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    for (name, value) in args.credential.headers(config, listener)?.into_iter().chain(further) {
+        request = request.header(name, value);
     }
-    for given in &args.headers {
-        let (name, value) = given.split_once(':').ok_or_else(|| format!("`{given}` is not NAME: VALUE"))?;
-        request = request.header(name.trim(), value.trim());
-    }
-    request.body(Full::new(body)).map_err(|e| format!("the request can't be made: {e}"))
+    let request = request.body(Full::new(body)).map_err(|e| format!("the request can't be made: {e}"))?;
+    Ok(through(request, base))
+}
+
+/// What a request's URI begins with, and the Unix socket that it goes to, if it does.
+struct Base {
+    url: String,
+    through: Option<Through>,
 }
 
 /// Where the gateway is.
-fn base(args: &CallArgs, config: &Config, listener: &Listener) -> String {
-    if let Some(url) = &args.url {
-        return url.trim_end_matches('/').to_owned();
+fn base(args: &CallArgs, config: &Config, listener: &Listener) -> Base {
+    let named = given_socket(args);
+    if let (Some(url), None) = (&args.url, &named) {
+        return Base { url: url.trim_end_matches('/').to_owned(), through: None };
     }
-    let noted = running::read(&config.directory).and_then(|n| n.listeners.get(&*listener.name).copied());
-    let scheme = if listener.tls.is_some() { "https" } else { "http" };
-    let mut at = noted.unwrap_or(listener.address);
-    if at.ip().is_unspecified() {
-        at.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    let own = named.as_ref().is_none_or(|named| *named == listener.address);
+    let scheme = if own && listener.tls.is_some() { "https" } else { "http" };
+    let at = named.unwrap_or_else(|| {
+        let noted = running::read(&config.directory).and_then(|n| n.listeners.get(&*listener.name).cloned());
+        noted.unwrap_or_else(|| listener.address.clone())
+    });
+    match at {
+        Address::Tcp(mut at) => {
+            if at.ip().is_unspecified() {
+                at.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+            }
+            Base { url: format!("{scheme}://{at}"), through: None }
+        }
+        Address::Unix(path) => Base { url: format!("{scheme}://localhost"), through: Some(Through(path)) },
     }
-    format!("{scheme}://{at}")
+}
+
+/// The Unix socket that `--url` names, as a listener's address is written.
+fn given_socket(args: &CallArgs) -> Option<Address> {
+    let path = std::path::Path::new(args.url.as_deref()?.strip_prefix(UNIX)?);
+    Some(Address::Unix(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())))
+}
+
+/// Says which socket a request goes to.
+fn through(mut request: Request<Full<Bytes>>, base: Base) -> Request<Full<Bytes>> {
+    if let Some(through) = base.through {
+        request.extensions_mut().insert(through);
+    }
+    request
 }
 
 fn pairs(given: &[String]) -> Result<Vec<(String, String)>, String> {
@@ -152,8 +186,7 @@ fn pairs(given: &[String]) -> Result<Vec<(String, String)>, String> {
     given.iter().map(pair).collect()
 }
 
-fn uri(args: &CallArgs, config: &Config, listener: &Listener, route: &Route) -> Result<String, String> {
-    let base = base(args, config, listener);
+fn uri(args: &CallArgs, base: &str, route: &Route) -> Result<String, String> {
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let mut path = route.pattern.to_string();
     for (name, value) in pairs(&args.parameters)? {
@@ -171,36 +204,36 @@ fn uri(args: &CallArgs, config: &Config, listener: &Listener, route: &Route) -> 
     Ok(format!("{base}{path}{mark}{}", query.join("&")))
 }
 
+/// The body: as written, of a file, or of standard input.
 fn body(args: &CallArgs) -> Result<Bytes, String> {
-    match args.data.as_deref() {
-        None => Ok(Bytes::new()),
-        Some("-") => {
-            let mut bytes = Vec::new();
-            let read = std::io::stdin().lock().take(DATA_BYTES_MAX).read_to_end(&mut bytes);
-            read.map_err(|e| format!("standard input can't be read: {e}"))?;
-            Ok(bytes.into())
+    let (shown, from): (&str, Box<dyn Read>) = match args.data.as_deref() {
+        None => return Ok(Bytes::new()),
+        Some("-") if args.credential.on_stdin() => {
+            return Err("standard input is the body or a credential, not both".to_owned());
         }
-        Some(data) => Ok(data.to_owned().into()),
+        Some("-") => ("standard input", Box::new(std::io::stdin())),
+        Some(data) => match data.strip_prefix('@') {
+            None => return Ok(data.to_owned().into()),
+            Some(path) => (path, Box::new(File::open(path).map_err(|e| format!("`{path}` can't be read: {e}"))?)),
+        },
+    };
+    let mut bytes = Vec::new();
+    from.take(DATA_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|e| format!("`{shown}` can't be read: {e}"))?;
+    if bytes.len() as u64 > DATA_BYTES_MAX {
+        return Err(format!("`{shown}` has more than {DATA_BYTES_MAX} bytes"));
     }
+    Ok(bytes.into())
 }
 
-/// The token that was given, or one for a person of the development issuer.
-fn token(args: &CallArgs, config: &Config, listener: &Listener) -> Result<Option<String>, String> {
-    let Some(subject) = &args.subject else { return Ok(args.token.clone()) };
-    let accepted = |alias: &std::sync::Arc<str>| listener.takes(&Credential::Issuer(alias.clone()));
-    let issuer = config.issuers.iter().find(|i| i.development && accepted(&i.alias));
-    let issuer = issuer.ok_or("--as needs an issuer with `development = true` on the listener")?;
-    if config.node.production {
-        return Err("--as is for development; `node.production` is true".to_owned());
-    }
-    let folder = config.directory.join(crate::dev::FOLDER);
-    let mut development =
-        Issuer::load(&folder).map_err(|e| e.to_string())?.ok_or("there is no development issuer yet")?;
-    development.identify_as(&*issuer.issuer);
-    let audience = issuer.audiences.first().ok_or("the issuer has no audience")?;
-    let claims = development.claims_of(subject, audience).map_err(|e| e.to_string())?;
-    let claims = claims.ok_or_else(|| format!("the development issuer knows no `{subject}`; see dev/people.toml"))?;
-    development.mint(&claims).map(Some).map_err(|e| e.to_string())
+/// Headers as written.
+fn headers(args: &CallArgs) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+    let header = |given: &String| {
+        let pair = given.split_once(':').and_then(|(name, value)| {
+            Some((HeaderName::try_from(name.trim()).ok()?, HeaderValue::try_from(value.trim()).ok()?))
+        });
+        pair.ok_or_else(|| format!("`{given}` is not NAME: VALUE"))
+    };
+    args.headers.iter().map(header).collect()
 }
 
 fn shows(listener: &Listener, function: &Function) -> bool {

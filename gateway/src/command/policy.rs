@@ -1,15 +1,26 @@
 //! `latchwork policy`: commands over policies. The work is the policy crate's; here files are opened.
 
-use super::{Exit, Format};
-use std::io::Write;
-
+mod check;
+pub mod decide;
+mod format;
+mod new;
+mod schema;
 mod test;
 mod what_if;
 mod who;
 
+use super::{Exit, Format};
+use std::io::Write;
+
 /// `latchwork policy …`
 #[derive(Debug, clap::Subcommand)]
 pub enum PolicyCommand {
+    /// Write a policy and its cases for a function, as a beginning
+    New(new::NewArgs),
+    /// Write policies in one style; comments, annotations and meaning stay
+    Format(format::FormatArgs),
+    /// Say what is wrong with policies, and what is only odd
+    Check(check::CheckArgs),
     /// Run the policy cases and show which policies and conditions they exercise
     Test(test::TestArgs),
     /// Change facts of a recorded or written question: what would be answered, and which clauses flip
@@ -18,15 +29,24 @@ pub enum PolicyCommand {
     WhoCan(who::WhoCanArgs),
     /// What a caller can call, and on what it depends
     Can(who::CanArgs),
+    /// Print the vocabulary as a Cedar schema, for editors
+    Schema(schema::SchemaArgs),
+    /// Answer requests in bulk by any Cedar policies: JSON lines in, JSON lines out
+    Decide(decide::DecideArgs),
 }
 
 /// Runs a command about policies.
 pub fn run(command: &PolicyCommand, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
     match command {
+        PolicyCommand::New(args) => new::run(args, out, talk),
+        PolicyCommand::Format(args) => format::run(args, out, talk),
+        PolicyCommand::Check(args) => check::run(args, out, talk),
         PolicyCommand::Test(args) => test::run(args, out, talk),
         PolicyCommand::WhatIf(args) => what_if::run(args, out, talk),
         PolicyCommand::WhoCan(args) => who::who_can(args, out, talk),
         PolicyCommand::Can(args) => who::can(args, out, talk),
+        PolicyCommand::Schema(args) => schema::run(args, out, talk),
+        PolicyCommand::Decide(args) => decide::run(args, out, talk),
     }
 }
 

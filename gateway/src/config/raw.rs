@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 mod at;
 mod credential;
 mod shape;
+mod telemetry;
 
 pub(crate) use at::At;
 pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
 pub(crate) use shape::{Declared, Durability, Kind, QueryType, Selection};
+pub(crate) use telemetry::{Signal, Telemetry};
 
 /// Tables by name, each with the place of its name.
 pub(crate) type Named<T> = BTreeMap<At<String>, T>;
@@ -38,6 +40,8 @@ pub(crate) struct File {
     pub(crate) audit: Audit,
     /// What one caller and one network may use.
     pub(crate) limits: Limits,
+    /// Where traces, metrics and logs go; nowhere when absent.
+    pub(crate) telemetry: Option<At<Telemetry>>,
     /// Apps: functions of one owner in one environment.
     pub(crate) app: Named<App>,
     /// Functions.
@@ -68,9 +72,12 @@ pub(crate) struct Node {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Listener {
-    /// Address and port, such as `"127.0.0.1:8443"` or `"[::]:8443"`; port 0 takes any free one.
+    /// Address and port, such as `"127.0.0.1:8443"` or `"[::]:8443"`; port 0 takes any free one. A Unix socket is
+    /// `"unix:PATH"`.
     #[schemars(required)]
     pub(crate) address: Option<At<String>>,
+    /// Who may connect to the Unix socket. Default the gateway's user and group.
+    pub(crate) socket: Option<At<Socket>>,
     /// Hosts that it answers for, without port; none means any.
     pub(crate) hosts: Vec<At<String>>,
     /// Certificate and key; without it the listener speaks clear text, on loopback only.
@@ -89,6 +96,18 @@ pub(crate) struct Listener {
     pub(crate) timeouts: Timeouts,
     /// Most connections at once. Default 10000.
     pub(crate) connections_max: Option<At<i64>>,
+}
+
+/// `socket = { mode = "0660", owner = "latchwork", group = "app" }`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Socket {
+    /// Permissions of its file, octal: whoever may write to it may connect. Default `"0660"`, of `[admin]` `"0600"`.
+    pub(crate) mode: Option<At<String>>,
+    /// The user that owns it: a name in `/etc/passwd`, or an id.
+    pub(crate) owner: Option<At<String>>,
+    /// The group that owns it: a name in `/etc/group`, or an id.
+    pub(crate) group: Option<At<String>>,
 }
 
 /// `tls = { certificate = "…", key = "file:…", client_ca = "…" }`
@@ -212,15 +231,18 @@ pub(crate) struct Zone {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Admin {
-    /// Address and port on loopback. Default `"127.0.0.1:9443"`.
+    /// Address and port on loopback, or a Unix socket, `"unix:PATH"`. Default `"127.0.0.1:9443"`.
     pub(crate) address: Option<At<String>>,
+    /// Who may connect to the Unix socket. Default the gateway's user alone.
+    pub(crate) socket: Option<At<Socket>>,
 }
 
 /// `[policy]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Policy {
-    /// Folder of `*.cedar` and `*.cases.toml` files, read with its folders. Default `"policies"`.
+    /// Folder of `*.cedar`, `*.grants.toml`, `team.toml` and `*.cases.toml` files, read with its folders. Default
+    /// `"policies"`.
     pub(crate) path: Option<At<String>>,
 }
 
@@ -326,6 +348,9 @@ pub(crate) struct Function {
     pub(crate) query: BTreeMap<At<String>, QueryType>,
     /// JSON Schema (draft 2020-12) of the input: a file.
     pub(crate) input: Option<At<String>>,
+    /// The messages of its method of gRPC: a `.proto` file, or a compiled set of descriptors with imports. With it the
+    /// function takes JSON by name, and policy sees its message as the input unless `input` says otherwise.
+    pub(crate) descriptors: Option<At<String>>,
     /// Longest time for an answer. Default `"30s"`.
     pub(crate) timeout: Option<At<String>>,
     /// Largest request body, in bytes. Default 1 MiB.

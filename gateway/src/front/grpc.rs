@@ -4,7 +4,9 @@ mod answer;
 mod health;
 pub mod invoke;
 pub(crate) mod message;
+pub(crate) mod messages;
 mod reflection;
+pub(crate) mod replies;
 pub mod status;
 
 pub(crate) use answer::{streamed, unary};
@@ -19,15 +21,15 @@ use crate::{
 };
 use http::{HeaderMap, HeaderValue, Response, Version, header, request::Parts};
 use mesh::{backend::grpc, payload::Wire};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// What a request asks of the gateway itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Own {
     /// A function by its name.
     Invoke(invoke::Kind),
-    /// Whether it serves. Anybody may ask, and learns nothing else.
-    Health,
+    /// Whether it serves, once or from now on. Anybody may ask, and learns nothing else.
+    Health(invoke::Kind),
     /// Which services there are: for callers that are known.
     Reflection,
     /// A method that its services do not have.
@@ -40,7 +42,8 @@ impl Own {
         Some(match path.strip_prefix('/')?.split_once('/')? {
             ("latchwork.invoke.v1.Invoke", "Invoke") => Self::Invoke(invoke::Kind::Unary),
             ("latchwork.invoke.v1.Invoke", "InvokeStream") => Self::Invoke(invoke::Kind::Stream),
-            ("grpc.health.v1.Health", "Check") => Self::Health,
+            ("grpc.health.v1.Health", "Check") => Self::Health(invoke::Kind::Unary),
+            ("grpc.health.v1.Health", "Watch") => Self::Health(invoke::Kind::Stream),
             (
                 "grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection",
                 "ServerReflectionInfo",
@@ -88,15 +91,20 @@ impl Asked {
     pub(crate) fn invoke(&self) -> Option<invoke::Kind> {
         match self.own {
             Some(Own::Invoke(kind)) => Some(kind),
-            Some(Own::Health | Own::Reflection | Own::Unknown) | None => None,
+            Some(Own::Health(_) | Own::Reflection | Own::Unknown) | None => None,
         }
     }
 }
 
 /// Answers what needs no function.
-pub(crate) async fn own(gateway: &Gateway, own: Own, envelope: Envelope, mut arrived: Arrived) -> Response<Watched> {
+pub(crate) async fn own(
+    gateway: &Arc<Gateway>,
+    own: Own,
+    envelope: Envelope,
+    mut arrived: Arrived,
+) -> Response<Watched> {
     let answered = match own {
-        Own::Health => health::check(arrived, gateway.meter().buffered()).await,
+        Own::Health(kind) => health::answer(kind, arrived, gateway).await,
         Own::Reflection => match identify::pass::known(&mut arrived, gateway.meter().buffered()).await {
             Ok(()) => reflection::answer(arrived),
             Err(refusal) => Err(refusal),

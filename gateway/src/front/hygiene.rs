@@ -1,6 +1,6 @@
 //! Headers that a client must not decide: identity, hop-by-hop, and what `Connection` may not name.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Most header fields of a request.
 pub const FIELDS_MAX: usize = 100;
@@ -115,6 +115,7 @@ pub fn clean(headers: &mut HeaderMap) -> Result<(), HeaderError> {
     if headers.contains_key(header::CONNECTION) {
         drop_named(headers)?;
     }
+    join_cookies(headers);
     let doomed: Vec<HeaderName> = headers.keys().filter(|n| removes(n)).cloned().collect();
     for name in doomed {
         headers.remove(name);
@@ -128,6 +129,19 @@ pub fn strip_credentials(headers: &mut HeaderMap, forwarded: &[HeaderName]) {
         if !forwarded.contains(&name) {
             headers.remove(name);
         }
+    }
+}
+
+/// HTTP/2 lets clients split cookies into several fields; to everybody behind us they are one (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() < 2 {
+        return;
+    }
+    let joined = crumbs.join(&b"; "[..]);
+    // What was joined of good values is a good value.
+    if let Ok(value) = HeaderValue::from_bytes(&joined) {
+        headers.insert(header::COOKIE, value);
     }
 }
 

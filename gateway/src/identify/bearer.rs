@@ -25,6 +25,13 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
     Ok(Some(token))
 }
 
+/// Whether `Authorization` is of another scheme, as when an SDK signs for the service that it thinks it speaks to.
+pub(crate) fn is_foreign(headers: &HeaderMap) -> bool {
+    let text = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let scheme = text.and_then(|text| text.split_once(' ')).map(|(scheme, _)| scheme).unwrap_or_default();
+    !scheme.is_empty() && !scheme.eq_ignore_ascii_case("bearer")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! The stage: from a routed call to an identified one. Only here is an unknown function answered, and only to
 //! somebody who is known.
 
-use super::{CredentialError, Fault, Identify, Identity, Lookup, combine::Proven};
+use super::{CredentialError, Fault, Identify, Identity, Lookup, bearer, combine::Proven};
 use crate::{
     call::{Arrived, Identified, Routed, Unread},
     config::Credential,
@@ -84,7 +84,11 @@ async fn who(
     }
     proven.api_key = identify.api_key(accepted, headers, now).map_err(bad)?;
     let delivery = identify.delivery(accepted, headers, now).map_err(bad)?;
-    if headers.contains_key(AUTHORIZATION) {
+    // Where no token counts, a known caller's signature for somebody else is no credential; it goes no further either.
+    let known = proven.certificate.is_some() || proven.api_key.is_some();
+    let tokens = accepted.iter().flat_map(Credential::parts).any(|part| matches!(part, Credential::Issuer(_)));
+    let foreign = known && !tokens && bearer::is_foreign(headers);
+    if headers.contains_key(AUTHORIZATION) && !foreign {
         proven.token = match identify.look_up(accepted, headers, now) {
             Lookup::Known(identity) => Some(identity),
             Lookup::Refused(error) => return Err(no(error)),

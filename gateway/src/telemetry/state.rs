@@ -1,6 +1,7 @@
 //! Metrics that are read when they are asked for: policy, keys, audit log, processes.
 
 use crate::{reload::Outcome, server::Gateway};
+use policy::bundle::validity::Expiries;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -29,7 +30,9 @@ impl Collector for State {
         policy(&gateway, &mut encoder)?;
         issuers(&gateway, &mut encoder)?;
         audit(&gateway, &mut encoder)?;
-        processes(&gateway, &mut encoder)
+        processes(&gateway, &mut encoder)?;
+        certificates(&gateway, &mut encoder)?;
+        telemetry(&gateway, &mut encoder)
     }
 }
 
@@ -39,6 +42,14 @@ fn policy(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result
     gauge(encoder, "bundle", "The bundle in force", &[(&bundle, 1)])?;
     gauge(encoder, "generation", "How often a configuration came into force", &[(&[], signed(generation.number))])?;
     gauge(encoder, "policies", "Policies in force", &[(&[], generation.policy.policies().count() as i64)])?;
+    let ending = Expiries::of(generation.policy.policies(), jiff::Timestamp::now());
+    gauge(encoder, "policies_expiring", "Permits that end within 30 days", &[(&[], signed(ending.soon as u64))])?;
+    gauge(
+        encoder,
+        "policies_expired",
+        "Permits whose `@expires` has passed, so they grant nothing",
+        &[(&[], signed(ending.expired as u64))],
+    )?;
     let broken = |o: Outcome| i64::from(matches!(o.result, "failed" | "held"));
     let broken = gateway.reloads.last().map_or(0, broken);
     gauge(encoder, "reload_broken", "1 while what is on disk could not be put in force", &[(&[], broken)])?;
@@ -80,6 +91,12 @@ fn audit(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result 
     let records: Vec<_> = kinds.iter().map(|(l, n)| (l.as_slice(), *n)).collect();
     counter(encoder, "audit_records", "Records that the log holds, by kind", &records)?;
     counter(encoder, "audit_bytes", "Bytes of records that the log holds", &[(&[], stats.bytes)])?;
+    counter(
+        encoder,
+        "audit_counted",
+        "Refusals of strangers that were counted instead of recorded one by one",
+        &[(&[], stats.counted)],
+    )?;
     counter(encoder, "audit_syncs", "Syncs to disk", &[(&[], stats.syncs)])?;
     gauge(encoder, "audit_waiting", "Records that wait to be written", &[(&[], stats.queued as i64)])?;
     gauge(encoder, "audit_healthy", "1 while the log can be written", &[(&[], i64::from(gateway.log.healthy()))])
@@ -106,6 +123,24 @@ fn processes(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Res
         "Instances that were ended because a call took too long",
         &each(|s| s.time_outs),
     )
+}
+
+fn certificates(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let ends: Vec<_> = gateway.certificates().map(|(name, end)| ([("listener", name.to_string())], end)).collect();
+    let ends: Vec<_> = ends.iter().map(|(l, end)| (l.as_slice(), end.as_second())).collect();
+    let help = "When the listener's certificate ends, in seconds since 1970";
+    gauge(encoder, "certificate_ends_timestamp_seconds", help, &ends)
+}
+
+fn telemetry(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let waiting = gateway.exporter().map(|exporter| exporter.waiting()).unwrap_or_default();
+    let waiting: Vec<_> =
+        waiting.into_iter().map(|(signal, n)| ([("signal", signal.as_str().to_owned())], n as i64)).collect();
+    let waiting: Vec<_> = waiting.iter().map(|(l, n)| (l.as_slice(), *n)).collect();
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    gauge(encoder, "telemetry_waiting", "Spans and log lines that wait for the collector", &waiting)
 }
 
 fn gauge(

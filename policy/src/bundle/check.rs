@@ -3,11 +3,11 @@
 //! One schema of all functions would cost the square of their number. Functions whose actions are declared
 //! alike are validated once, by the first of them.
 
-use super::{compare, written::Written};
+use super::{compare, tree, written::Written};
 use crate::{
-    engine::entities::Declaration,
+    engine::{entities::Declaration, index::Index},
     finding::Finding,
-    index::{Actions, Bound, Index, Scope},
+    index::{Actions, Bound, Scope},
     question::{FunctionName, PrincipalKind},
     vocabulary::Vocabulary,
 };
@@ -45,7 +45,7 @@ pub(crate) fn check(
     let mut groups: BTreeMap<BTreeSet<FunctionName>, Vec<&Written>> = BTreeMap::new();
     for (policy, reach) in policies.iter().zip(&reaches) {
         if reach.functions.is_empty() && !reach.fixed {
-            findings.push(dead(policy));
+            findings.extend(dead(policy));
             continue;
         }
         let named = policy.constants.iter().filter(|constant| constant.entity_type == "Action");
@@ -90,15 +90,20 @@ fn batches(groups: BTreeMap<BTreeSet<FunctionName>, Vec<&Written>>) -> Groups<'_
 
 fn reaches(policies: &[&Written], declarations: &[(FunctionName, Declaration)], vocabulary: &Vocabulary) -> Vec<Reach> {
     let mut reaches: Vec<Reach> = policies.iter().map(|policy| fixed(&policy.scope, vocabulary)).collect();
-    let index = Index::new(policies.iter().map(|policy| &policy.scope));
-    let scope = |place: usize| policies.get(place).map(|policy| &policy.scope);
+    let index = Index::new(policies.iter().map(|policy| &policy.rule.head));
+    let place_of = |place: u32| usize::try_from(place).ok();
+    let head = |place: u32| Some(&policies.get(place_of(place)?)?.rule.head);
     for (name, declaration) in declarations {
         let Some(words) = vocabulary.function(name) else { continue };
-        for place in index.matching(&declaration.call, scope) {
+        for place in index.matching(&declaration.call, head).into_iter().filter_map(place_of) {
             let (Some(policy), Some(reach)) = (policies.get(place), reaches.get_mut(place)) else { continue };
             let bound = &policy.scope.principal;
             if words.principals.iter().any(|kind| bound.allows_type(kind.as_str())) {
-                reach.functions.entry(Arc::clone(&words.shape)).or_insert_with(|| name.clone());
+                // To a policy that sees only facts, functions of the same groups and callers are alike.
+                let key = if tree::reads_words(&policy.tree) { &words.shape } else { &words.kind };
+                if !reach.functions.contains_key(key) {
+                    reach.functions.insert(Arc::clone(key), name.clone());
+                }
             }
         }
     }
@@ -122,7 +127,8 @@ fn boundless(policy: &Written) -> Option<Finding> {
     let Scope { principal: Bound::Any, action: Actions::Any, resource: Bound::Any } = &policy.scope else {
         return None;
     };
-    if policy.policy.effect() == Effect::Forbid || policy.policy.has_non_scope_constraint() {
+    let meant = policy.allowed.contains("boundless_permit");
+    if meant || policy.policy.effect() == Effect::Forbid || policy.policy.has_non_scope_constraint() {
         return None;
     }
     let message = "this permits everything to everybody, now and later";
@@ -131,7 +137,7 @@ fn boundless(policy: &Written) -> Option<Finding> {
 }
 
 /// A head that names one function and still matches nothing is a mistake; one over a group may wait for its functions.
-fn dead(policy: &Written) -> Finding {
+fn dead(policy: &Written) -> Option<Finding> {
     let exact_action = match &policy.scope.action {
         Actions::Any => false,
         Actions::Eq(name) => name.contains('.'),
@@ -145,10 +151,12 @@ fn dead(policy: &Written) -> Finding {
     if exact_action || resource || no_caller || no_subject {
         let message = "no call can match this head, so the policy does nothing";
         let help = "compare the kinds of caller, the groups and the app that the function is declared with";
-        policy.place.finding("dead_scope", message, None).help(help)
+        Some(policy.place.finding("dead_scope", message, None).help(help))
+    } else if policy.allowed.contains("empty_scope") {
+        None
     } else {
         let message = "no declared function is within this head yet, so the policy does nothing";
-        policy.place.finding("empty_scope", message, None).warning()
+        Some(policy.place.finding("empty_scope", message, None).warning())
     }
 }
 

@@ -41,6 +41,20 @@ fn reads(expr: &Expr) -> bool {
     }
 }
 
+/// Whether a policy looks at anything of the context besides the facts, which are the same for every function.
+pub(crate) fn reads_words(policy: &Template) -> bool {
+    conditions(policy).any(beyond_facts)
+}
+
+fn beyond_facts(expr: &Expr) -> bool {
+    match expr {
+        Expr::GetAttr { expr, attr } if is_context(expr) => attr != "facts",
+        Expr::HasAttr { expr, attrs } if is_context(expr) => attrs.first() != "facts",
+        Expr::Var(Var::Context) => true,
+        _ => parts(expr).into_iter().any(beyond_facts),
+    }
+}
+
 fn is_context(expr: &Expr) -> bool {
     matches!(expr, Expr::Var(Var::Context))
 }

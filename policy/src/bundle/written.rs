@@ -3,20 +3,35 @@
 use super::{
     Source,
     split::{self, Constant, Token, TokenKind},
+    tree,
 };
-use crate::{finding::Finding, index::Scope, permit::PolicyName};
+use crate::{engine::rule::Rule, finding::Finding, index::Scope, lint::allow, permit::PolicyName};
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Template, ffi::DetailedError, pst};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use std::{ops::Range, str::FromStr, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+    str::FromStr,
+    sync::Arc,
+};
 
 /// Annotations that Latchwork reads.
-const ANNOTATIONS: [&str; 4] = ["id", "owner", "expires", "description"];
+const ANNOTATIONS: [&str; 5] = ["id", "owner", "expires", "description", "lint"];
 /// Longest `@id`, in bytes.
 const ID_BYTES_MAX: usize = 256;
 
 /// A parsed policy and where it stands.
 #[derive(Debug)]
 pub(crate) struct Written {
+    parsed: Arc<Parsed>,
+    pub(crate) place: Place,
+    /// It was checked against the same declarations before, and nothing was found.
+    pub(crate) checked: bool,
+}
+
+/// All of a policy that doesn't depend on where it stands. A later load takes it from an earlier one.
+#[derive(Debug)]
+pub(crate) struct Parsed {
     pub(crate) name: PolicyName,
     pub(crate) policy: Policy,
     pub(crate) tree: pst::Template,
@@ -26,7 +41,41 @@ pub(crate) struct Written {
     pub(crate) description: Option<Arc<str>>,
     /// When a permit stops granting.
     pub(crate) expires: Option<Timestamp>,
-    pub(crate) place: Place,
+    /// Lints that it may offend.
+    pub(crate) allowed: BTreeSet<&'static str>,
+    /// Whether a condition looks at the input.
+    pub(crate) reads_input: bool,
+    pub(crate) rule: Arc<Rule>,
+}
+
+/// Policies that an earlier load parsed, by the hash of their text.
+pub(crate) type Earlier = HashMap<Digest, Arc<Parsed>>;
+
+/// SHA-256.
+pub(crate) type Digest = [u8; 32];
+
+impl std::ops::Deref for Written {
+    type Target = Parsed;
+
+    fn deref(&self) -> &Parsed {
+        &self.parsed
+    }
+}
+
+impl Written {
+    pub(crate) fn parsed(&self) -> &Arc<Parsed> {
+        &self.parsed
+    }
+
+    /// The hash of its text, by which a later load knows it again.
+    pub(crate) fn digest(&self) -> Digest {
+        digest(self.place.text())
+    }
+}
+
+fn digest(text: &str) -> Digest {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    digest.as_ref().try_into().unwrap_or_default()
 }
 
 /// Where a policy stands.
@@ -37,6 +86,10 @@ pub(crate) struct Place {
     pub(crate) piece: Range<usize>,
     /// From its first annotation to its semicolon.
     pub(crate) range: Range<usize>,
+    /// The policy's text when it is not the file's own: then all of it stands at `range`.
+    pub(crate) generated: Option<Arc<str>>,
+    /// Line of its first word, from 1.
+    pub(crate) line: usize,
 }
 
 impl Place {
@@ -47,7 +100,7 @@ impl Place {
         message: impl Into<String>,
         within: Option<Range<usize>>,
     ) -> Finding {
-        let range = match within {
+        let range = match within.filter(|_| self.generated.is_none()) {
             Some(range) => self.piece.start + range.start..self.piece.start + range.end,
             None => self.range.clone(),
         };
@@ -56,7 +109,10 @@ impl Place {
 
     /// Text of the piece.
     pub(crate) fn text(&self) -> &str {
-        self.source.text.get(self.piece.clone()).unwrap_or_default()
+        match &self.generated {
+            Some(text) => text,
+            None => self.source.text.get(self.piece.clone()).unwrap_or_default(),
+        }
     }
 
     /// Range of a word right after an `@` within the piece.
@@ -71,7 +127,7 @@ impl Place {
     }
 
     /// Range of an annotation's value within the piece, or of its name if it has none.
-    fn annotation(&self, name: &str) -> Option<Range<usize>> {
+    pub(crate) fn annotation(&self, name: &str) -> Option<Range<usize>> {
         let found = self.annotation_name(name)?;
         let tokens = split::tokens(self.text());
         let mut after = tokens.into_iter().filter(|token| token.range.start >= found.end);
@@ -87,13 +143,27 @@ impl Place {
 }
 
 /// Parses one file; every policy that can be read is, whatever is wrong with the others.
+#[cfg(test)]
 pub(crate) fn read(source: &Source, findings: &mut Vec<Finding>) -> Vec<Written> {
+    read_again(source, &Earlier::new(), findings)
+}
+
+/// Parses what an earlier load has not.
+pub(crate) fn read_again(source: &Source, earlier: &Earlier, findings: &mut Vec<Finding>) -> Vec<Written> {
     let mut policies = Vec::new();
+    let (mut line, mut counted) = (1, 0);
     for piece in split::pieces(&source.text) {
         let text = source.text.get(piece.clone()).unwrap_or_default();
         let tokens = split::tokens(text);
         let first = tokens.first().map_or(0, |token| token.range.start);
-        let place = Place { source: source.clone(), range: piece.start + first..piece.end, piece };
+        let range = piece.start + first..piece.end;
+        line += source.text.get(counted..range.start).unwrap_or_default().matches('\n').count();
+        counted = range.start;
+        let place = Place { source: source.clone(), range, piece, line, generated: None };
+        if let Some(parsed) = (!earlier.is_empty()).then(|| earlier.get(&digest(text))).flatten() {
+            policies.push(Written { parsed: Arc::clone(parsed), place, checked: true });
+            continue;
+        }
         if split::depth(text) > split::DEPTH_MAX {
             let message = "this policy is nested too deeply";
             findings.push(place.finding("too_nested", message, None).help("split it into several policies"));
@@ -129,7 +199,7 @@ fn syntax(place: &Place, error: &DetailedError) -> Finding {
     }
 }
 
-fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<Written> {
+pub(super) fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<Written> {
     let mut ok = true;
     for (name, value) in policy.annotations() {
         // Notes are printed in lines of their own, so they can't bring lines with them.
@@ -173,19 +243,25 @@ fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<
         }
     };
     let id = id.filter(|_| ok)?;
+    let allowed = allow::read(&policy, &place, findings);
     let constants = split::constants(place.text());
     let note = |name: &str| policy.annotation(name).filter(|text| !text.is_empty()).map(Arc::from);
-    Some(Written {
+    let policy = policy.new_id(PolicyId::new(&id));
+    let core: &cedar_policy_core::ast::Policy = policy.as_ref();
+    let parsed = Parsed {
         name: PolicyName(id.as_str().into()),
+        rule: Arc::new(Rule::new(core.clone())),
+        reads_input: tree::reads_input(&tree),
         scope: Scope::of(&policy),
         owner: note("owner"),
         description: note("description"),
-        policy: policy.new_id(PolicyId::new(&id)),
+        policy,
         tree,
         constants,
         expires,
-        place,
-    })
+        allowed,
+    };
+    Some(Written { parsed: Arc::new(parsed), place, checked: false })
 }
 
 fn is_id(id: &str) -> bool {

@@ -70,6 +70,7 @@ fn word(reason: DenialReason) -> &'static str {
         DenialReason::PolicyError => "policy_error",
         DenialReason::AbsentEntity => "absent_entity",
         DenialReason::NoTarget => "no_target",
+        DenialReason::BundleExpired => "bundle_expired",
     }
 }
 

@@ -223,6 +223,13 @@ pub fn can(
     Ok(if some { Exit::Ok } else { Exit::Denied })
 }
 
+/// Conditions that must all hold.
+fn joined(conditions: &[String]) -> String {
+    let loose = |text: &String| conditions.len() > 1 && (text.contains("||") || text.starts_with("if "));
+    let bracketed = conditions.iter().map(|text| if loose(text) { format!("({text})") } else { text.clone() });
+    bracketed.collect::<Vec<_>>().join(" and ")
+}
+
 fn head(clauses: &[Clause]) -> Option<Arc<str>> {
     clauses.iter().find(|clause| clause.part == Part::Principal).map(|clause| Arc::clone(&clause.text))
 }
@@ -256,7 +263,7 @@ fn write_reach(name: &str, reach: &Reach, out: &mut dyn Write) -> io::Result<()>
                 writeln!(out, "      {conditions}    (permit `{}`)", left.policy)?;
             }
             for left in &reach.forbids {
-                writeln!(out, "      unless {}    (forbid `{}`)", left.conditions.join(" and "), left.policy)?;
+                writeln!(out, "      unless {}    (forbid `{}`)", joined(&left.conditions), left.policy)?;
             }
             Ok(())
         }

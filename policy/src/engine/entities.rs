@@ -1,13 +1,17 @@
 //! Cedar entities: the declared ones made once, the caller's made for each question.
 
+use super::{index::Subject, value};
 use crate::{
     declared::{App, Declared, Function},
     finding::Finding,
-    index::Subject,
     question::{Principal, PrincipalKind},
     vocabulary::{DECLARED_FILE, Words, base::Base},
 };
-use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
+use cedar_policy_core::{
+    ast::{Eid, Entity, EntityType, EntityUID, PartialValue},
+    entities::{Dereference, Entities, NoEntitiesSchema, TCComputation},
+    extensions::Extensions,
+};
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
@@ -16,16 +20,16 @@ use std::{
 /// Names of the entity types, parsed once.
 #[derive(Debug)]
 pub(crate) struct Types {
-    pub(crate) action: EntityTypeName,
-    pub(crate) issuer: EntityTypeName,
-    pub(crate) tenant: EntityTypeName,
-    pub(crate) environment: EntityTypeName,
-    pub(crate) group: EntityTypeName,
-    pub(crate) region: EntityTypeName,
-    pub(crate) app: EntityTypeName,
-    pub(crate) function: EntityTypeName,
-    pub(crate) target: EntityTypeName,
-    principals: [EntityTypeName; 5],
+    pub(crate) action: EntityType,
+    pub(crate) issuer: EntityType,
+    pub(crate) tenant: EntityType,
+    pub(crate) environment: EntityType,
+    pub(crate) group: EntityType,
+    pub(crate) region: EntityType,
+    pub(crate) app: EntityType,
+    pub(crate) function: EntityType,
+    pub(crate) target: EntityType,
+    principals: [EntityType; 5],
 }
 
 /// Entities that are declared, by name.
@@ -33,42 +37,49 @@ pub(crate) struct Types {
 pub(crate) struct Directory {
     pub(crate) types: Types,
     issuers: HashMap<Arc<str>, Issuer>,
-    groups: HashMap<Arc<str>, Entity>,
+    groups: HashMap<Arc<str>, Arc<Entity>>,
     apps: HashMap<Arc<str>, App>,
 }
 
 #[derive(Debug)]
 struct Issuer {
-    entity: Entity,
+    entity: Arc<Entity>,
+    uid: Arc<EntityUID>,
     external_groups: bool,
 }
 
 /// A function's entities, and the subjects that can be asked about.
 #[derive(Debug)]
 pub(crate) struct Declaration {
-    pub(crate) entities: Entities,
+    /// What functions of the same app and action groups share.
+    pub(crate) shared: Arc<Entities>,
+    pub(crate) own: Arc<[Arc<Entity>]>,
     pub(crate) call: Subject,
     pub(crate) describe: Subject,
     pub(crate) run_on: Vec<Subject>,
 }
 
-/// Why an entity can't be made.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unknown {
-    /// Nobody vouches for it.
-    #[error("{0}")]
-    Absent(String),
-    /// Cedar refused it.
-    #[error("{0}")]
-    Invalid(String),
+impl Declaration {
+    /// Everything that is asked of the function.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = &Subject> {
+        [&self.call, &self.describe].into_iter().chain(&self.run_on)
+    }
 }
 
-type Attributes = HashMap<String, RestrictedExpression>;
+/// An entity that nobody vouches for.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Absent(String);
+
+/// Entities that functions share, by app and action groups.
+pub(crate) type Shared = HashMap<(Arc<str>, BTreeSet<Arc<str>>), Arc<Entities>>;
+
+type Attributes = Vec<(&'static str, PartialValue)>;
 
 impl Types {
     fn new() -> Result<Self, Finding> {
         let parse = |word: &str| {
-            word.parse::<EntityTypeName>().map_err(|error| internal(format!("`{word}` is no entity type: {error}")))
+            word.parse::<EntityType>().map_err(|error| internal(format!("`{word}` is no entity type: {error}")))
         };
         let kind = |kind: PrincipalKind| parse(kind.as_str());
         let [a, b, c, d, e] = PrincipalKind::ALL;
@@ -86,7 +97,7 @@ impl Types {
         })
     }
 
-    pub(crate) fn principal(&self, kind: PrincipalKind) -> &EntityTypeName {
+    pub(crate) fn principal(&self, kind: PrincipalKind) -> &EntityType {
         let [user, workload, client, agent, anonymous] = &self.principals;
         match kind {
             PrincipalKind::User => user,
@@ -99,8 +110,8 @@ impl Types {
 }
 
 /// The uid of an entity.
-pub(crate) fn uid(entity_type: &EntityTypeName, id: &str) -> EntityUid {
-    EntityUid::from_type_name_and_id(entity_type.clone(), EntityId::new(id))
+pub(crate) fn uid(entity_type: &EntityType, id: &str) -> EntityUID {
+    EntityUID::from_components(entity_type.clone(), Eid::new(id), None)
 }
 
 impl Directory {
@@ -109,104 +120,112 @@ impl Directory {
         let mut issuers = HashMap::new();
         let mut groups = HashMap::new();
         for issuer in &declared.issuers {
-            let entity = plain(uid(&types.issuer, &issuer.alias));
+            let uid = Arc::new(uid(&types.issuer, &issuer.alias));
             for group in &issuer.groups {
-                groups.insert(Arc::clone(group), group_entity(&types, group, &entity).map_err(internal)?);
+                groups.insert(Arc::clone(group), group_entity(&types, group, &uid));
             }
-            issuers.insert(Arc::clone(&issuer.alias), Issuer { entity, external_groups: issuer.external_groups });
+            let entity = plain(uid.as_ref().clone());
+            let external_groups = issuer.external_groups;
+            issuers.insert(Arc::clone(&issuer.alias), Issuer { entity, uid, external_groups });
         }
         let apps = declared.apps.iter().map(|app| (Arc::clone(&app.name), app.clone())).collect();
         Ok(Self { types, issuers, groups, apps })
     }
 
     /// The entities of a group: itself and its issuer.
-    fn group(&self, name: &Arc<str>) -> Result<[Entity; 2], Unknown> {
+    fn group(&self, name: &Arc<str>) -> Result<[Arc<Entity>; 2], Absent> {
         let alias = name.split_once('/').filter(|(_, rest)| !rest.is_empty()).map(|(alias, _)| alias);
         let Some(issuer) = alias.and_then(|alias| self.issuers.get(alias)) else {
-            return Err(Unknown::Absent(format!("the group `{name}` is of no declared issuer")));
+            return Err(Absent(format!("the group `{name}` is of no declared issuer")));
         };
         let group = match self.groups.get(name) {
-            Some(group) => group.clone(),
-            None if issuer.external_groups => {
-                group_entity(&self.types, name, &issuer.entity).map_err(Unknown::Invalid)?
-            }
-            None => return Err(Unknown::Absent(format!("the group `{name}` is not declared"))),
+            Some(group) => Arc::clone(group),
+            None if issuer.external_groups => group_entity(&self.types, name, &issuer.uid),
+            None => return Err(Absent(format!("the group `{name}` is not declared"))),
         };
-        Ok([group, issuer.entity.clone()])
+        Ok([group, Arc::clone(&issuer.entity)])
     }
 
-    /// The entities of a caller: itself, its groups, issuer and tenant. Refused unless its credential vouches for all.
-    pub(crate) fn principal(&self, principal: &Principal) -> Result<(EntityUid, Vec<Entity>), Unknown> {
+    /// The entities of a caller, itself first: its groups, issuer and tenant. Refused unless its credential vouches
+    /// for all of them.
+    pub(crate) fn principal(&self, principal: &Principal) -> Result<Vec<Arc<Entity>>, Absent> {
         let me = uid(self.types.principal(principal.kind), &principal.id);
-        let mut entities = Vec::new();
-        let mut parents = HashSet::new();
+        let mut others = Vec::with_capacity(2 * principal.groups.len() + 2);
+        let mut parents = HashSet::with_capacity(principal.groups.len());
         for group in principal.groups.iter() {
-            parents.insert(uid(&self.types.group, group));
-            entities.extend(self.group(group)?);
+            let entities = self.group(group)?;
+            parents.extend(entities.first().map(|group| group.uid().clone()));
+            others.extend(entities);
         }
-        let attributes = self.attributes(principal, &mut entities)?;
-        let entity =
-            Entity::new(me.clone(), attributes, parents).map_err(|error| Unknown::Invalid(error.to_string()))?;
-        entities.push(entity);
-        Ok((me, entities))
+        let attributes = self.attributes(principal, &mut others)?;
+        let mut entities = Vec::with_capacity(others.len() + 1);
+        entities.push(entity(me, attributes, parents, HashSet::new()));
+        entities.extend(others);
+        Ok(entities)
     }
 
-    fn attributes(&self, principal: &Principal, entities: &mut Vec<Entity>) -> Result<Attributes, Unknown> {
+    fn attributes(&self, principal: &Principal, entities: &mut Vec<Arc<Entity>>) -> Result<Attributes, Absent> {
         let mut attributes = Attributes::new();
         let said = &principal.attributes;
         let id = &principal.id;
         match principal.kind {
             PrincipalKind::User | PrincipalKind::Client => {
                 let issuer = self.issuer(principal)?;
-                attributes.insert("issuer".to_owned(), RestrictedExpression::new_entity_uid(issuer.uid()));
-                entities.push(issuer.clone());
+                attributes.push(("issuer", value::entity(&issuer.uid).into()));
+                entities.push(Arc::clone(&issuer.entity));
             }
             PrincipalKind::Workload if id.starts_with("spiffe://") => {
                 // Nothing attests workloads yet, and the vocabulary demands an answer.
-                attributes.insert("attested".to_owned(), RestrictedExpression::new_bool(false));
+                attributes.push(("attested", false.into()));
             }
             PrincipalKind::Workload => {
-                return Err(Unknown::Absent(format!("the workload `{id}` has no SPIFFE ID")));
+                return Err(Absent(format!("the workload `{id}` has no SPIFFE ID")));
             }
             PrincipalKind::Agent => {
-                return Err(Unknown::Absent(format!("no credential says who owns the agent `{id}`")));
+                return Err(Absent(format!("no credential says who owns the agent `{id}`")));
             }
             PrincipalKind::Anonymous if id.as_ref() == "anonymous" && principal.groups.is_empty() => {
                 return Ok(attributes);
             }
             PrincipalKind::Anonymous => {
-                return Err(Unknown::Absent(format!("`{id}` is not nobody")));
+                return Err(Absent(format!("`{id}` is not nobody")));
             }
         }
         if let Some(tenant) = &said.tenant {
-            let tenant = plain(uid(&self.types.tenant, tenant));
-            attributes.insert("tenant".to_owned(), RestrictedExpression::new_entity_uid(tenant.uid()));
-            entities.push(tenant);
+            let tenant = uid(&self.types.tenant, tenant);
+            attributes.push(("tenant", tenant.clone().into()));
+            entities.push(plain(tenant));
         }
         if principal.kind == PrincipalKind::User {
-            attributes.extend(said.clearance.map(|n| ("clearance".to_owned(), RestrictedExpression::new_long(n))));
-            attributes.extend(said.employed.map(|b| ("employed".to_owned(), RestrictedExpression::new_bool(b))));
+            attributes.extend(said.clearance.map(|clearance| ("clearance", clearance.into())));
+            attributes.extend(said.employed.map(|employed| ("employed", employed.into())));
         }
         if let (PrincipalKind::Client, Some(tier)) = (principal.kind, &said.tier) {
-            attributes.insert("tier".to_owned(), text(tier));
+            attributes.push(("tier", tier.as_ref().into()));
         }
         Ok(attributes)
     }
 
-    fn issuer(&self, principal: &Principal) -> Result<&Entity, Unknown> {
+    fn issuer(&self, principal: &Principal) -> Result<&Issuer, Absent> {
         let id = &principal.id;
         let alias = principal.issuer.as_deref().unwrap_or_default();
         let Some(issuer) = self.issuers.get(alias) else {
-            return Err(Unknown::Absent(format!("`{id}` is of no declared issuer")));
+            return Err(Absent(format!("`{id}` is of no declared issuer")));
         };
         if id.split_once('/').is_none_or(|(first, rest)| first != alias || rest.is_empty()) {
-            return Err(Unknown::Absent(format!("`{id}` is not an id of the issuer `{alias}`")));
+            return Err(Absent(format!("`{id}` is not an id of the issuer `{alias}`")));
         }
-        Ok(&issuer.entity)
+        Ok(issuer)
     }
 
     /// The entities of a function, its targets and everything above them, and the subjects to ask about.
-    pub(crate) fn function(&self, function: &Function, words: &Words, base: &Base) -> Result<Declaration, Finding> {
+    pub(crate) fn function(
+        &self,
+        function: &Function,
+        words: &Words,
+        base: &Base,
+        shared: &mut Shared,
+    ) -> Result<Declaration, Finding> {
         let name = &function.name;
         let app = self.apps.get(&function.app);
         let app = app.ok_or_else(|| {
@@ -214,131 +233,144 @@ impl Directory {
             Finding::error("unknown_app", DECLARED_FILE, message)
                 .nearest(&function.app, self.apps.keys().map(AsRef::as_ref))
         })?;
-        let mut entities = Entries::default();
+        let key = (Arc::clone(&app.name), words.groups.clone());
+        let shared = match shared.get(&key) {
+            Some(shared) => Arc::clone(shared),
+            None => {
+                let made = Arc::new(self.shared(app, &words.groups, base)?);
+                shared.insert(key, Arc::clone(&made));
+                made
+            }
+        };
+        let mut own = Entries::default();
         let environment = uid(&self.types.environment, &app.environment);
-        let app_uid = uid(&self.types.app, &app.name);
-        entities.add(plain(environment.clone()));
-        self.app(app, &environment, &mut entities)?;
-        let function_uid = uid(&self.types.function, name.as_str());
-        let mut attributes = Attributes::from([
-            ("app".to_owned(), RestrictedExpression::new_entity_uid(app_uid.clone())),
-            ("environment".to_owned(), RestrictedExpression::new_entity_uid(environment.clone())),
-            ("shared".to_owned(), RestrictedExpression::new_bool(function.shared)),
-            ("class".to_owned(), RestrictedExpression::new_long(function.class)),
-            ("labels".to_owned(), RestrictedExpression::new_set(function.labels.iter().map(text))),
-            ("idempotent".to_owned(), RestrictedExpression::new_bool(function.idempotent)),
-        ]);
+        let app = uid(&self.types.app, &app.name);
+        let mut attributes: Attributes = vec![
+            ("app", app.clone().into()),
+            ("environment", environment.clone().into()),
+            ("shared", function.shared.into()),
+            ("class", function.class.into()),
+            ("labels", value::texts(&function.labels).into()),
+            ("idempotent", function.idempotent.into()),
+        ];
         if let Some(owner) = &function.owner {
-            attributes.insert("owner".to_owned(), self.owner(owner, &format!("function `{name}`"), &mut entities)?);
+            attributes.push(("owner", self.owner(owner, &format!("function `{name}`"), &mut own)?));
         }
         if let Some(tenant) = &function.tenant {
             let tenant = uid(&self.types.tenant, tenant);
-            attributes.insert("tenant".to_owned(), RestrictedExpression::new_entity_uid(tenant.clone()));
-            entities.add(plain(tenant));
+            attributes.push(("tenant", tenant.clone().into()));
+            own.add(plain(tenant));
         }
-        entities.add(entity(function_uid.clone(), attributes, HashSet::from([app_uid.clone()]))?);
-        let above = HashSet::from([app_uid, environment]);
-        let run_on = self.targets(function, &function_uid, &above, &mut entities)?;
-        let call = Subject {
-            action: name.as_str().into(),
-            action_above: words.groups.clone(),
-            resource: function_uid,
-            resource_above: above,
-        };
-        let describe = Subject { action: "describe".into(), action_above: BTreeSet::new(), ..call.clone() };
+        let me = uid(&self.types.function, name.as_str());
+        let me = entity(me, attributes, HashSet::from([app.clone()]), HashSet::from([environment.clone()]));
+        own.add(Arc::clone(&me));
         // Without the actions' own hierarchy `action in Action::"write"` would be false, and a guard with it.
-        for group in &call.action_above {
-            let above = base.ancestors(group).iter().map(|group| uid(&self.types.action, group)).collect();
-            entities.add(Entity::new_no_attrs(uid(&self.types.action, group), above));
-        }
-        let groups = call.action_above.iter().map(|group| uid(&self.types.action, group)).collect();
-        entities.add(Entity::new_no_attrs(uid(&self.types.action, name.as_str()), groups));
-        entities.add(plain(uid(&self.types.action, "describe")));
-        entities.add(plain(uid(&self.types.action, "run_on")));
-        let entities = Entities::from_entities(entities.0.into_values(), None).map_err(|e| internal(e.to_string()))?;
-        Ok(Declaration { entities, call, describe, run_on })
+        let groups = words.groups.iter().map(|group| uid(&self.types.action, group)).collect();
+        let action = entity(uid(&self.types.action, name.as_str()), Attributes::new(), groups, HashSet::new());
+        own.add(Arc::clone(&action));
+        let run_on = self.targets(function, &me, &mut own);
+        let fixed = |action: &str| plain(uid(&self.types.action, action));
+        let run_on = run_on.into_iter().map(|resource| Subject { action: fixed("run_on"), resource }).collect();
+        let describe = Subject { action: fixed("describe"), resource: Arc::clone(&me) };
+        own.0.retain(|uid, _| !matches!(shared.entity(uid), Dereference::Data(_)));
+        let own = own.0.into_values().collect();
+        Ok(Declaration { shared, own, call: Subject { action, resource: me }, describe, run_on })
     }
 
-    fn app(&self, app: &App, environment: &EntityUid, entities: &mut Entries) -> Result<(), Finding> {
+    /// What is the same for every function of an app whose action is in these groups.
+    fn shared(&self, app: &App, groups: &BTreeSet<Arc<str>>, base: &Base) -> Result<Entities, Finding> {
+        let mut entities = Entries::default();
+        let environment = uid(&self.types.environment, &app.environment);
+        entities.add(plain(environment.clone()));
+        self.app(app, environment, &mut entities)?;
+        for group in groups {
+            let above = base.ancestors(group).iter().map(|group| uid(&self.types.action, group)).collect();
+            entities.add(entity(uid(&self.types.action, group), Attributes::new(), above, HashSet::new()));
+        }
+        entities.add(plain(uid(&self.types.action, "describe")));
+        entities.add(plain(uid(&self.types.action, "run_on")));
+        with(Entities::new(), entities.0.into_values()).map_err(internal)
+    }
+
+    fn app(&self, app: &App, environment: EntityUID, entities: &mut Entries) -> Result<(), Finding> {
         let mut attributes = Attributes::new();
         if let Some(owner) = &app.owner {
-            attributes.insert("owner".to_owned(), self.owner(owner, &format!("app `{}`", app.name), entities)?);
+            attributes.push(("owner", self.owner(owner, &format!("app `{}`", app.name), entities)?));
         }
-        attributes.extend(app.calendar.as_ref().map(|calendar| ("calendar".to_owned(), text(calendar))));
-        entities.add(entity(uid(&self.types.app, &app.name), attributes, HashSet::from([environment.clone()]))?);
+        attributes.extend(app.calendar.as_ref().map(|calendar| ("calendar", calendar.as_ref().into())));
+        let parents = HashSet::from([environment]);
+        entities.add(entity(uid(&self.types.app, &app.name), attributes, parents, HashSet::new()));
         Ok(())
     }
 
-    fn owner(&self, owner: &Arc<str>, of: &str, entities: &mut Entries) -> Result<RestrictedExpression, Finding> {
+    fn owner(&self, owner: &Arc<str>, of: &str, entities: &mut Entries) -> Result<PartialValue, Finding> {
         let found = self.group(owner).map_err(|error| {
             let message = format!("{of} has the owner `{owner}`, but {error}");
             Finding::error("undeclared_group", DECLARED_FILE, message)
                 .nearest(owner, self.groups.keys().map(AsRef::as_ref))
         })?;
         found.into_iter().for_each(|entity| entities.add(entity));
-        Ok(RestrictedExpression::new_entity_uid(uid(&self.types.group, owner)))
+        Ok(uid(&self.types.group, owner).into())
     }
 
-    fn targets(
-        &self,
-        function: &Function,
-        function_uid: &EntityUid,
-        above_function: &HashSet<EntityUid>,
-        entities: &mut Entries,
-    ) -> Result<Vec<Subject>, Finding> {
-        let mut subjects = Vec::new();
+    fn targets(&self, function: &Function, me: &Entity, entities: &mut Entries) -> Vec<Arc<Entity>> {
+        let mut targets = Vec::with_capacity(function.targets.len());
         for (place, target) in function.targets.iter().enumerate() {
-            let me = uid(&self.types.target, &format!("{}#{place}", function.name));
-            let mut parents = HashSet::from([function_uid.clone()]);
-            let mut attributes = Attributes::from([
-                ("function".to_owned(), RestrictedExpression::new_entity_uid(function_uid.clone())),
-                ("provider".to_owned(), RestrictedExpression::new_string(target.provider.to_owned())),
-                ("sealed_to".to_owned(), RestrictedExpression::new_bool(target.sealed_to)),
-            ]);
+            let mut parents = HashSet::from([me.uid().clone()]);
+            let mut attributes: Attributes = vec![
+                ("function", me.uid().clone().into()),
+                ("provider", target.provider.into()),
+                ("sealed_to", target.sealed_to.into()),
+            ];
             if let Some(region) = &target.region {
                 let region = uid(&self.types.region, region);
-                attributes.insert("region".to_owned(), RestrictedExpression::new_entity_uid(region.clone()));
+                attributes.push(("region", region.clone().into()));
                 entities.add(plain(region.clone()));
                 parents.insert(region);
             }
-            let above = parents.union(above_function).cloned().collect();
-            entities.add(entity(me.clone(), attributes, parents)?);
-            subjects.push(Subject {
-                action: "run_on".into(),
-                action_above: BTreeSet::new(),
-                resource: me,
-                resource_above: above,
-            });
+            let uid = uid(&self.types.target, &format!("{}#{place}", function.name));
+            let target = entity(uid, attributes, parents, me.ancestors().cloned().collect());
+            entities.add(Arc::clone(&target));
+            targets.push(target);
         }
-        Ok(subjects)
+        targets
     }
 }
 
 /// Entities by uid: what is declared in two places is declared alike.
 #[derive(Default)]
-struct Entries(HashMap<EntityUid, Entity>);
+struct Entries(HashMap<EntityUID, Arc<Entity>>);
 
 impl Entries {
-    fn add(&mut self, entity: Entity) {
-        self.0.insert(entity.uid(), entity);
+    fn add(&mut self, entity: Arc<Entity>) {
+        self.0.insert(entity.uid().clone(), entity);
     }
 }
 
-fn plain(uid: EntityUid) -> Entity {
-    Entity::new_no_attrs(uid, HashSet::new())
+/// Adds entities whose ancestors are complete.
+pub(crate) fn with(to: Entities, entities: impl IntoIterator<Item = Arc<Entity>>) -> Result<Entities, String> {
+    let (schema, complete) = (None::<&NoEntitiesSchema>, TCComputation::AssumeAlreadyComputed);
+    to.add_entities(entities, schema, complete, Extensions::all_available()).map_err(|error| error.to_string())
 }
 
-fn entity(uid: EntityUid, attributes: Attributes, parents: HashSet<EntityUid>) -> Result<Entity, Finding> {
-    Entity::new(uid, attributes, parents).map_err(|error| internal(error.to_string()))
+fn plain(uid: EntityUID) -> Arc<Entity> {
+    Arc::new(Entity::with_uid(uid))
 }
 
-fn group_entity(types: &Types, name: &str, issuer: &Entity) -> Result<Entity, String> {
-    let attributes = Attributes::from([("issuer".to_owned(), RestrictedExpression::new_entity_uid(issuer.uid()))]);
-    Entity::new(uid(&types.group, name), attributes, HashSet::new()).map_err(|error| error.to_string())
+/// An entity with everything that it is in: `parents`, and `above` them.
+fn entity(
+    uid: EntityUID,
+    attributes: Attributes,
+    parents: HashSet<EntityUID>,
+    above: HashSet<EntityUID>,
+) -> Arc<Entity> {
+    let attributes = attributes.into_iter().map(|(name, value)| (name.into(), value));
+    Arc::new(Entity::new_with_attr_partial_value(uid, attributes, above, parents, []))
 }
 
-pub(crate) fn text(text: &Arc<str>) -> RestrictedExpression {
-    RestrictedExpression::new_string(text.to_string())
+fn group_entity(types: &Types, name: &str, issuer: &Arc<EntityUID>) -> Arc<Entity> {
+    let attributes = vec![("issuer", value::entity(issuer).into())];
+    entity(uid(&types.group, name), attributes, HashSet::new(), HashSet::new())
 }
 
 fn internal(message: impl Into<String>) -> Finding {

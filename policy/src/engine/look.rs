@@ -1,15 +1,18 @@
 //! What explanations need of a snapshot: everything that Cedar is asked for a question, and the policies it concerns.
 
-use super::{Asked, Entry, Snapshot, Subjected, Unaskable};
+use super::{Asked, Entry, Prepared, Reads, Snapshot, Standing, Subjected, Unaskable};
 use crate::{
     engine::PolicyInfo,
     explain::anatomy::{Clause, clauses},
     permit::{DenialReason, TargetIndex},
     question::{FunctionName, Principal, Question, Verb},
 };
-use cedar_policy::EntityUid;
-use cedar_policy_core::{ast, entities::Entities};
+use cedar_policy_core::{
+    ast::{Context, EntityUID},
+    entities::Entities,
+};
 use jiff::Timestamp;
+use std::sync::Arc;
 
 /// What one Cedar request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +29,10 @@ pub(crate) enum Subject {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate<'a> {
     pub(crate) info: &'a PolicyInfo,
+    /// What Cedar parsed, from the end of the policy before it to its semicolon.
     pub(crate) text: &'a str,
+    /// The text is not the file's own, so lines in it mean nothing.
+    pub(crate) generated: bool,
     pub(crate) reads_input: bool,
     pub(crate) clauses: &'a [Clause],
 }
@@ -35,11 +41,11 @@ pub(crate) struct Candidate<'a> {
 #[derive(Debug)]
 pub(crate) struct Ask<'a> {
     pub(crate) subject: Subject,
-    pub(crate) principal: ast::EntityUID,
-    pub(crate) action: ast::EntityUID,
-    pub(crate) resource: ast::EntityUID,
+    pub(crate) principal: Arc<EntityUID>,
+    pub(crate) action: Arc<EntityUID>,
+    pub(crate) resource: Arc<EntityUID>,
     /// `None` if nothing is known of it.
-    pub(crate) context: Option<ast::Context>,
+    pub(crate) context: Option<Context>,
     pub(crate) candidates: Vec<Candidate<'a>>,
 }
 
@@ -56,44 +62,35 @@ pub(crate) struct Asks<'a> {
 
 impl<'a> From<&'a Entry> for Candidate<'a> {
     fn from(entry: &'a Entry) -> Self {
+        let text = entry.rule.policy.loc().map(|loc| loc.src.as_ref()).unwrap_or_default();
         // A bundle in force was parsed, so it can be taken apart.
-        let clauses = entry.clauses.get_or_init(|| clauses(&entry.text).unwrap_or_default());
-        Self { info: &entry.info, text: &entry.text, reads_input: entry.reads_input, clauses }
+        let clauses = entry.clauses.get_or_init(|| clauses(text).unwrap_or_default());
+        let (generated, reads_input) = (entry.generated, entry.reads_input);
+        Self { info: &entry.info, text, generated, reads_input, clauses }
     }
 }
 
 impl Snapshot {
     /// Every request that a question leads to, whatever the answers are.
     pub(crate) fn asks(&self, question: &Question) -> Result<Asks<'_>, Unaskable> {
-        let Some(function) = self.functions.get(&question.function) else {
-            let error = format!("the function `{}` is not in this bundle", question.function);
-            return Err(Unaskable { reason: DenialReason::AbsentEntity, error });
-        };
-        let asked = Asked::new(question, function, &self.directory)?;
-        let facts = asked.facts_context()?;
-        let principal: &ast::EntityUID = asked.principal.as_ref();
-        let ask = |subject: Subject, about: &Subjected, context: &cedar_policy::Context| Ask {
-            subject,
-            principal: principal.clone(),
-            action: core(&about.action),
-            resource: core(&about.resource),
-            context: Some(AsRef::<ast::Context>::as_ref(context).clone()),
-            candidates: self.of(about),
-        };
+        let function = self.prepared(&question.function, question.facts.clock.now)?;
+        let asked = Asked::new(question, function, &self.ground.directory, Reads::ALL)?;
         let mut asks = Vec::new();
         match question.verb {
             Verb::Call => {
-                asks.push(ask(Subject::Call, &function.call, &asked.call_context(question, function)?));
-                for (place, target) in function.run_on.iter().enumerate() {
-                    let place = TargetIndex(u16::try_from(place).unwrap_or(u16::MAX));
-                    asks.push(ask(Subject::Target(place), target, &facts));
-                }
+                let context = asked.call_context(question, function)?;
+                asks.push(self.one(Subject::Call, &function.call, &asked, Some(context)));
+                let targets = function.run_on.iter().enumerate();
+                asks.extend(targets.map(|(place, about)| {
+                    self.one(Subject::Target(target(place)), about, &asked, Some(asked.facts_context()))
+                }));
             }
-            Verb::Describe => asks.push(ask(Subject::Describe, &function.describe, &facts)),
+            Verb::Describe => {
+                asks.push(self.one(Subject::Describe, &function.describe, &asked, Some(asked.facts_context())));
+            }
         }
         let unread = question.verb == Verb::Call && self.input_unread(question, function);
-        let entities: &Entities = asked.entities.as_ref();
-        Ok(Asks { asks, entities: entities.clone(), unread, open: Vec::new() })
+        Ok(Asks { asks, entities: asked.entities, unread, open: Vec::new() })
     }
 
     /// What a caller could be asked about a function, with nothing known of the call.
@@ -104,31 +101,16 @@ impl Snapshot {
         now: Timestamp,
     ) -> Result<Asks<'_>, Unaskable> {
         let question = Question::of(principal.clone(), name.clone(), now);
-        let Some(function) = self.functions.get(name) else {
-            return Err(Unaskable {
-                reason: DenialReason::AbsentEntity,
-                error: format!("there is no function `{name}`"),
-            });
-        };
+        let function = self.prepared(name, now)?;
         if !function.principals.contains(&principal.kind) {
             let error = format!("`{name}` is not for callers of the kind {}", principal.kind.as_str());
             return Err(Unaskable { reason: DenialReason::NotPermitted, error });
         }
-        let asked = Asked::new(&question, function, &self.directory)?;
-        let ask = |subject: Subject, about: &Subjected| Ask {
-            subject,
-            principal: core(&asked.principal),
-            action: core(&about.action),
-            resource: core(&about.resource),
-            context: None,
-            candidates: self.of(about),
-        };
-        let target =
-            |(place, about)| ask(Subject::Target(TargetIndex(u16::try_from(place).unwrap_or(u16::MAX))), about);
-        let mut asks = vec![ask(Subject::Call, &function.call)];
-        asks.extend(function.run_on.iter().enumerate().map(target));
-        let entities: &Entities = asked.entities.as_ref();
-        Ok(Asks { asks, entities: entities.clone(), unread: false, open: Vec::new() })
+        let asked = Asked::new(&question, function, &self.ground.directory, Reads::ALL)?;
+        let mut asks = vec![self.one(Subject::Call, &function.call, &asked, None)];
+        let targets = function.run_on.iter().enumerate();
+        asks.extend(targets.map(|(place, about)| self.one(Subject::Target(target(place)), about, &asked, None)));
+        Ok(Asks { asks, entities: asked.entities, unread: false, open: Vec::new() })
     }
 
     /// The policies whose action and resource fit the call of a function.
@@ -141,11 +123,34 @@ impl Snapshot {
         self.policies.iter().map(Candidate::from)
     }
 
+    fn prepared(&self, name: &FunctionName, now: Timestamp) -> Result<&Prepared, Unaskable> {
+        if let (Standing::Ended, Some(until)) = (self.validity.standing(now), self.validity.until()) {
+            let error = format!("the bundle expired at {until}");
+            return Err(Unaskable { reason: DenialReason::BundleExpired, error });
+        }
+        let absent = || Unaskable {
+            reason: DenialReason::AbsentEntity,
+            error: format!("the function `{name}` is not in this bundle"),
+        };
+        self.functions.get(name).map(AsRef::as_ref).ok_or_else(absent)
+    }
+
+    fn one(&self, subject: Subject, about: &Subjected, asked: &Asked, context: Option<Context>) -> Ask<'_> {
+        Ask {
+            subject,
+            principal: Arc::clone(&asked.me),
+            action: Arc::clone(&about.action),
+            resource: Arc::clone(&about.resource),
+            context,
+            candidates: self.of(about),
+        }
+    }
+
     fn of(&self, subject: &Subjected) -> Vec<Candidate<'_>> {
-        subject.slice.policies.iter().filter_map(|place| self.policies.get(*place)).map(Candidate::from).collect()
+        subject.slice.places().iter().filter_map(|place| self.entry(*place)).map(Candidate::from).collect()
     }
 }
 
-fn core(uid: &EntityUid) -> ast::EntityUID {
-    AsRef::<ast::EntityUID>::as_ref(uid).clone()
+fn target(place: usize) -> TargetIndex {
+    TargetIndex(u16::try_from(place).unwrap_or(u16::MAX))
 }

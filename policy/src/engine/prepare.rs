@@ -1,37 +1,45 @@
 //! Making a snapshot: slices, entities and requests of every function, ready before the first question.
 
 use super::{
-    BTreeSet, BundleId, DECLARED_FILE, Directory, Effect, Entry, Finding, FunctionName, HashMap, Index, PolicyId,
-    PolicyInfo, Prepared, Snapshot, Subject, Subjected, Vocabulary, Written, entities::Declaration, tree, uid,
+    Arc, BTreeSet, BundleId, DECLARED_FILE, Earlier, Effect, Entry, Finding, FunctionName, Ground, HashMap, PolicyInfo,
+    Prepared, Reads, Rule, Snapshot, Subjected, Validity, Vocabulary, Written,
+    entities::Declaration,
+    index::{Index, Slices, Subject},
+    rule::Head,
 };
-use cedar_policy::{Authorizer, Policy};
-use std::sync::{Arc, OnceLock};
+use std::{ops::BitOr, sync::OnceLock};
+
+/// From how many changed policies on every function is made ready anew.
+const CHANGED_MAX: usize = 64;
 
 impl Snapshot {
     /// Makes everything ready; the second part are warnings about functions that nobody can use.
     pub(crate) fn new(
         id: BundleId,
-        vocabulary: Vocabulary,
-        directory: Directory,
-        declarations: Vec<(FunctionName, Declaration)>,
+        ground: Arc<Ground>,
         written: Vec<Written>,
+        parsed: Earlier,
+        before: Option<&Self>,
     ) -> Result<(Self, Vec<Finding>), Finding> {
-        let (mut policies, mut bodies) = (Vec::new(), Vec::new());
-        for policy in written {
-            let (entry, body) = entry(policy);
-            policies.push(entry);
-            bodies.push(body);
+        let policies: Vec<_> = written.iter().map(entry).collect();
+        let by_id = (0..).zip(&policies).map(|(place, entry): (_, &Entry)| (Arc::clone(&entry.info.name.0), place));
+        let by_id = by_id.collect();
+        let index = Index::new(policies.iter().map(|entry| &entry.rule.head));
+        let mut maker = Maker { policies: &policies, index, slices: Slices::default() };
+        let earlier = before.and_then(|before| Some((before, changed(&before.policies, &policies)?)));
+        let mut functions = HashMap::with_capacity(ground.declarations.len());
+        for (name, declaration) in &ground.declarations {
+            let ready = earlier.as_ref().and_then(|(before, changed)| {
+                let touched = changed.iter().any(|head| declaration.subjects().any(|subject| subject.is_in(head)));
+                before.functions.get(name).filter(|_| !touched)
+            });
+            let prepared = match ready {
+                Some(prepared) => Arc::clone(prepared),
+                None => Arc::new(maker.function(name, declaration, &ground.vocabulary)?),
+            };
+            functions.insert(name.clone(), prepared);
         }
-        let by_id = policies.iter().enumerate().map(|(i, e)| (PolicyId::new(&e.info.name.0), i)).collect();
-        let index = Index::new(policies.iter().map(|entry: &Entry| &entry.scope));
-        let mut maker = Maker { directory: &directory, policies: &policies, bodies: &bodies, index };
-        let mut functions = HashMap::new();
-        for (name, declaration) in declarations {
-            let prepared = maker.function(&name, declaration, &vocabulary)?;
-            functions.insert(name, prepared);
-        }
-        let authorizer = Authorizer::new();
-        let snapshot = Self { id, vocabulary, directory, policies, by_id, functions, authorizer };
+        let snapshot = Self { id, ground, policies, by_id, functions, validity: Validity::default(), parsed };
         let warnings = snapshot.unusable();
         Ok((snapshot, warnings))
     }
@@ -49,11 +57,11 @@ impl Snapshot {
     }
 
     fn some_permit(&self, function: &Prepared, subject: &Subjected) -> bool {
-        let mut entries = subject.slice.policies.iter().filter_map(|place| self.policies.get(*place));
+        let mut entries = subject.slice.places().iter().filter_map(|place| self.entry(*place));
+        let types = &self.ground.directory.types;
         entries.any(|entry| {
-            let bound = &entry.scope.principal;
-            entry.info.effect == Effect::Permit
-                && function.principals.iter().any(|kind| bound.allows_type(kind.as_str()))
+            let mut kinds = function.principals.iter().map(|kind| types.principal(*kind));
+            entry.info.effect == Effect::Permit && kinds.any(|kind| entry.rule.head.allows_type(kind))
         })
     }
 
@@ -72,17 +80,26 @@ impl Snapshot {
 }
 
 struct Maker<'a> {
-    directory: &'a Directory,
     policies: &'a [Entry],
-    bodies: &'a [Policy],
     index: Index,
+    slices: Slices,
+}
+
+/// The heads of changed policies, old and new, if all others are in the same places and few have changed.
+fn changed<'a>(before: &'a [Entry], now: &'a [Entry]) -> Option<Vec<&'a Head>> {
+    if before.len() != now.len() {
+        return None;
+    }
+    let pairs = before.iter().zip(now).filter(|(before, now)| !Arc::ptr_eq(&before.rule, &now.rule));
+    let changed: Vec<_> = pairs.flat_map(|(before, now)| [&before.rule.head, &now.rule.head]).collect();
+    (changed.len() <= 2 * CHANGED_MAX).then_some(changed)
 }
 
 impl Maker<'_> {
     fn function(
         &mut self,
         name: &FunctionName,
-        declaration: Declaration,
+        declaration: &Declaration,
         vocabulary: &Vocabulary,
     ) -> Result<Prepared, Finding> {
         let error = |code, message: String| Finding::error(code, DECLARED_FILE, message);
@@ -91,49 +108,53 @@ impl Maker<'_> {
         if declaration.run_on.len() > usize::from(u16::MAX) {
             return Err(error("too_many_targets", format!("`{name}` has more than 65535 targets")));
         }
-        let run_on: Result<Vec<_>, _> = declaration.run_on.iter().map(|subject| self.subject(subject)).collect();
+        let (call, describe) = (self.subject(&declaration.call), self.subject(&declaration.describe));
+        let run_on: Vec<_> = declaration.run_on.iter().map(|subject| self.subject(subject)).collect();
+        let slices = [&call, &describe].into_iter().chain(&run_on).map(|subject| &subject.slice);
+        let places = slices.flat_map(|slice| slice.places());
+        let reads = places.filter_map(|place| self.rule(*place)).map(|rule| rule.reads);
         Ok(Prepared {
             principals: words.principals.clone(),
             path: words.path.clone(),
             query: words.query.clone(),
             input: words.input.clone(),
-            call: self.subject(&declaration.call)?,
-            describe: self.subject(&declaration.describe)?,
-            run_on: run_on?,
-            entities: declaration.entities,
+            shared: Arc::clone(&declaration.shared),
+            own: Arc::clone(&declaration.own),
+            reads: reads.fold(Reads::default(), BitOr::bitor),
+            call,
+            describe,
+            run_on,
         })
     }
 
-    fn subject(&mut self, subject: &Subject) -> Result<Subjected, Finding> {
-        let (policies, bodies) = (self.policies, self.bodies);
-        let places = self.index.matching(subject, |place| policies.get(place).map(|entry| &entry.scope));
-        let slice = self.index.slice(places, |place| bodies.get(place));
-        Ok(Subjected {
-            action: uid(&self.directory.types.action, &subject.action),
-            resource: subject.resource.clone(),
-            slice: slice.map_err(|message| Finding::error("vocabulary", DECLARED_FILE, message))?,
-        })
+    fn subject(&mut self, subject: &Subject) -> Subjected {
+        let policies = self.policies;
+        let head = |place: u32| -> Option<&Head> { Some(&policies.get(usize::try_from(place).ok()?)?.rule.head) };
+        let places = self.index.matching(subject, head);
+        Subjected {
+            action: Arc::new(subject.action.uid().clone()),
+            resource: Arc::new(subject.resource.uid().clone()),
+            slice: self.slices.of(places, head),
+        }
+    }
+
+    fn rule(&self, place: u32) -> Option<&Rule> {
+        Some(self.policies.get(usize::try_from(place).ok()?)?.rule.as_ref())
     }
 }
 
-fn entry(written: Written) -> (Entry, Policy) {
-    let effect = match written.policy.effect() {
-        cedar_policy::Effect::Permit => Effect::Permit,
-        cedar_policy::Effect::Forbid => Effect::Forbid,
-    };
+fn entry(written: &Written) -> Entry {
     let info = PolicyInfo {
-        line: written.place.finding("", "", None).line,
+        line: written.place.line,
         file: Arc::clone(&written.place.source.file),
-        name: written.name,
-        effect,
-        owner: written.owner,
-        description: written.description,
+        name: written.name.clone(),
+        effect: if written.rule.is_permit() { Effect::Permit } else { Effect::Forbid },
+        owner: written.owner.clone(),
+        description: written.description.clone(),
         expires: written.expires,
     };
-    let reads_input = tree::reads_input(&written.tree);
-    let text = written.place.text().into();
-    let clauses = OnceLock::new();
-    (Entry { info, scope: written.scope, reads_input, text, clauses }, written.policy)
+    let (rule, generated) = (Arc::clone(&written.rule), written.place.generated.is_some());
+    Entry { info, rule, reads_input: written.reads_input, generated, clauses: OnceLock::new() }
 }
 
 fn sorted<'a>(names: impl Iterator<Item = &'a FunctionName>) -> impl Iterator<Item = &'a FunctionName> {

@@ -2,23 +2,28 @@
 
 use super::{
     Prepared,
-    entities::{Directory, Unknown, text},
-    value::{instant, ip, record, value},
+    entities::{Absent, Directory, with},
+    reads::Reads,
+    value::{entity, instant, ip, record, texts, value},
 };
 use crate::{
     declared::QueryType,
     permit::DenialReason,
     question::{Facts, Principal, PrincipalKind, Question, Token},
 };
-use cedar_policy::{Context, Entities, Entity, EntityUid, RestrictedExpression};
-use std::{collections::HashMap, sync::Arc};
+use cedar_policy_core::{
+    ast::{Context, Entity, EntityUID, Value, ValueKind},
+    entities::{Dereference, Entities},
+};
+use std::sync::Arc;
 
 /// Everything of a question except what is asked about.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    pub(crate) principal: EntityUid,
+    pub(crate) principal: Arc<Entity>,
+    pub(crate) me: Arc<EntityUID>,
     pub(crate) entities: Entities,
-    facts: RestrictedExpression,
+    facts: Value,
 }
 
 /// Why Cedar is not asked at all.
@@ -28,15 +33,9 @@ pub(crate) struct Unaskable {
     pub(crate) error: String,
 }
 
-type Pairs = Vec<(String, RestrictedExpression)>;
-
-impl From<Unknown> for Unaskable {
-    fn from(unknown: Unknown) -> Self {
-        let reason = match unknown {
-            Unknown::Absent(_) => DenialReason::AbsentEntity,
-            Unknown::Invalid(_) => DenialReason::PolicyError,
-        };
-        Self { reason, error: unknown.to_string() }
+impl From<Absent> for Unaskable {
+    fn from(absent: Absent) -> Self {
+        Self { reason: DenialReason::AbsentEntity, error: absent.to_string() }
     }
 }
 
@@ -47,19 +46,25 @@ impl From<String> for Unaskable {
 }
 
 impl Asked {
-    /// Makes the caller's entities and the facts.
-    pub(crate) fn new(question: &Question, function: &Prepared, directory: &Directory) -> Result<Self, Unaskable> {
-        let mut callers = Callers { directory, function, made: HashMap::new() };
+    /// Makes the caller's entities and the facts that are looked at.
+    pub(crate) fn new(
+        question: &Question,
+        function: &Prepared,
+        directory: &Directory,
+        reads: Reads,
+    ) -> Result<Self, Unaskable> {
+        let mut callers = Callers { directory, function, made: Vec::new() };
         let principal = callers.add(&question.principal)?;
-        let facts = facts(&question.facts, &mut callers)?;
-        let entities = function.entities.clone().add_entities(callers.made.into_values(), None);
-        let entities = entities.map_err(|error| error.to_string())?;
-        Ok(Self { principal, entities, facts })
+        let facts = facts(&question.facts, reads, &mut callers)?;
+        let Callers { made, .. } = callers;
+        let own = function.own.iter().cloned();
+        let entities = with(function.shared.as_ref().clone(), own.chain(made))?;
+        Ok(Self { me: Arc::new(principal.uid().clone()), principal, entities, facts })
     }
 
     /// The context of `describe` and `run_on`: the facts alone.
-    pub(crate) fn facts_context(&self) -> Result<Context, Unaskable> {
-        context(vec![("facts".to_owned(), self.facts.clone())])
+    pub(crate) fn facts_context(&self) -> Context {
+        context(record([("facts", self.facts.clone())]))
     }
 
     /// The context of a call.
@@ -70,55 +75,51 @@ impl Asked {
             let error = format!("`{}` is not for callers of the kind {}", question.function, kind.as_str());
             return Err(Unaskable { reason: DenialReason::NotPermitted, error });
         }
-        let mut pairs = vec![
-            ("facts".to_owned(), self.facts.clone()),
-            ("path".to_owned(), path(question, function)?),
-            ("query".to_owned(), query(question, function)?),
-        ];
-        match (&question.input, &function.input) {
-            (Some(json), Some(shape)) => pairs.push(("input".to_owned(), value(shape, json, "input")?)),
+        let input = match (&question.input, &function.input) {
+            (Some(json), Some(shape)) => Some(("input", value(shape, json, "input")?)),
             // The input was not read: whatever looks at it finds nothing, fails, and denies.
-            (None, _) => {}
+            (None, _) => None,
             (Some(_), None) => return Err(format!("`{}` has no input that policy can see", question.function).into()),
-        }
-        context(pairs)
+        };
+        let (path, query) = (path(question, function)?, query(question, function)?);
+        let parts = [("facts", self.facts.clone()), ("path", path), ("query", query)];
+        Ok(context(record(parts.into_iter().chain(input))))
     }
 }
 
-fn context(pairs: Pairs) -> Result<Context, Unaskable> {
-    Context::from_pairs(pairs).map_err(|error| error.to_string().into())
+fn context(record: Value) -> Context {
+    match record.value {
+        ValueKind::Record(members) => Context::Value(members),
+        ValueKind::Lit(_) | ValueKind::Set(_) | ValueKind::ExtensionValue(_) => Context::empty(),
+    }
 }
 
-fn path(question: &Question, function: &Prepared) -> Result<RestrictedExpression, Unaskable> {
-    let mut pairs = Pairs::with_capacity(function.path.len());
-    for name in &function.path {
-        let found = question.path.get(name).ok_or_else(|| format!("the path parameter `{name}` is missing"))?;
-        pairs.push((name.to_string(), text(found)));
-    }
+fn path(question: &Question, function: &Prepared) -> Result<Value, Unaskable> {
     if let Some(name) = question.path.keys().find(|name| !function.path.contains(name)) {
         return Err(format!("the path parameter `{name}` is not declared").into());
     }
-    Ok(record(pairs)?)
+    if let Some(name) = function.path.iter().find(|name| !question.path.contains_key(*name)) {
+        return Err(format!("the path parameter `{name}` is missing").into());
+    }
+    Ok(record(question.path.iter().map(|(name, text)| (name.as_ref(), text.as_ref().into()))))
 }
 
-fn query(question: &Question, function: &Prepared) -> Result<RestrictedExpression, Unaskable> {
-    let mut pairs = Pairs::with_capacity(question.query.len());
+fn query(question: &Question, function: &Prepared) -> Result<Value, Unaskable> {
+    let mut pairs = Vec::with_capacity(question.query.len());
     for (name, values) in &question.query {
         let kind = function.query.get(name).ok_or_else(|| format!("the query parameter `{name}` is not declared"))?;
         let [given] = values.as_slice() else {
             return Err(format!("the query parameter `{name}` must be given once").into());
         };
         let misfit = |what: &str| format!("the query parameter `{name}` is not {what}");
-        let value = match kind {
-            QueryType::String => text(given),
-            QueryType::Long => {
-                RestrictedExpression::new_long(long(given).ok_or_else(|| misfit("a whole number of 64 bits"))?)
-            }
-            QueryType::Bool => RestrictedExpression::new_bool(given.parse().map_err(|_| misfit("`true` or `false`"))?),
+        let value: Value = match kind {
+            QueryType::String => given.as_ref().into(),
+            QueryType::Long => long(given).ok_or_else(|| misfit("a whole number of 64 bits"))?.into(),
+            QueryType::Bool => given.parse::<bool>().map_err(|_| misfit("`true` or `false`"))?.into(),
         };
-        pairs.push((name.to_string(), value));
+        pairs.push((name.as_ref(), value));
     }
-    Ok(record(pairs)?)
+    Ok(record(pairs))
 }
 
 /// Whole numbers as JSON writes them: no `+`, no leading zero.
@@ -130,87 +131,149 @@ fn long(text: &str) -> Option<i64> {
 struct Callers<'a> {
     directory: &'a Directory,
     function: &'a Prepared,
-    made: HashMap<EntityUid, Entity>,
+    made: Vec<Arc<Entity>>,
 }
 
 impl Callers<'_> {
-    fn add(&mut self, principal: &Principal) -> Result<EntityUid, Unaskable> {
-        let (me, entities) = self.directory.principal(principal)?;
+    /// Adds a caller's entities, and returns its own.
+    fn add(&mut self, principal: &Principal) -> Result<Arc<Entity>, Unaskable> {
+        let entities = self.directory.principal(principal)?;
+        let me = entities.first().cloned().ok_or_else(|| format!("`{}` has no entity", principal.id))?;
         for entity in entities {
-            let uid = entity.uid();
-            let known = self.function.entities.get(&uid).or_else(|| self.made.get(&uid));
+            let known = self.known(entity.uid());
             match known {
-                Some(known) if known.deep_eq(&entity) => {}
-                Some(_) => return Err(format!("two credentials describe {uid} differently").into()),
-                None => {
-                    self.made.insert(uid, entity);
-                }
+                Some(known) if std::ptr::eq(known, entity.as_ref()) || known.deep_eq(&entity) => {}
+                Some(known) => return Err(format!("two credentials describe {} differently", known.uid()).into()),
+                None => self.made.push(entity),
             }
         }
         Ok(me)
     }
 
-    fn add_via(&mut self, principal: &Principal, kind: PrincipalKind) -> Result<RestrictedExpression, Unaskable> {
+    fn known(&self, uid: &EntityUID) -> Option<&Entity> {
+        let made = self.made.iter().find(|entity| entity.uid() == uid);
+        let own = || self.function.own.iter().find(|entity| entity.uid() == uid);
+        if let Some(entity) = made.or_else(own) {
+            return Some(entity);
+        }
+        match self.function.shared.entity(uid) {
+            Dereference::Data(entity) => Some(entity),
+            Dereference::NoSuchEntity | Dereference::Residual(_) => None,
+        }
+    }
+
+    fn add_via(&mut self, principal: &Principal, kind: PrincipalKind) -> Result<Value, Unaskable> {
         if principal.kind != kind {
             return Err(format!("`{}` forwards the call as a {} but is none", principal.id, kind.as_str()).into());
         }
-        Ok(RestrictedExpression::new_entity_uid(self.add(principal)?))
+        Ok(entity(&Arc::new(self.add(principal)?.uid().clone())))
     }
 }
 
-fn facts(facts: &Facts, callers: &mut Callers<'_>) -> Result<RestrictedExpression, Unaskable> {
-    let pair = |name: &str, value| (name.to_owned(), value);
-    let network = record(vec![pair("source", ip(facts.network.source)), pair("zone", text(&facts.network.zone))])?;
-    let transport = record(vec![
-        pair("mtls", RestrictedExpression::new_bool(facts.transport.mtls)),
-        pair("tls", RestrictedExpression::new_long(facts.transport.tls)),
-        pair("sealed", RestrictedExpression::new_bool(facts.transport.sealed)),
-    ])?;
-    let mut clock = vec![
-        pair("now", instant(facts.clock.now)?),
-        pair("weekday", RestrictedExpression::new_long(facts.clock.weekday)),
-        pair("minute", RestrictedExpression::new_long(facts.clock.minute)),
-    ];
-    clock.extend(facts.clock.business_day.map(|day| pair("business_day", RestrictedExpression::new_bool(day))));
-    clock.extend(facts.clock.frozen.map(|frozen| pair("frozen", RestrictedExpression::new_bool(frozen))));
-    let mut via = vec![pair("depth", RestrictedExpression::new_long(facts.via.depth))];
-    let mut all = Vec::new();
-    if let Some(workload) = &facts.via.workload {
-        let workload = callers.add_via(workload, PrincipalKind::Workload)?;
-        all.push(workload.clone());
-        via.push(pair("workload", workload));
+/// The facts that are looked at. Callers that only facts name are added in any case: who is absent is no caller.
+fn facts(facts: &Facts, reads: Reads, callers: &mut Callers<'_>) -> Result<Value, Unaskable> {
+    let via = via(facts, callers)?;
+    let (network, transport, clock) = (&facts.network, &facts.transport, &facts.clock);
+    let when = |wanted: Reads, value: Value| reads.any(wanted).then_some(value);
+    let source = match network.source.filter(|_| reads.any(Reads::SOURCE)) {
+        Some(source) => Some(("source", ip(source)?)),
+        None => None,
+    };
+    let zone = when(Reads::ZONE, network.zone.as_ref().into()).map(|zone| ("zone", zone));
+    let now = if reads.any(Reads::NOW) { Some(("now", instant(clock.now)?)) } else { None };
+    let mut pairs = Vec::with_capacity(6);
+    pairs.extend(when(Reads::CALL, facts.call.as_str().into()).map(|call| ("call", call)));
+    if reads.any(Reads::NETWORK) {
+        pairs.push(("network", record(source.into_iter().chain(zone))));
     }
-    if let Some(client) = &facts.via.client {
-        via.push(pair("client", callers.add_via(client, PrincipalKind::Client)?));
+    if reads.any(Reads::TRANSPORT) {
+        let transport =
+            [("mtls", transport.mtls.into()), ("tls", transport.tls.into()), ("sealed", transport.sealed.into())];
+        pairs.push(("transport", record(transport)));
     }
-    via.push(pair("all", RestrictedExpression::new_set(all)));
-    let mut pairs = vec![
-        pair("call", RestrictedExpression::new_string(facts.call.as_str().to_owned())),
-        pair("network", network),
-        pair("transport", transport),
-        pair("clock", record(clock)?),
-        pair("via", record(via)?),
-    ];
-    if let Some(said) = &facts.token {
-        pairs.push(pair("token", token(said)?));
+    if reads.any(Reads::CLOCK) {
+        let calendar = [("weekday", clock.weekday.into()), ("minute", clock.minute.into())];
+        let business_day = clock.business_day.map(|day| ("business_day", day.into()));
+        let frozen = clock.frozen.map(|frozen| ("frozen", frozen.into()));
+        pairs.push(("clock", record(calendar.into_iter().chain(now).chain(business_day).chain(frozen))));
     }
-    Ok(record(pairs)?)
+    if reads.any(Reads::VIA) {
+        pairs.push(("via", via.value()));
+    }
+    if let Some(said) = facts.token.as_ref().filter(|_| reads.any(Reads::TOKEN)) {
+        pairs.push(("token", token(said, reads)?));
+    }
+    Ok(record(pairs))
 }
 
-fn token(token: &Token) -> Result<RestrictedExpression, String> {
-    let set = |texts: &[Arc<str>]| RestrictedExpression::new_set(texts.iter().map(text));
-    let mut pairs = vec![
-        ("scopes".to_owned(), set(&token.scopes)),
-        ("audiences".to_owned(), set(&token.audiences)),
-        ("sender_bound".to_owned(), RestrictedExpression::new_bool(token.sender_bound)),
+/// Who acts for the principal, by name.
+struct Forwarders {
+    depth: i64,
+    workload: Option<Value>,
+    client: Option<Value>,
+}
+
+fn via(facts: &Facts, callers: &mut Callers<'_>) -> Result<Forwarders, Unaskable> {
+    let workload = facts.via.workload.as_ref().map(|by| callers.add_via(by, PrincipalKind::Workload));
+    let client = facts.via.client.as_ref().map(|by| callers.add_via(by, PrincipalKind::Client));
+    Ok(Forwarders { depth: facts.via.depth, workload: workload.transpose()?, client: client.transpose()? })
+}
+
+impl Forwarders {
+    fn value(self) -> Value {
+        let all = Value::set(self.workload.clone(), None);
+        let workload = self.workload.map(|workload| ("workload", workload));
+        let client = self.client.map(|client| ("client", client));
+        record([("depth", self.depth.into()), ("all", all)].into_iter().chain(workload).chain(client))
+    }
+}
+
+fn token(token: &Token, reads: Reads) -> Result<Value, String> {
+    let set = |wanted, name, items: &[Arc<str>]| reads.any(wanted).then(|| (name, texts(items)));
+    let time = |wanted, name, at: Option<jiff::Timestamp>| match at.filter(|_| reads.any(wanted)) {
+        Some(at) => instant(at).map(|at| Some((name, at))),
+        None => Ok(None),
+    };
+    let members = [
+        set(Reads::SCOPES, "scopes", &token.scopes),
+        set(Reads::AUDIENCES, "audiences", &token.audiences),
+        time(Reads::ISSUED, "issued", token.issued)?,
+        time(Reads::AUTHENTICATED, "authenticated", token.authenticated)?,
+        token.amr.as_ref().and_then(|amr| set(Reads::AMR, "amr", amr)),
+        token.acr.as_ref().map(|acr| ("acr", acr.as_ref().into())),
+        Some(("sender_bound", token.sender_bound.into())),
     ];
-    if let Some(issued) = token.issued {
-        pairs.push(("issued".to_owned(), instant(issued)?));
+    Ok(record(members.into_iter().flatten()))
+}
+
+#[cfg(test)]
+impl super::Snapshot {
+    /// Entities that a question names and that are not there, and how many are.
+    pub(crate) fn absent(&self, question: &Question) -> (Vec<String>, usize) {
+        let function = self.functions.get(&question.function).unwrap();
+        let asked = Asked::new(question, function, &self.ground.directory, Reads::ALL).unwrap();
+        let json = asked.entities.to_json_value().unwrap();
+        let list = json.as_array().unwrap();
+        let known: Vec<_> = list.iter().map(|entity| entity["uid"].clone()).collect();
+        let mut named = Vec::new();
+        list.iter().for_each(|entity| uids(entity, &mut named));
+        let context = asked.call_context(question, function).unwrap();
+        uids(&context.to_json_value().unwrap(), &mut named);
+        (named.into_iter().filter(|uid| !known.contains(uid)).map(|uid| uid.to_string()).collect(), known.len())
     }
-    if let Some(authenticated) = token.authenticated {
-        pairs.push(("authenticated".to_owned(), instant(authenticated)?));
+}
+
+/// Every `{ "type": …, "id": … }` of a JSON value.
+#[cfg(test)]
+fn uids(json: &serde_json::Value, found: &mut Vec<serde_json::Value>) {
+    match json {
+        serde_json::Value::Object(members)
+            if members.len() == 2 && members.contains_key("type") && members.contains_key("id") =>
+        {
+            found.push(json.clone());
+        }
+        serde_json::Value::Object(members) => members.values().for_each(|value| uids(value, found)),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| uids(item, found)),
+        _ => {}
     }
-    pairs.extend(token.acr.as_ref().map(|acr| ("acr".to_owned(), text(acr))));
-    pairs.extend(token.amr.as_ref().map(|amr| ("amr".to_owned(), set(amr))));
-    record(pairs)
 }

@@ -3,9 +3,11 @@
 use super::*;
 use crate::fixture::{RUN_ON, alice, checkout, now, question, snapshot};
 
+mod check;
 mod conformance;
 mod differential;
 mod misfit;
+mod oracle;
 mod traps;
 
 const POLICIES: &str = r#"

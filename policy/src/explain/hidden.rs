@@ -101,6 +101,7 @@ fn stand_in(shape: &Shape) -> Value {
         Shape::Long | Shape::Decimal => Value::from(0),
         Shape::String => Value::from(""),
         Shape::Datetime => Value::from("1970-01-01T00:00:00Z"),
+        Shape::Date => Value::from("1970-01-01"),
         Shape::Ip => Value::from("0.0.0.0"),
         Shape::Set(_) => Value::Array(Vec::new()),
         Shape::Record(fields) => {

@@ -61,6 +61,7 @@ pub fn sentence(explanation: &Explanation) -> String {
         (_, Some(DenialReason::AbsentEntity)) => {
             "NOT PERMITTED: it names somebody or something that nothing vouches for".to_owned()
         }
+        (_, Some(DenialReason::BundleExpired)) => "NOT PERMITTED: the bundle's time is over".to_owned(),
         (_, Some(DenialReason::NoTarget)) if names.is_empty() => {
             "NOT PERMITTED: it is permitted, but no permit lets it run on any of its targets".to_owned()
         }

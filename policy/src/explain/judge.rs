@@ -8,7 +8,7 @@ use super::{
 };
 use crate::engine::look::{Ask, Asks};
 use cedar_policy_core::{
-    ast::{EntityUIDEntry, Expr, Literal, PartialValue, Request, SlotEnv, Value, ValueKind},
+    ast::{EntityUID, EntityUIDEntry, Expr, Literal, PartialValue, Request, SlotEnv, Value, ValueKind},
     evaluator::Evaluator,
     extensions::Extensions,
 };
@@ -66,7 +66,7 @@ pub(crate) struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     pub(crate) fn new(ask: &Ask<'_>, asks: &'a Asks<'_>) -> Self {
-        let known = |uid: &cedar_policy_core::ast::EntityUID| EntityUIDEntry::known(uid.clone(), None);
+        let known = |uid: &Arc<EntityUID>| EntityUIDEntry::Known { euid: Arc::clone(uid), loc: None };
         let (principal, action, resource) = (known(&ask.principal), known(&ask.action), known(&ask.resource));
         let request = Request::new_unchecked(principal, action, resource, ask.context.clone());
         let evaluator = Evaluator::new(request, &asks.entities, Extensions::all_available());

@@ -43,7 +43,7 @@ const FIXED: [(&str, &str, Kind<'static>); 30] = [
     (
         "facts.network.provenance",
         "/facts/network/provenance",
-        Kind::Words(&["socket", "proxy_protocol", "trusted_header"]),
+        Kind::Words(&["socket", "proxy_protocol", "trusted_header", "unix"]),
     ),
     ("facts.network.zone", "/facts/network/zone", Kind::Text),
     ("facts.transport.mtls", "/facts/transport/mtls", Kind::Bool),
@@ -187,7 +187,7 @@ fn read(kind: Kind<'_>, text: &str) -> Result<Value, &'static str> {
         Kind::Texts if !text.starts_with('[') => {
             Ok(text.split(',').map(str::trim).filter(|one| !one.is_empty()).collect::<Vec<_>>().into())
         }
-        Kind::Input(Shape::String | Shape::Datetime | Shape::Ip) | Kind::Words(_) | Kind::Time | Kind::Address => {
+        Kind::Input(Shape::String | Shape::Datetime | Shape::Date | Shape::Ip) | Kind::Words(_) | Kind::Time | Kind::Address => {
             fits(kind, &json!(text))
         }
         Kind::Principal => match sketch::principal(text) {
@@ -236,6 +236,7 @@ fn wanted(shape: &Shape) -> &'static str {
         Shape::String => "text",
         Shape::Decimal => "a number of at most four decimal places",
         Shape::Datetime => "an instant like `2026-11-23T10:00:00Z`",
+        Shape::Date => "a date like `2026-11-23`",
         Shape::Ip => "an IP address",
         Shape::Set(_) => "a JSON array of its items",
         Shape::Record(_) => "a JSON object of its members",

@@ -27,7 +27,7 @@ impl Facts {
         let utc = now.to_zoned_datetime(TimeZone::UTC);
         Self {
             call: CallKind::Sync,
-            network: Network { source: SOURCE, provenance: Provenance::Socket, zone: "other".into() },
+            network: Network { source: Some(SOURCE), provenance: Provenance::Socket, zone: "other".into() },
             transport: Transport { mtls: false, tls: 13, sealed: false },
             token: None,
             clock: Clock {

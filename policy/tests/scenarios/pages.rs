@@ -31,7 +31,9 @@ struct Scenario<'a> {
 fn every_page_shows_what_is_printed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut commands = 0;
-    for folder in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()) {
+    let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    // Others are about a command that needs files: the real one runs them, in tests/e2e/scenarios.rs.
+    for folder in folders.filter(|folder| folder.join("catalog.toml").exists()) {
         for page in files(&folder, ".md") {
             let scenario = scenario(&folder);
             let (shown, count) = scenario.page(&page.text);

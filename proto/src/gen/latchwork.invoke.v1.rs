@@ -6,6 +6,7 @@ pub struct InvokeRequest {
     #[prost(string, tag = "1")]
     pub function: ::prost::alloc::string::String,
     /// The input. A function with an input schema takes `json`, or `binary` whose content type is `application/json`.
+    /// A method of gRPC takes its message as `binary`, and as `json` if the gateway knows its descriptors.
     #[prost(message, optional, tag = "2")]
     pub input: ::core::option::Option<Payload>,
     /// Path parameters of the function's route, by name, decoded. All of them, or none when the route has none.
@@ -21,7 +22,7 @@ pub struct InvokeRequest {
 /// What the function answered, whole.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct InvokeResponse {
-    /// The output.
+    /// The output. That of a method of gRPC has the form of the input; a status of it that is not OK is this call's status.
     #[prost(message, optional, tag = "1")]
     pub output: ::core::option::Option<Payload>,
     /// The status that an HTTP caller would have seen. A status of 400 or more is the function's own answer, not a
@@ -48,7 +49,7 @@ pub mod invoke_chunk {
         /// First: what is known before the body.
         #[prost(message, tag = "1")]
         Head(super::InvokeHead),
-        /// A piece of the body.
+        /// A piece of the body; of a method of gRPC, one message.
         #[prost(bytes, tag = "2")]
         Data(::prost::bytes::Bytes),
         /// Last: the function's answer is whole.

@@ -92,6 +92,26 @@ def health(step):
         return outcome(None, [], error)
 
 
+def watch(step):
+    """Writes a file after the first answer, and goes on until the server ends the stream, or it has heard enough."""
+    import pathlib
+
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    statuses = []
+    call = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=step.get("service", "")), timeout=30)
+    try:
+        for answer in call:
+            statuses.append(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+            if "marker" in step:
+                pathlib.Path(step["marker"]).touch()
+            if len(statuses) == step.get("most"):
+                call.cancel()
+        return {"code": call.code().name, "statuses": statuses}
+    except grpc.RpcError as error:
+        return {"code": error.code().name, "statuses": statuses}
+
+
 def by_name(step):
     """The messages are those that reflection describes."""
     from google.protobuf import json_format
@@ -120,7 +140,7 @@ def by_name(step):
     return {**result, "answers": shown}
 
 
-KINDS = {"native": native, "reflection": reflection, "health": health, "by_name": by_name}
+KINDS = {"native": native, "reflection": reflection, "health": health, "watch": watch, "by_name": by_name}
 for step in plan["steps"]:
     began = time.monotonic()
     result = KINDS[step["kind"]](step)

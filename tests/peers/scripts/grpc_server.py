@@ -34,6 +34,11 @@ def chat(requests, context):
         yield b"re: " + request
 
 
+def each(request, context):
+    for _ in range(3):
+        yield request
+
+
 def fail(request, context):
     # `google.rpc.Status` with code 8 and a text, as bytes.
     context.set_trailing_metadata((("grpc-status-details-bin", b"\x08\x08\x12\x05quota"), ("x-why", "quota")))
@@ -58,6 +63,9 @@ def who_left(request, context):
 
 METHODS = {
     "/shop.v1.Orders/Create": grpc.unary_unary_rpc_method_handler(create),
+    "/shop.v1.Orders/Plain": grpc.unary_unary_rpc_method_handler(create),
+    "/shop.v1.Orders/Torn": grpc.unary_unary_rpc_method_handler(lambda request, context: b"\xff"),
+    "/shop.v1.Orders/Each": grpc.unary_stream_rpc_method_handler(each),
     "/shop.v1.Orders/List": grpc.unary_stream_rpc_method_handler(listed),
     "/shop.v1.Orders/Upload": grpc.stream_unary_rpc_method_handler(upload),
     "/shop.v1.Orders/Chat": grpc.stream_stream_rpc_method_handler(chat),

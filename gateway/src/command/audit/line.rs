@@ -139,6 +139,7 @@ pub fn reason_words(reason: DenialReason) -> &'static str {
         DenialReason::PolicyError => "policy error",
         DenialReason::AbsentEntity => "absent entity",
         DenialReason::NoTarget => "no target",
+        DenialReason::BundleExpired => "bundle expired",
     }
 }
 

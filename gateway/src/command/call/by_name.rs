@@ -1,6 +1,6 @@
 //! `latchwork call --grpc`: the same call through `latchwork.invoke.v1`.
 
-use super::{CallArgs, answered, base, body, pairs, token};
+use super::{CallArgs, answered, base, body, headers, pairs, through};
 use crate::{
     client::Trailers,
     command::{Exit, Format, tell},
@@ -24,32 +24,34 @@ const DENIED: [u16; 2] = [7, 16];
 /// The request; the body is JSON if it is text.
 pub(super) fn request(args: &CallArgs, config: &Config, listener: &Listener) -> Result<Request<Full<Bytes>>, String> {
     let parameter = |(name, value)| Parameter { name, value };
-    let header = |given: &String| {
-        let (name, value) = given.split_once(':').ok_or_else(|| format!("`{given}` is not NAME: VALUE"))?;
-        Ok(Parameter { name: name.trim().to_ascii_lowercase(), value: value.trim().to_owned() })
-    };
+    let written = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let (types, further): (Vec<_>, Vec<_>) =
+        headers(args)?.into_iter().partition(|(name, _)| name == header::CONTENT_TYPE);
+    let content_type = types.first().map(|(_, value)| written(value)).unwrap_or_default();
     let body = body(args)?;
-    let form = match String::from_utf8(body.to_vec()) {
-        Ok(text) if text.is_empty() => None,
-        Ok(text) => Some(Form::Json(text)),
-        Err(_) => Some(Form::Binary(body)),
+    let form = match std::str::from_utf8(&body) {
+        Ok("") => None,
+        Ok(text) if content_type.is_empty() => Some(Form::Json(text.to_owned())),
+        Ok(_) | Err(_) => Some(Form::Binary(body)),
     };
     let message = InvokeRequest {
         function: args.function.clone(),
-        input: form.map(|form| Payload { form: Some(form), content_type: String::new() }),
+        input: form.map(|form| Payload { form: Some(form), content_type }),
         path: pairs(&args.parameters)?.into_iter().collect(),
         query: pairs(&args.query)?.into_iter().map(parameter).collect(),
-        headers: args.headers.iter().map(header).collect::<Result<_, String>>()?,
+        headers: further.iter().map(|(n, v)| parameter((n.as_str().to_owned(), written(v)))).collect(),
     };
-    let mut request = Request::post(format!("{}/latchwork.invoke.v1.Invoke/Invoke", base(args, config, listener)))
+    let base = base(args, config, listener);
+    let mut request = Request::post(format!("{}/latchwork.invoke.v1.Invoke/Invoke", base.url))
         .version(Version::HTTP_2)
         .header(header::CONTENT_TYPE, "application/grpc")
         .header(header::TE, "trailers");
-    if let Some(token) = token(args, config, listener)? {
-        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    for (name, value) in args.credential.headers(config, listener)? {
+        request = request.header(name, value);
     }
     let framed = message::framed(&message);
-    request.body(Full::new(framed)).map_err(|e| format!("the request can't be made: {e}"))
+    let request = request.body(Full::new(framed)).map_err(|e| format!("the request can't be made: {e}"))?;
+    Ok(through(request, base))
 }
 
 /// What came back: the function's answer as over HTTP, or a status.

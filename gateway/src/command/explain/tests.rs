@@ -100,6 +100,7 @@ async fn every_denial_says_why_and_what_the_caller_was_told() {
         (DenialReason::PolicyError, "denied, policy error: a policy could not be evaluated"),
         (DenialReason::AbsentEntity, "denied, absent entity: it names something that nobody vouches for"),
         (DenialReason::NoTarget, "denied, no target: it is permitted, but on none of the function's targets"),
+        (DenialReason::BundleExpired, "denied, bundle expired: the time of its policies is over"),
     ] {
         for (may_describe, told) in [(true, "told       403, that policy denied"), (false, "told       404, as if")] {
             let call = denied(&log, reason, may_describe).await;

@@ -2,11 +2,18 @@
 
 use super::{cors, function};
 use crate::config::{App, Function, Issuer, raw, raw::At, report::Report, text::Text, value::Desk};
+use mesh::bind::protobuf::Descriptions;
 use policy::{
     declared,
     question::{FunctionName, FunctionNameError},
 };
-use std::{collections::BTreeMap, ops::Range, path::Path, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Most functions of one gateway.
 const FUNCTIONS_MAX: usize = 10_000;
@@ -48,6 +55,8 @@ pub(crate) struct Known<'a> {
     pub(crate) apps: &'a BTreeMap<Arc<str>, Place<'a>>,
     pub(crate) issuers: &'a [Issuer],
     pub(crate) production: bool,
+    /// Files of descriptors that were read; `None` for those that can't be used, of which it was told.
+    pub(crate) descriptions: RefCell<BTreeMap<PathBuf, Option<Descriptions>>>,
 }
 
 impl Place<'_> {
@@ -84,7 +93,7 @@ pub(crate) fn catalog<'a>(
             }
         }
     }
-    let known = Known { apps: &apps, issuers, production };
+    let known = Known { apps: &apps, issuers, production, descriptions: RefCell::default() };
     for (text, part) in &parts {
         let mut desk = Desk { text, directory, report };
         let mut tables: Vec<_> = part.function.iter().collect();

@@ -1,12 +1,17 @@
 //! What gRPC asks of a route and of a target: `"grpc shop.v1.Orders/Create"`, `grpc = { url = … }`.
 
-use super::target;
+use super::{catalog::Known, peer::Peer, target};
 use crate::config::{
     BackendConfig, Route, Target, raw,
     raw::At,
     value::{Desk, shorten},
 };
-use mesh::backend::grpc::GrpcConfig;
+use mesh::{
+    backend::grpc::GrpcConfig,
+    bind::protobuf::{Descriptions, Method},
+};
+use policy::finding::Finding;
+use std::path::Path;
 use url::Url;
 
 /// What a route of gRPC begins with.
@@ -51,11 +56,19 @@ pub(crate) fn backend(written: &At<GrpcConfig>, production: bool, desk: &mut Des
         let help = "host and port alone: the path is the method's name";
         desk.error_help("bad_url", &url.span, format!("`{}` has a path", shorten(&url.value)), help);
     } else {
-        target::url(&url, None, production, desk);
+        target::url(&url, None, production && config.unix.is_none(), desk);
     }
     target::duration(&config.connect_timeout, written, desk);
-    let ca = target::absolute_ca(config.ca.clone(), span, desk);
-    GrpcConfig { ca, ..config.clone() }
+    let mut config = config.clone();
+    let peer = Peer {
+        ca: &mut config.ca,
+        server_id: config.server_id.as_deref(),
+        client_certificate: &mut config.client_certificate,
+        client_key: &mut config.client_key,
+        unix: &mut config.unix,
+    };
+    peer.check(&config.url, span, desk);
+    config
 }
 
 /// A method of gRPC runs on targets that speak gRPC, and those take nothing else.
@@ -78,8 +91,62 @@ pub(crate) fn fits(
         let message = "a `grpc` target needs the route of a method";
         desk.error_help("grpc_mismatch", place, message, "such as `route = \"grpc shop.v1.Orders/Create\"`");
     }
-    if let (true, Some(input)) = (spoken, &table.input) {
+    if let (true, Some(input), None) = (spoken, &table.input, &table.descriptors) {
         let message = "messages of gRPC pass through unread, so there is nothing to check against a schema";
-        desk.error_help("input_unread", &input.span, message, "remove it, or call the function by name with JSON");
+        desk.error_help("input_unread", &input.span, message, "name their `descriptors`, such as `proto/orders.proto`");
     }
+    if let (false, Some(descriptors)) = (spoken, &table.descriptors)
+        && (route.is_some() || table.route.is_none())
+    {
+        let message = "`descriptors` are of the messages of a method of gRPC, and the function has no such route";
+        desk.error_help("grpc_mismatch", &descriptors.span, message, "remove it, or see `input`");
+    }
+}
+
+/// The method that the route names, if its descriptors are named.
+pub(crate) fn method(
+    table: &raw::Function,
+    route: Option<&Route>,
+    known: &Known<'_>,
+    desk: &mut Desk<'_>,
+) -> Option<Method> {
+    let written = table.descriptors.as_ref()?;
+    let (service, name) = route.filter(|route| route.grpc)?.pattern.strip_prefix('/')?.split_once('/')?;
+    let path = desk.path(&written.value);
+    let mut all = known.descriptions.borrow_mut();
+    let descriptions = all.entry(path).or_insert_with_key(|path| descriptions(written, path, desk)).as_ref()?;
+    let place = table.route.as_ref().map_or(&written.span, |route| &route.span);
+    let Some(method) = descriptions.method(service, name) else {
+        let message = format!("`{}` describes no method `{service}/{name}`", shorten(&written.value));
+        let methods = descriptions.methods();
+        let finding = desk.text.error("unknown_method", place, message);
+        let finding = finding.nearest(&format!("{service}/{name}"), methods.iter().map(String::as_str));
+        desk.report.push(finding);
+        return None;
+    };
+    if let (true, Some(input)) = (method.takes_stream(), &table.input) {
+        let message = format!("`{service}/{name}` takes a stream of messages, which passes through unread");
+        desk.error_help("input_unread", &input.span, message, "remove it: policy can't look at what has not come yet");
+    }
+    Some(method)
+}
+
+/// Reads a file of descriptors; says what is wrong with it where that is.
+fn descriptions(written: &At<String>, path: &Path, desk: &mut Desk<'_>) -> Option<Descriptions> {
+    let error = match Descriptions::load(path, desk.directory) {
+        Ok(descriptions) => return Some(descriptions),
+        Err(error) => error,
+    };
+    if error.line == 0 {
+        desk.error("bad_descriptors", &written.span, format!("`{}`: {}", shorten(&written.value), error.message));
+        return None;
+    }
+    // Named as the rest of the configuration is, whatever folder that is named from.
+    let inside = std::path::absolute(desk.directory).ok();
+    let inside = inside.and_then(|folder| Some(desk.directory.join(error.file.strip_prefix(folder).ok()?)));
+    let file = inside.as_deref().unwrap_or(&error.file).display().to_string();
+    let mut finding = Finding::error("bad_descriptors", file, error.message);
+    (finding.line, finding.column) = (error.line, error.column);
+    desk.report.push(finding);
+    None
 }

@@ -109,7 +109,7 @@ fn content_type(headers: &HeaderMap) -> String {
     headers.get(CONTENT_TYPE).map(text).unwrap_or_default()
 }
 
-fn parameters(headers: &HeaderMap) -> Vec<Parameter> {
+pub(super) fn parameters(headers: &HeaderMap) -> Vec<Parameter> {
     headers.iter().map(|(name, value)| Parameter { name: name.as_str().to_owned(), value: text(value) }).collect()
 }
 

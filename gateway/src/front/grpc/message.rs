@@ -14,16 +14,19 @@ use tokio::sync::Semaphore;
 pub(crate) const MESSAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// The prefix: whether it is compressed, and its length.
-const PREFIX_BYTES: usize = 5;
+pub(super) const PREFIX_BYTES: usize = 5;
 
 /// A message as it goes over the wire.
 pub(crate) fn framed(message: &impl Message) -> Bytes {
-    let length = message.encoded_len();
-    let mut bytes = BytesMut::with_capacity(PREFIX_BYTES + length);
+    frame(&message.encode_to_vec())
+}
+
+/// The bytes of a message as they go over the wire.
+pub(super) fn frame(message: &[u8]) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(PREFIX_BYTES + message.len());
     bytes.put_u8(0);
-    bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    // There is room: the buffer grows.
-    let _ = message.encode(&mut bytes);
+    bytes.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    bytes.put_slice(message);
     bytes.freeze()
 }
 
@@ -57,6 +60,11 @@ pub(crate) async fn one<M: Message + Default>(
 /// # Errors
 /// [`Refusal::MethodUnknown`] for a compressed one: no decompression, no bomb. [`Refusal::TooLarge`].
 pub(crate) fn next(bytes: &mut Bytes) -> Result<Option<Bytes>, Refusal> {
+    split(bytes, MESSAGE_BYTES_MAX)
+}
+
+/// As [`next`], with another limit.
+pub(super) fn split(bytes: &mut Bytes, bytes_max: u64) -> Result<Option<Bytes>, Refusal> {
     let mut prefix = bytes.clone();
     if prefix.len() < PREFIX_BYTES {
         return Ok(None);
@@ -65,8 +73,8 @@ pub(crate) fn next(bytes: &mut Bytes) -> Result<Option<Bytes>, Refusal> {
         return Err(Refusal::MethodUnknown);
     }
     let length = prefix.get_u32() as usize;
-    if length as u64 > MESSAGE_BYTES_MAX {
-        return Err(Refusal::TooLarge { bytes_max: MESSAGE_BYTES_MAX });
+    if length as u64 > bytes_max {
+        return Err(Refusal::TooLarge { bytes_max });
     }
     if prefix.len() < length {
         return Ok(None);

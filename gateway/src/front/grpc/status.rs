@@ -53,6 +53,21 @@ pub(crate) fn refusal(refusal: &Refusal, call: Uuid) -> HeaderMap {
     fields
 }
 
+/// Whether there is a status at all.
+pub(crate) fn is_there(fields: &HeaderMap) -> bool {
+    fields.contains_key(STATUS)
+}
+
+/// Whether the status is a good one.
+pub(crate) fn is_good(fields: &HeaderMap) -> bool {
+    fields.get(STATUS).is_some_and(|code| code == "0")
+}
+
+/// Whether a field is one of a status.
+pub(crate) fn is_field(name: &HeaderName) -> bool {
+    [STATUS, MESSAGE, DETAILS].contains(name)
+}
+
 /// Whether trailers say that the deadline was exceeded.
 pub(crate) fn is_late(trailers: &HeaderMap) -> bool {
     trailers.get(STATUS).is_some_and(|code| code == "4")

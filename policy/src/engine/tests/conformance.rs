@@ -3,11 +3,12 @@
 use crate::{
     bundle::load,
     declared::Declared,
-    engine::request::Asked,
+    engine::{reads::Reads, request::Asked},
     fixture::{alice, checkout, declared, function, input, now, question, sources},
     question::{CallKind, Principal, PrincipalAttributes, PrincipalKind, Question, Token, Via},
 };
-use cedar_policy::{Entities, Request, Schema};
+use cedar_policy::{Entities, Schema};
+use cedar_policy_core::{ast::Request, extensions::Extensions, validator::ValidatorSchema};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -65,7 +66,7 @@ fn questions() -> Vec<Question> {
                 rich.query.insert("all".into(), vec!["true".into()]);
             }
             rich.facts.call = CallKind::Redrive;
-            rich.facts.network.source = "2001:db8::7".parse().unwrap();
+            rich.facts.network.source = "2001:db8::7".parse().ok();
             rich.facts.clock.business_day = Some(true);
             rich.facts.clock.frozen = Some(false);
             rich.facts.token = Some(Token {
@@ -95,17 +96,21 @@ fn the_schema_agrees_with_every_question_that_is_asked() {
     let mut asked_of = 0;
     for question in questions() {
         let function = &snapshot.functions[&question.function];
-        let asked = Asked::new(&question, function, &snapshot.directory).unwrap();
-        Entities::from_entities(asked.entities.iter().cloned(), Some(&schema)).unwrap();
+        let asked = Asked::new(&question, function, &snapshot.ground.directory, Reads::ALL).unwrap();
+        let entities = asked.entities.iter().cloned().map(Into::into);
+        Entities::from_entities(entities, Some(&schema)).unwrap();
         let subjects = [&function.call, &function.describe].into_iter().chain(&function.run_on);
         for (i, subject) in subjects.enumerate() {
-            let context = if i == 0 { asked.call_context(&question, function) } else { asked.facts_context() };
+            let context = if i == 0 { asked.call_context(&question, function) } else { Ok(asked.facts_context()) };
             if i == 0 && !function.principals.contains(&question.principal.kind) {
                 assert!(context.is_err(), "it is not asked of this kind");
                 continue;
             }
-            let (action, resource) = (subject.action.clone(), subject.resource.clone());
-            Request::new(asked.principal.clone(), action, resource, context.unwrap(), Some(&schema)).unwrap();
+            let part = |uid: &Arc<cedar_policy_core::ast::EntityUID>| (uid.as_ref().clone(), None);
+            let (principal, action, resource) = (part(&asked.me), part(&subject.action), part(&subject.resource));
+            let schema: &ValidatorSchema = schema.as_ref();
+            let extensions = Extensions::all_available();
+            Request::new(principal, action, resource, context.unwrap(), Some(schema), extensions).unwrap();
             asked_of += 1;
         }
     }
