@@ -143,7 +143,6 @@ impl Place {
 }
 
 /// Parses one file; every policy that can be read is, whatever is wrong with the others.
-#[cfg(test)]
 pub(crate) fn read(source: &Source, findings: &mut Vec<Finding>) -> Vec<Written> {
     read_again(source, &Earlier::new(), findings)
 }
