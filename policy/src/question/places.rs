@@ -187,9 +187,10 @@ fn read(kind: Kind<'_>, text: &str) -> Result<Value, &'static str> {
         Kind::Texts if !text.starts_with('[') => {
             Ok(text.split(',').map(str::trim).filter(|one| !one.is_empty()).collect::<Vec<_>>().into())
         }
-        Kind::Input(Shape::String | Shape::Datetime | Shape::Date | Shape::Ip) | Kind::Words(_) | Kind::Time | Kind::Address => {
-            fits(kind, &json!(text))
-        }
+        Kind::Input(Shape::String | Shape::Datetime | Shape::Date | Shape::Ip)
+        | Kind::Words(_)
+        | Kind::Time
+        | Kind::Address => fits(kind, &json!(text)),
         Kind::Principal => match sketch::principal(text) {
             Ok(principal) => serde_json::to_value(principal).map_err(|_| "a caller"),
             Err(_) => Err("a caller such as `User::\"corp/alice\"`"),
