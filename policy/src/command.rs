@@ -7,6 +7,10 @@ pub mod format;
 pub mod new;
 pub mod schema;
 pub mod test;
+pub mod what_if;
+pub mod who;
+
+use std::io::{self, Write};
 
 /// How a command writes its result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,4 +49,8 @@ impl Exit {
             Self::GrantsNew => 4,
         }
     }
+}
+
+fn write_json(value: &serde_json::Value, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{value:#}")
 }
