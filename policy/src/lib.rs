@@ -12,4 +12,5 @@ mod fixture;
 mod index;
 pub mod permit;
 pub mod question;
+pub mod review;
 pub mod vocabulary;
