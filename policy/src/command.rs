@@ -1,6 +1,10 @@
 //! Commands over policies. They take iterators and writers; the gateway opens files and prints.
 
+pub mod diff;
+pub mod replay;
+pub mod suggest;
 pub mod test;
+pub mod unused;
 
 /// How a command writes its result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

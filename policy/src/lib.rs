@@ -12,5 +12,8 @@ mod fixture;
 mod index;
 pub mod permit;
 pub mod question;
+pub mod replay;
 pub mod review;
+pub mod suggest;
+pub mod usage;
 pub mod vocabulary;

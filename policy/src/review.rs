@@ -20,7 +20,7 @@ mod subject;
 
 pub use compare::{Limits, compare};
 pub use lints::lints;
-pub use rerun::Example;
+pub use rerun::{Answer, Example};
 pub use side::Side;
 
 /// Proves claims about policies, or finds an example against them.

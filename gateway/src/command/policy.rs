@@ -4,11 +4,26 @@ use super::{Exit, Format, default_config, loaded, written};
 use jiff::Timestamp;
 use std::{io::Write, path::PathBuf, sync::Arc};
 
+mod bundle;
+mod diff;
+mod records;
+mod replay;
+mod suggest;
+mod unused;
+
 /// `latchwork policy …`
 #[derive(Debug, clap::Subcommand)]
 pub enum PolicyCommand {
     /// Run the policy cases and show which policies they exercise
     Test(TestArgs),
+    /// Say what a change of policies grants and takes away, proved where a solver is at hand
+    Diff(diff::DiffArgs),
+    /// Ask recorded decisions again of other policies, and say which turn
+    Replay(replay::ReplayArgs),
+    /// Propose narrower policies for what the records show, as a patch
+    Suggest(suggest::SuggestArgs),
+    /// List the grants that nobody used
+    Unused(unused::UnusedArgs),
 }
 
 /// `latchwork policy test`
@@ -26,6 +41,10 @@ pub struct TestArgs {
 pub fn run(command: &PolicyCommand, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
     match command {
         PolicyCommand::Test(args) => test(args, out, talk),
+        PolicyCommand::Diff(args) => diff::run(args, out, talk),
+        PolicyCommand::Replay(args) => replay::run(args, out, talk),
+        PolicyCommand::Suggest(args) => suggest::run(args, out, talk),
+        PolicyCommand::Unused(args) => unused::run(args, out, talk),
     }
 }
 
@@ -34,13 +53,19 @@ fn test(args: &TestArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
-    let format = match args.format {
-        Format::Human => policy::command::Format::Human,
-        Format::Json => policy::command::Format::Json,
-    };
+    let format = args.format.into();
     let declared = Arc::new(loaded.config.declared());
     let tested = policy::command::test::test(loaded.policies, loaded.cases, declared, Timestamp::now(), format, out);
     written(tested.map(Exit::from))
+}
+
+impl From<Format> for policy::command::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Human => Self::Human,
+            Format::Json => Self::Json,
+        }
+    }
 }
 
 impl From<policy::command::Exit> for Exit {

@@ -10,7 +10,7 @@ use super::{
 use crate::question::{FunctionName, PrincipalKind};
 use cedar_policy::Schema;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
