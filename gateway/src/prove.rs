@@ -54,7 +54,14 @@ impl Solver {
     /// # Errors
     /// In words, when there is none.
     pub fn find(time: Time) -> std::result::Result<Self, String> {
-        let program: PathBuf = env::var_os(VARIABLE).map_or_else(|| "cvc5".into(), PathBuf::from);
+        Self::at(env::var_os(VARIABLE).map_or_else(|| "cvc5".into(), PathBuf::from), time)
+    }
+
+    /// Takes this program. Its time begins now.
+    ///
+    /// # Errors
+    /// In words, when it does not answer.
+    pub fn at(program: PathBuf, time: Time) -> std::result::Result<Self, String> {
         let shown = program.display();
         let told = process::Command::new(&program).arg("--version").stdin(process::Stdio::null()).output();
         let told = told.map_err(|error| {

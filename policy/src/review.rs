@@ -167,3 +167,6 @@ impl Review {
         self.rows.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,7 +124,9 @@ mod scenarios {
     fn every_scenario_passes_and_decides_every_policy() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
         let mut seen = 0;
-        for folder in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()) {
+        // Those with a configuration are about a command: the real one runs them, in tests/e2e/scenarios.rs.
+        let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+        for folder in folders.filter(|folder| !folder.join("latchwork.toml").exists()) {
             assert!(folder.join("README.md").exists(), "{} needs a README", folder.display());
             let (policies, cases) = (files(&folder.join("policies"), ".cedar"), files(&folder, ".cases.toml"));
             assert!(!policies.is_empty() && !cases.is_empty(), "{} has no policies or cases", folder.display());

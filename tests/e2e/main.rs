@@ -16,6 +16,8 @@ mod grpc_by_name;
 mod keys;
 mod malformed;
 mod peers;
+mod policy_commands;
+mod policy_review;
 mod process_host;
 mod quickstart;
 mod readme;

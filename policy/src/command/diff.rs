@@ -57,10 +57,8 @@ fn human(review: &Review, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "{sign} {name}")?;
         }
     }
-    let sections: [(&str, &str, fn(&Row) -> &Change); 2] = [
-        ("new access", "may newly", |row| &row.new),
-        ("lost access", "may no longer", |row| &row.lost),
-    ];
+    let sections: [(&str, &str, fn(&Row) -> &Change); 2] =
+        [("new access", "may newly", |row| &row.new), ("lost access", "may no longer", |row| &row.lost)];
     for (title, may, of) in sections {
         let rows: Vec<_> = review.rows.iter().filter(|row| matches!(of(row), Change::Something { .. })).collect();
         if !rows.is_empty() {

@@ -19,10 +19,7 @@ const FACTS: [(&str, &str); 8] = [
     ("depth", "context.facts.via.depth >= 0"),
     ("call", r#"["sync", "async", "event", "step", "redrive"].contains(context.facts.call)"#),
     ("tls", "[0, 12, 13].contains(context.facts.transport.tls)"),
-    (
-        "now",
-        r#"context.facts.clock.now >= datetime("1970-01-01") && context.facts.clock.now < datetime("9999-12-31")"#,
-    ),
+    ("now", r#"context.facts.clock.now >= datetime("1970-01-01") && context.facts.clock.now < datetime("9999-12-31")"#),
     (
         "issued",
         r#"(!(context.facts has token) || !(context.facts.token has issued) || (context.facts.token.issued >= datetime("0000-01-01") && context.facts.token.issued < datetime("9999-12-31")))"#,

@@ -76,7 +76,8 @@ impl Direction<'_> {
             return Plan::default();
         }
         // Where an unchanged policy fails, both sides deny. One that went could have denied by failing.
-        let went: Vec<_> = before.iter().filter(|p| p.can_fail && !after.iter().any(|q| same(p, q, self.subject))).collect();
+        let went: Vec<_> =
+            before.iter().filter(|p| p.can_fail && !after.iter().any(|q| same(p, q, self.subject))).collect();
         if gone.is_empty() && fresh.is_empty() && went.is_empty() {
             return Plan::default();
         }
@@ -130,7 +131,9 @@ impl Direction<'_> {
     fn key(&self, policies: &[&Reviewed], parts: &[&str]) -> String {
         let named = policies.iter().any(|policy| policy.reads("action"));
         let action = if named { self.subject.asked.action.to_string() } else { String::new() };
-        [&[self.principal.as_str(), &self.subject.shape, &self.subject.resource_type, &action], parts].concat().join("\n")
+        [&[self.principal.as_str(), &self.subject.shape, &self.subject.resource_type, &action], parts]
+            .concat()
+            .join("\n")
     }
 
     fn concerned<'b>(&self, forms: impl Iterator<Item = &'b Special>) -> Vec<&Reviewed> {
@@ -152,12 +155,8 @@ impl Direction<'_> {
                 }
                 What::Implies(narrow, set(wide)?)
             }
-            Parts::NeverFails { policy, condition } => {
-                What::NeverFails(policy.only_when(&assume::clause(condition)?)?)
-            }
-            Parts::NeverHolds { policy, condition } => {
-                What::NeverHolds(policy.only_when(&assume::clause(condition)?)?)
-            }
+            Parts::NeverFails { policy, condition } => What::NeverFails(policy.only_when(&assume::clause(condition)?)?),
+            Parts::NeverHolds { policy, condition } => What::NeverHolds(policy.only_when(&assume::clause(condition)?)?),
         };
         Ok(Claim { schema, setting, what })
     }

@@ -72,9 +72,11 @@ impl Head {
             && asked.resource.as_ref().is_none_or(|resource| {
                 self.resource.allows_type(&resource.type_name().to_string())
                     && self.resource.exact.as_ref().is_none_or(|uid| uid == resource)
-                    && self.resource.within.as_ref().is_none_or(|uid| {
-                        uid == resource || asked.resource_above.contains(uid)
-                    })
+                    && self
+                        .resource
+                        .within
+                        .as_ref()
+                        .is_none_or(|uid| uid == resource || asked.resource_above.contains(uid))
             })
     }
 }

@@ -7,9 +7,7 @@ use super::{
     subject::{Subject, uid},
 };
 use crate::{engine::Effect, permit::PolicyName};
-use cedar_policy::{
-    AuthorizationError, Authorizer, Context, Decision, Entities, EntityUid, PolicySet, Request,
-};
+use cedar_policy::{AuthorizationError, Authorizer, Context, Decision, Entities, EntityUid, PolicySet, Request};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

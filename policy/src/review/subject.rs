@@ -59,7 +59,8 @@ fn of_function(side: &Side, function: &Function, app: &App) -> Vec<Option<Subjec
     let vocabulary = side.snapshot().vocabulary();
     let Some(words) = vocabulary.function(&function.name) else { return Vec::new() };
     let Some(me) = uid("Function", function.name.as_str()) else { return Vec::new() };
-    let above: HashSet<_> = [uid("App", &app.name), uid("Environment", &app.environment)].into_iter().flatten().collect();
+    let above: HashSet<_> =
+        [uid("App", &app.name), uid("Environment", &app.environment)].into_iter().flatten().collect();
     let known = known_of_function("resource", function, app);
     let subject = |kind: &str, action: &str, shape: Arc<str>, principals: Vec<PrincipalKind>| {
         Some(Subject {

@@ -102,9 +102,9 @@ fn values(text: &str, seen: &Seen) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (path, values) in &seen.values {
         let last = path.rsplit('.').next().unwrap_or_default();
-        let read = split::tokens(text).iter().any(|token| {
-            token.kind == TokenKind::Word && text.get(token.range.clone()) == Some(last)
-        });
+        let read = split::tokens(text)
+            .iter()
+            .any(|token| token.kind == TokenKind::Word && text.get(token.range.clone()) == Some(last));
         if !read || !text.contains(&format!("context.{path}")) {
             continue;
         }

@@ -46,7 +46,8 @@ fn steps<'a>(old: &'a str, new: &'a str) -> Vec<Step<'a>> {
 
 /// By the longest common subsequence.
 fn between<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Step<'a>> {
-    let all = |lines: &[&'a str], step: fn(&'a str) -> Step<'a>| lines.iter().map(|line| step(line)).collect::<Vec<_>>();
+    let all =
+        |lines: &[&'a str], step: fn(&'a str) -> Step<'a>| lines.iter().map(|line| step(line)).collect::<Vec<_>>();
     if old.len() > LINES_MAX || new.len() > LINES_MAX {
         return [all(old, Step::Remove), all(new, Step::Add)].concat();
     }
