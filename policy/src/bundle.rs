@@ -95,7 +95,7 @@ fn has_errors(findings: &[Finding]) -> bool {
 }
 
 /// Reads every file within the limits, and sees that no two policies have one id.
-fn read(sources: &[Source], findings: &mut Vec<Finding>) -> Vec<Written> {
+pub(crate) fn read(sources: &[Source], findings: &mut Vec<Finding>) -> Vec<Written> {
     let mut policies: Vec<Written> = Vec::new();
     for source in sources {
         if source.text.len() > FILE_BYTES_MAX {

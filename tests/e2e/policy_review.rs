@@ -9,7 +9,7 @@ use policy::{
         CallKind, Clock, Facts, FunctionName, Network, Principal, PrincipalAttributes, PrincipalKind, Provenance,
         Question, Transport, Verb, Via,
     },
-    review::{Limits, Review, Side, compare},
+    review::{Limits, Review, Side, compare, lints},
 };
 use std::{sync::Arc, time::Duration};
 use tests::fetch;
@@ -235,4 +235,29 @@ fn a_slip_in_a_guard_is_found_and_a_refactoring_is_not() {
     let from = |class: u8| guard(&format!("when {{ resource.class >= {class} }}"));
     assert!(review(&from(1), &from(2), &solver).is_equal());
     assert!(review(&from(2), &from(3), &solver).grants_new());
+}
+
+#[test]
+fn a_guard_that_can_fail_and_one_that_never_holds_are_found() {
+    let Some(solver) = solver() else { return };
+    let forbid = |id: &str, condition: &str| {
+        format!("@id(\"{id}\") forbid (principal, action == Action::\"pay.send\", resource) when {{ {condition} }};\n")
+    };
+    let text = [
+        forbid("sound", "context.input.amount > 100"),
+        forbid("overflows", "context.input.amount * 2 > 100"),
+        forbid("bounded", "context.input.amount < 1000 && context.input.amount > 0 && context.input.amount * 2 > 100"),
+        forbid("no-such-minute", "context.facts.clock.minute > 1439"),
+        forbid("no-such-class", "resource.class == 3"),
+    ];
+    let (side, _) = Side::new(&source(&text.concat()), Arc::new(declared()), now()).expect("policies load");
+    let found: Vec<_> = lints(&side, &solver).into_iter().map(|finding| (finding.code, finding.message)).collect();
+    let of = |name: &str| found.iter().find(|(_, text)| text.contains(name)).map(|(code, _)| *code);
+    assert_eq!(of("`overflows`"), Some("forbid_may_fail"), "{found:?}");
+    assert_eq!(
+        (of("`no-such-minute`"), of("`no-such-class`")),
+        (Some("never_holds"), Some("never_holds")),
+        "{found:?}"
+    );
+    assert_eq!((of("`sound`"), of("`bounded`"), of("`run-on`")), (None, None, None), "{found:?}");
 }

@@ -5,7 +5,7 @@ use super::{
     special::Reviewed,
 };
 use crate::{
-    bundle::{self, Source, written},
+    bundle::{self, Source},
     declared::Declared,
     engine::Snapshot,
     finding::Finding,
@@ -33,12 +33,9 @@ impl Side {
     ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let (snapshot, warnings) = bundle::load(sources, Arc::clone(&declared), now)?;
         let mut policies = Vec::new();
-        for source in sources {
-            for written in written::read(source, &mut Vec::new()) {
-                let reviewed = Reviewed::new(&written);
-                let finding = |message: String| vec![written.place.finding("not_reviewable", message, None)];
-                policies.push(reviewed.map_err(finding)?);
-            }
+        for written in bundle::read(sources, &mut Vec::new()) {
+            let reviewed = Reviewed::new(&written);
+            policies.push(reviewed.map_err(|message| vec![written.place.finding("not_reviewable", message, None)])?);
         }
         let index = Index::new(policies.iter().map(|policy| &policy.head));
         Ok((Self { declared, policies, snapshot, index }, warnings))

@@ -67,8 +67,8 @@ fn caller(written: &Written, seen: &Seen) -> Option<Caller> {
     }
     let known = matches!(written.scope.principal, Bound::In(_) | Bound::IsIn(..));
     let uid = |kind: PrincipalKind, id: &str| format!("{}::\"{}\"", kind.as_str(), id.escape_debug());
-    let few = seen.callers.few(CALLERS_MAX)?;
-    if let Some((kind, id)) = few.first().filter(|_| few.len() == 1) {
+    let few = seen.callers.few(CALLERS_MAX);
+    if let Some((kind, id)) = few.and_then(|few| few.first().filter(|_| few.len() == 1)) {
         return Some(Caller::Head(format!("principal == {}", uid(*kind, id))));
     }
     let group = seen.shared_groups.as_ref().and_then(|groups| groups.first()).filter(|_| !known);
@@ -77,7 +77,7 @@ fn caller(written: &Written, seen: &Seen) -> Option<Caller> {
         let is = kind.map(|kind| format!("is {} ", kind.as_str())).unwrap_or_default();
         return Some(Caller::Head(format!("principal {is}in Group::\"{}\"", group.escape_debug())));
     }
-    let list: Vec<_> = few.iter().map(|(kind, id)| uid(*kind, id)).collect();
+    let list: Vec<_> = few?.iter().map(|(kind, id)| uid(*kind, id)).collect();
     // A set of entities has one type.
     (seen.kinds.len() == 1).then(|| Caller::Condition(format!("[{}].contains(principal)", list.join(", "))))
 }
