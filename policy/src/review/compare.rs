@@ -133,23 +133,62 @@ impl<'p> Desk<'p> {
         });
         let first: Vec<_> = first.collect();
         self.prove(first, usize::MAX, sides);
-        let mut exact = Vec::new();
-        let mut changes: Vec<Option<Change>> = Vec::new();
-        for (plan, (direction, forwards)) in plans.iter().zip(directions) {
-            let change = self.early(plan, direction, *forwards);
-            if change.is_none()
-                && let Some(claim) = &plan.exact
-            {
-                exact.push(((*direction, *forwards), claim.clone()));
-            }
-            changes.push(change);
-        }
-        self.prove(exact, self.limits.exact_claims_max, sides);
+        let early = plans.iter().zip(directions);
+        let mut changes: Vec<Option<Change>> =
+            early.map(|(plan, (direction, forwards))| self.early(plan, direction, *forwards)).collect();
+        self.exact(&plans, directions, &mut changes, sides);
         let late = changes.into_iter().zip(&plans).zip(directions);
         late.map(|((change, plan), (direction, forwards))| {
             change.unwrap_or_else(|| self.late(plan, direction, *forwards))
         })
         .collect()
+    }
+
+    /// Has whole slices proved where general claims did not decide: of functions that are alike first one, whose
+    /// example may do for the others.
+    fn exact(
+        &mut self,
+        plans: &[Plan],
+        directions: &[(&Direction<'_>, bool)],
+        changes: &mut [Option<Change>],
+        sides: [&Side; 2],
+    ) {
+        let mut groups: HashMap<Vec<&str>, Vec<(usize, &Keyed)>> = HashMap::new();
+        let mut order = Vec::new();
+        for (place, plan) in plans.iter().enumerate() {
+            let (Some(None), Some(claim)) = (changes.get(place), &plan.exact) else { continue };
+            let alike: Vec<&str> = plan.general.iter().map(|claim| claim.key.as_str()).collect();
+            let group = groups.entry(alike).or_default();
+            if group.is_empty() {
+                order.push((place, claim));
+            }
+            group.push((place, claim));
+        }
+        let wanted = |places: &[(usize, &Keyed)]| {
+            let found = places.iter().filter_map(|(place, claim)| Some((*directions.get(*place)?, (*claim).clone())));
+            found.collect::<Vec<_>>()
+        };
+        self.prove(wanted(&order), self.limits.exact_claims_max, sides);
+        let mut rest = Vec::new();
+        for group in groups.values() {
+            let Some(model) = group.first().and_then(|(_, claim)| self.model(claim)).cloned() else {
+                rest.extend(group.iter().skip(1).copied());
+                continue;
+            };
+            for (place, claim) in group.iter().skip(1) {
+                let direction = directions.get(*place);
+                match direction.and_then(|(direction, forwards)| rerun::confirm(&model, direction, *forwards)) {
+                    Some(example) => {
+                        if let Some(change) = changes.get_mut(*place) {
+                            *change = Some(Change::Something { example: Box::new(example) });
+                        }
+                    }
+                    None => rest.push((*place, *claim)),
+                }
+            }
+        }
+        rest.sort_unstable_by_key(|(place, _)| *place);
+        self.prove(wanted(&rest), self.limits.exact_claims_max, sides);
     }
 
     /// What the general claims decide.

@@ -69,9 +69,10 @@ impl Reviewed {
         Ok(Self { name, effect, head, whole, special: special(json)?, can_fail, place, functions })
     }
 
-    /// Whether its conditions mention a member or entity type of this name.
+    /// Whether its conditions mention a member or entity type of this name. What its head says of action and resource
+    /// doesn't count.
     pub(super) fn mentions(&self, word: &str) -> bool {
-        self.whole.text.contains(&format!("\"{word}\""))
+        self.special.text.contains(&format!("\"{word}\""))
     }
 
     /// Whether its conditions look at a variable.
