@@ -2,11 +2,15 @@
 
 pub mod check;
 pub mod decide;
+pub mod diff;
 mod findings;
 pub mod format;
 pub mod new;
+pub mod replay;
 pub mod schema;
+pub mod suggest;
 pub mod test;
+pub mod unused;
 pub mod what_if;
 pub mod who;
 

@@ -11,6 +11,7 @@ pub mod disk;
 pub mod fetch;
 pub mod functions_framework;
 pub mod grpcio;
+pub mod history;
 pub mod lambda;
 pub mod latchwork;
 pub mod oidc;

@@ -1,11 +1,17 @@
 //! `latchwork policy`: commands over policies. The work is the policy crate's; here files are opened.
 
+mod bundle;
 mod check;
 pub mod decide;
+mod diff;
 mod format;
 mod new;
+mod records;
+mod replay;
 mod schema;
+mod suggest;
 mod test;
+mod unused;
 mod what_if;
 mod who;
 
@@ -33,6 +39,14 @@ pub enum PolicyCommand {
     Schema(schema::SchemaArgs),
     /// Answer requests in bulk by any Cedar policies: JSON lines in, JSON lines out
     Decide(decide::DecideArgs),
+    /// Say what a change of policies grants and takes away, proved where a solver is at hand
+    Diff(diff::DiffArgs),
+    /// Ask recorded decisions again of other policies, and say which turn
+    Replay(replay::ReplayArgs),
+    /// Propose narrower policies for what the records show, as a patch
+    Suggest(suggest::SuggestArgs),
+    /// List the grants that nobody used
+    Unused(unused::UnusedArgs),
 }
 
 /// Runs a command about policies.
@@ -47,6 +61,10 @@ pub fn run(command: &PolicyCommand, out: &mut dyn Write, talk: &mut dyn Write) -
         PolicyCommand::Can(args) => who::can(args, out, talk),
         PolicyCommand::Schema(args) => schema::run(args, out, talk),
         PolicyCommand::Decide(args) => decide::run(args, out, talk),
+        PolicyCommand::Diff(args) => diff::run(args, out, talk),
+        PolicyCommand::Replay(args) => replay::run(args, out, talk),
+        PolicyCommand::Suggest(args) => suggest::run(args, out, talk),
+        PolicyCommand::Unused(args) => unused::run(args, out, talk),
     }
 }
 
