@@ -3,6 +3,7 @@
 pub mod load;
 pub mod schema;
 
+mod audit;
 mod check;
 mod credential;
 mod files;
@@ -12,6 +13,7 @@ mod report;
 mod text;
 pub(crate) mod value;
 
+pub use audit::{Audit, Checkpoints, Durability, Witness};
 pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, Webhook};
 
 use ipnet::IpNet;
@@ -185,28 +187,6 @@ pub struct Admin {
 pub struct Policy {
     /// Folder of `*.cedar` and `*.cases.toml` files, read recursively in lexical order.
     pub path: PathBuf,
-}
-
-/// `[audit]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Audit {
-    /// Folder.
-    pub path: PathBuf,
-    /// What an accepted record survives.
-    pub durability: Durability,
-    /// A segment is closed at this size, in bytes.
-    pub segment_bytes_max: u64,
-    /// Segments closed longer ago than this may be removed by an operator; the gateway never removes one.
-    pub retention: Duration,
-}
-
-/// What an accepted record survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// A power cut: `fdatasync` returned.
-    Fsync,
-    /// A killed process: `write` returned.
-    Write,
 }
 
 /// `[limits]`
