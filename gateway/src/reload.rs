@@ -157,6 +157,11 @@ impl Worker {
             if outcome.result != "ok" {
                 self.keys_alone();
             }
+            if matches!(outcome.result, "failed" | "held") {
+                let detail = Some(outcome.result.to_owned());
+                // It changes nothing, so it stands even when the log can't take it.
+                let _ = self.record(&outcome.bundle, None, wish, detail);
+            }
             self.gateway.metrics.reloads.get_or_create(&ResultLabels { result: outcome.result }).inc();
             self.tell(&outcome);
             if outcome.result != "unchanged" || outcome.findings.is_empty() {
@@ -188,6 +193,10 @@ impl Worker {
             let result = if same { "unchanged" } else { "ok" };
             return Outcome { bundle, losses, ..self.outcome(result, built.warnings) };
         }
+        // Recorded before it is done: what the log can't take does not happen.
+        if !same && let Err(finding) = self.record(old.policy.id(), Some(built.generation.policy.id()), wish, None) {
+            return self.failed(vec![finding]);
+        }
         let certificates = self.certificates(&built.generation.config, wish);
         if same {
             return Outcome { losses, ..self.outcome("unchanged", certificates) };
@@ -196,7 +205,6 @@ impl Worker {
         let next = Arc::new(built.generation);
         next.identify.warm();
         self.gateway.put_in_force(next.clone());
-        self.record(&old.policy.id().clone(), next.policy.id(), wish);
         let findings = built.warnings.into_iter().chain(certificates).collect();
         Outcome { losses, ..self.outcome("ok", findings) }
     }
@@ -211,13 +219,27 @@ impl Worker {
         let now = self.gateway.generation();
         for known in &now.config.credentials.api_keys {
             match load::keys_again(known, &now.config.directory) {
-                Ok(keys) => now.identify.take_keys(keys),
+                Ok(keys) => {
+                    if keys != *known {
+                        self.record_keys(&keys.alias);
+                    }
+                    now.identify.take_keys(keys);
+                }
                 Err(findings) => {
                     for finding in findings {
                         tracing::error!(keys = &*known.alias, "the keys stay as they were: {finding}");
                     }
                 }
             }
+        }
+    }
+
+    /// A revocation does not wait for the log either.
+    fn record_keys(&self, alias: &str) {
+        let (who, detail) = ("watcher".to_owned(), Some(alias.to_owned()));
+        let record = Admin { verb: "keys".into(), who, bundle_before: None, bundle_after: None, detail };
+        if let Err(error) = self.runtime.block_on(self.gateway.log.admin(&record)) {
+            tracing::error!(%error, "the change of keys is not in the audit log");
         }
     }
 
@@ -250,7 +272,13 @@ impl Worker {
         }
     }
 
-    fn record(&self, before: &BundleId, after: &BundleId, wish: Wish) {
+    fn record(
+        &self,
+        before: &BundleId,
+        after: Option<&BundleId>,
+        wish: Wish,
+        detail: Option<String>,
+    ) -> Result<(), Finding> {
         let who = match wish {
             Wish::Confirmed => "admin",
             Wish::Noticed | Wish::DryRun => "watcher",
@@ -259,12 +287,12 @@ impl Worker {
             verb: "reload".into(),
             who: who.to_owned(),
             bundle_before: Some(before.clone()),
-            bundle_after: Some(after.clone()),
-            detail: None,
+            bundle_after: after.cloned(),
+            detail,
         };
-        if let Err(error) = self.runtime.block_on(self.gateway.log.admin(&record)) {
-            tracing::error!(%error, "the reload is not in the audit log");
-        }
+        self.runtime.block_on(self.gateway.log.admin(&record)).map_err(|error| {
+            Finding::error("unrecorded", self.file.display().to_string(), format!("the reload is not done: {error}"))
+        })
     }
 }
 
@@ -278,6 +306,7 @@ fn needs_restart(old: &Config, new: &Config) -> Option<Finding> {
         "`admin.address`"
     } else if old.audit.path != new.audit.path
         || old.audit.durability != new.audit.durability
+        || old.audit.checkpoints != new.audit.checkpoints
         || old.node.id != new.node.id
     {
         "`audit` or `node.id`"

@@ -253,6 +253,14 @@ pub struct Admin {
     pub detail: Option<String>,
 }
 
+impl Admin {
+    /// What whoever runs the process did to it.
+    #[must_use]
+    pub fn of_process(verb: &'static str, bundle_after: Option<BundleId>) -> Self {
+        Self { verb: verb.into(), who: "process".to_owned(), bundle_before: None, bundle_after, detail: None }
+    }
+}
+
 /// `system`: the log's own life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]

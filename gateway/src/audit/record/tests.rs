@@ -108,6 +108,7 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
         (Kind::Admin, tail::admin(&admin)),
         (Kind::System, tail::plain(&recovered)),
         (Kind::System, tail::plain(&System::Stopped { calls_open: 0 })),
+        (Kind::System, tail::plain(&System::ClockSetBack { by_ms: 3_600_000 })),
     ]
 }
 

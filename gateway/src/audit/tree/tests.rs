@@ -44,9 +44,9 @@ proptest! {
     fn roots_and_inclusion_are_the_oracles(size in 1..LEAVES_MAX, at in any::<prop::sample::Index>()) {
         let (tree, index) = (oracle(size), at.index(size as usize) as u64);
         let root = frontier(0..size).root();
-        prop_assert_eq!(&root.0[..], &tree.root().as_bytes()[..]);
+        prop_assert_eq!(root.0.to_vec(), tree.root().as_bytes().to_vec());
         let proof = hashes(inclusion(index, size).unwrap());
-        prop_assert_eq!(bytes(&proof), tree.prove_inclusion(index as usize).as_bytes());
+        prop_assert_eq!(bytes(&proof), tree.prove_inclusion(index as usize).as_bytes().to_vec());
         prop_assert!(includes(&Hash::of_leaf(&leaf(index)), index, size, &proof, &root));
     }
 
@@ -56,7 +56,7 @@ proptest! {
         let (old_root, root) = (frontier(0..old).root(), frontier(0..size).root());
         let proof = hashes(consistency(old, size).unwrap());
         let tree = oracle(size);
-        prop_assert_eq!(bytes(&proof), tree.prove_consistency((size - old) as usize).as_bytes());
+        prop_assert_eq!(bytes(&proof), tree.prove_consistency((size - old) as usize).as_bytes().to_vec());
         prop_assert!(extends(old, &old_root, size, &root, &proof));
     }
 
@@ -95,7 +95,7 @@ proptest! {
         let mut taken = Frontier::resume(left.size(), left.roots().to_vec()).unwrap();
         (before..before + after).for_each(|number| taken.push(Hash::of_leaf(&leaf(number))));
         prop_assert_eq!(taken, frontier(0..before + after));
-        prop_assert!(Frontier::resume(before + 1, left.roots().to_vec()).is_none_or(|taken| taken.root() != left.root()));
+        prop_assert!(Frontier::resume(before * 2 + 1, left.roots().to_vec()).is_none());
     }
 }
 

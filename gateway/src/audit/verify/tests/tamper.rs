@@ -41,7 +41,7 @@ const CAUGHT: [Mutation; 30] = [
         fs::rename(path, path.with_file_name(name)).unwrap();
         edit(&rig.segments(0)[1], |l| l.push(l[0].clone()));
     }),
-    ("a segment of the other incarnation", |rig| drop(fs::copy(&rig.segments(0)[0], &rig.segments(1)[0]).unwrap())),
+    ("a segment of the other incarnation", |rig| replace(&rig.segments(0)[0], &rig.segments(1)[0])),
     ("an incarnation missing", |rig| fs::remove_dir_all(&rig.directories()[0]).unwrap()),
     ("the end of an incarnation cut, with its last record", |rig| {
         edit(&rig.segments(1).pop().unwrap(), |l| drop(l.pop()));
@@ -53,7 +53,7 @@ const CAUGHT: [Mutation; 30] = [
     }),
     ("a checkpoint's root changed", |rig| edit(&rig.directories()[0].join(NEWEST), |l| l[2] = Hash::of_nothing().to_string())),
     ("a checkpoint of the other incarnation", |rig| {
-        drop(fs::copy(rig.directories()[0].join(NEWEST), rig.directories()[1].join(NEWEST)).unwrap());
+        replace(&rig.directories()[0].join(NEWEST), &rig.directories()[1].join(NEWEST));
     }),
     ("a chain forged without the key", |rig| forge(rig)),
     ("an incarnation added without the key", |rig| forge_another(rig)),
@@ -63,6 +63,10 @@ const CAUGHT: [Mutation; 30] = [
         fs::OpenOptions::new().write(true).open(path).unwrap().set_len(length - 3).unwrap();
     }),
 ];
+
+fn replace(from: &Path, to: &Path) {
+    fs::copy(from, to).unwrap();
+}
 
 fn flip(lines: &mut [String], from: &str, to: &str) {
     let line = lines.iter_mut().find(|line| line.contains(from)).unwrap();
