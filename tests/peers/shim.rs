@@ -47,7 +47,8 @@ pub fn library() -> Option<PathBuf> {
     let (source, library) = (folder.join(format!("sync-{}.c", std::process::id())), folder.join("sync.so"));
     let fresh = source.with_extension("so");
     fs::write(&source, SOURCE).expect("the folder is ours");
-    let built = Command::new(compiler).args(["-shared", "-fPIC", "-O1", "-o"]).args([&fresh, &source]).arg("-ldl").output();
+    let built =
+        Command::new(compiler).args(["-shared", "-fPIC", "-O1", "-o"]).args([&fresh, &source]).arg("-ldl").output();
     let built = built.expect("the compiler starts");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     fs::rename(fresh, &library).expect("the folder is ours");

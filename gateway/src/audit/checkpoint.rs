@@ -14,6 +14,8 @@ use uuid::Uuid;
 pub const NEWEST: &str = "checkpoint";
 /// The file of all its checkpoints, one after another.
 pub const ALL: &str = "checkpoints";
+/// The file of those that a witness signed, too.
+pub const COSIGNED: &str = "cosigned";
 /// The file beside a node's incarnations that says what checks their signatures.
 pub const VKEY: &str = "vkey";
 

@@ -1,8 +1,7 @@
 //! The log of one incarnation: opening and closing it, records that are of no call, and how it fares.
 
 use super::{
-    Unrecorded,
-    checkpoint,
+    Unrecorded, checkpoint,
     early::Early,
     guard::Guard,
     notary::{Notary, Progress},
@@ -177,7 +176,8 @@ impl Log {
         }
         tracing::info!(vkey = %key.verifier_key(), "the audit log is signed");
         publish(&folder.join(checkpoint::VKEY), &key.verifier_key()).map_err(io)?;
-        let begin = Begin { repaired, lock: Some(lock), notary: Some(Notary::new(Box::new(key), config, node, incarnation)?) };
+        let begin =
+            Begin { repaired, lock: Some(lock), notary: Some(Notary::new(Box::new(key), config, node, incarnation)?) };
         let disk = Box::new(Folder::new(directory.clone(), durable));
         Self::start(disk, config, node, incarnation, redaction, begin).map_err(io)
     }
@@ -365,10 +365,15 @@ pub(crate) fn entry(
 fn key(config: &config::Audit, node: &str) -> Result<FileKey, KeyError> {
     let checkpoints = &config.checkpoints;
     if checkpoints.makes_key && !checkpoints.key.exists() {
-        let key = FileKey::create(&checkpoints.key, &format!("latchwork/{node}"))?;
-        let path = checkpoints.key.display();
-        tracing::info!(%path, vkey = %key.verifier_key(), "a key was made that signs the audit log's checkpoints");
-        return Ok(key);
+        match FileKey::create(&checkpoints.key, &format!("latchwork/{node}")) {
+            // Another process was faster.
+            Err(KeyError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
+            made => {
+                let path = checkpoints.key.display();
+                tracing::info!(%path, "a key is made that signs the audit log's checkpoints");
+                return made;
+            }
+        }
     }
     FileKey::read(&checkpoints.key)
 }

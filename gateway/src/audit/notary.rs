@@ -126,7 +126,13 @@ impl Notary {
             witness.offer(note, tree.clone());
         }
         let (shared, offers) = (Arc::clone(&self.shared), self.witness.as_ref().map(Witness::offers));
-        let run = move || shared.run(|note, tree| if let Some(offers) = &offers { offers.put(note, tree) });
+        let run = move || {
+            shared.run(|note, tree| {
+                if let Some(offers) = &offers {
+                    offers.put(note, tree)
+                }
+            })
+        };
         self.thread = Some(thread::Builder::new().name("audit-notary".into()).spawn(run)?);
         (self.submitted, self.at) = (tree.size(), Instant::now());
         Ok(())
@@ -186,7 +192,7 @@ impl Shared {
         let text = Head { origin: self.origin.clone(), size: tree.size(), root: tree.root() }.to_string();
         let signature = self.signer.sign(text.as_bytes())?;
         let note = Note { text, signatures: vec![signature] };
-        self.shelf().keep(&note, tree.size(), Some(tree))?;
+        self.shelf().keep(&note, tree)?;
         self.progress.signed.store(tree.size(), Ordering::Relaxed);
         Ok(note)
     }

@@ -109,8 +109,11 @@ impl fmt::Display for Proof {
 /// Takes a file of several proofs apart.
 #[must_use]
 pub fn split(text: &str) -> Vec<&str> {
-    let mut starts: Vec<usize> =
-        text.match_indices(HEADER).map(|(at, _)| at).filter(|at| *at == 0 || text.get(..*at).is_some_and(|t| t.ends_with('\n'))).collect();
+    let mut starts: Vec<usize> = text
+        .match_indices(HEADER)
+        .map(|(at, _)| at)
+        .filter(|at| *at == 0 || text.get(..*at).is_some_and(|t| t.ends_with('\n')))
+        .collect();
     if starts.first() != Some(&0) {
         starts.insert(0, 0);
     }

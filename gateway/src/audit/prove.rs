@@ -39,7 +39,9 @@ pub enum ProveError {
         seq: u64,
     },
     /// The checkpoint is of another tree.
-    #[error("the records of incarnation {0} are not those that its checkpoint covers; `latchwork audit verify` says more")]
+    #[error(
+        "the records of incarnation {0} are not those that its checkpoint covers; `latchwork audit verify` says more"
+    )]
     Changed(Uuid),
 }
 
@@ -47,11 +49,7 @@ pub enum ProveError {
 ///
 /// # Errors
 /// When the records are not all there.
-pub fn hash(
-    records: Records,
-    size: u64,
-    wanted: &[Vec<Range<u64>>],
-) -> Result<(Vec<Vec<Hash>>, Frontier), ProveError> {
+pub fn hash(records: Records, size: u64, wanted: &[Vec<Range<u64>>]) -> Result<(Vec<Vec<Hash>>, Frontier), ProveError> {
     let mut runs: Vec<Vec<Frontier>> = wanted.iter().map(|ranges| vec![Frontier::default(); ranges.len()]).collect();
     let mut tree = Frontier::default();
     for line in records {

@@ -2,8 +2,8 @@
 
 use super::{
     checkpoint::{self, Checkpoint},
-    note::{Note, VerifierKey},
     notary::shelf,
+    note::{Note, VerifierKey},
     query::{self, Records},
     record::{Head, Predecessor, RECORD_BYTES_MAX, Tree},
     segment::{self, LOCK, Name, TORN},

@@ -70,7 +70,9 @@ impl Name {
     pub(crate) fn parse(file: &str) -> Option<Self> {
         let stem = file.strip_suffix(EXTENSION)?.strip_suffix('.')?;
         let name = match (stem.split_once('-'), stem.split_once('.')) {
-            (Some((first, last)), None) => Self { last: Some(last.parse().ok()?), ..Self::open(first.parse().ok()?, 0) },
+            (Some((first, last)), None) => {
+                Self { last: Some(last.parse().ok()?), ..Self::open(first.parse().ok()?, 0) }
+            }
             (None, Some((first, again))) => Self::open(first.parse().ok()?, again.parse().ok()?),
             (None, None) => Self::open(stem.parse().ok()?, 0),
             (Some(_), Some(_)) => return None,

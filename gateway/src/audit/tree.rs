@@ -129,8 +129,11 @@ pub fn inclusion(index: u64, size: u64) -> Option<Vec<Range<u64>>> {
     let (mut tree, mut proof) = (0..size, Vec::new());
     while tree.end - tree.start > 1 {
         let middle = tree.start + split(tree.end - tree.start);
-        let (inside, sibling) =
-            if index < middle { (tree.start..middle, middle..tree.end) } else { (middle..tree.end, tree.start..middle) };
+        let (inside, sibling) = if index < middle {
+            (tree.start..middle, middle..tree.end)
+        } else {
+            (middle..tree.end, tree.start..middle)
+        };
         proof.push(sibling);
         tree = inside;
     }

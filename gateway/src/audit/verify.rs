@@ -141,7 +141,9 @@ fn cites(incarnation: Uuid, directory: &Path) -> Vec<Predecessor> {
     let first = Records::of_incarnation(incarnation, directory).ok().and_then(|mut records| records.next());
     let Some(Ok(line)) = first else { return Vec::new() };
     match line.body() {
-        Ok(Body::System(System::Started { predecessor, others, .. })) => predecessor.into_iter().chain(others).collect(),
+        Ok(Body::System(System::Started { predecessor, others, .. })) => {
+            predecessor.into_iter().chain(others).collect()
+        }
         _ => Vec::new(),
     }
 }

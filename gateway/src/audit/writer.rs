@@ -6,9 +6,9 @@
 use super::{
     early::Early,
     log::Counters,
+    notary::{Due, Notary},
     queue::{CALL_BYTES, Duty, Entry, Promise, Queue, Room},
     record::{Kind, System, tail},
-    notary::{Due, Notary},
     segment::{Disk, Name, Segment},
     tree::{Frontier, Hash},
 };

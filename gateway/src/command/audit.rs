@@ -14,9 +14,9 @@ use std::{
 pub mod key;
 pub mod line;
 pub mod prove;
-pub mod verify;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 
 /// How often `--follow` looks for more.
 const FOLLOW_EVERY: Duration = Duration::from_millis(100);

@@ -106,7 +106,9 @@ pub(crate) fn cannot_start(error: &StartError, talk: &mut dyn Write) -> Exit {
         StartError::Findings(findings) => findings_told(findings, talk),
         StartError::Audit(_)
         | StartError::Unrecorded(_)
-        | StartError::Listener(_) | StartError::Admin { .. } | StartError::Host(_) => {
+        | StartError::Listener(_)
+        | StartError::Admin { .. }
+        | StartError::Host(_) => {
             tell(talk, format_args!("latchwork: {error}"));
             Exit::Failed
         }

@@ -8,13 +8,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tests::{
-    client::Request,
-    disk::SmallDisk,
-    fetch, latchwork,
-    project::Project,
-    records, shim, skip, wait,
-};
+use tests::{client::Request, disk::SmallDisk, fetch, latchwork, project::Project, records, shim, skip, wait};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 /// Calls whose system calls are looked at.

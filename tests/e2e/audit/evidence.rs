@@ -102,11 +102,11 @@ async fn checkpoints_are_copied_and_cosigned_and_a_dead_witness_stops_nobody() {
     let incarnation = only_folder(&project.audit().join("test"));
     let signed_by_witness = |path: &Path| fs::read_to_string(path).unwrap_or_default().contains(&witness.name);
     wait::until("its signature in the log", wait::LONG, || async {
-        signed_by_witness(&incarnation.join("checkpoints")).then_some(())
+        signed_by_witness(&incarnation.join("cosigned")).then_some(())
     })
     .await;
     let name = incarnation.file_name().unwrap();
-    assert!(signed_by_witness(&project.folder().join("kept/test").join(name).join("checkpoints")));
+    assert!(signed_by_witness(&project.folder().join("kept/test").join(name).join("cosigned")));
 
     witness.stop();
     assert_eq!(calls(&gateway, 20).await.len(), 20);

@@ -1,7 +1,7 @@
 //! Where checkpoints are kept: beside the log, which must work, and in other places, which should.
 
 use crate::audit::{
-    checkpoint::{ALL, NEWEST},
+    checkpoint::{ALL, COSIGNED, NEWEST},
     note::Note,
     segment,
     tree::{Frontier, Hash},
@@ -30,39 +30,54 @@ pub(crate) struct Shelf {
 #[derive(Debug)]
 struct Place {
     folder: PathBuf,
-    all: Option<File>,
-    /// Length of `all` up to its last whole checkpoint.
-    bytes: u64,
+    signed: History,
+    cosigned: History,
     /// It did not work the last time.
     failed: bool,
 }
 
+/// A file of checkpoints, one after another, of sizes that only grow.
+#[derive(Debug)]
+struct History {
+    name: &'static str,
+    file: Option<File>,
+    /// Length up to its last whole checkpoint.
+    bytes: u64,
+}
+
 impl Shelf {
     pub(crate) fn new(log: PathBuf, copies: Vec<PathBuf>) -> Self {
-        let place = |folder| Place { folder, all: None, bytes: 0, failed: false };
-        Self { log: place(log), copies: copies.into_iter().map(place).collect(), newest: 0 }
+        Self { log: Place::new(log), copies: copies.into_iter().map(Place::new).collect(), newest: 0 }
     }
 
-    /// Keeps a checkpoint of this size, and the tree that it signs unless that is kept already.
+    /// Keeps a checkpoint and the tree that it signs.
     ///
     /// # Errors
     /// When it can't be kept beside the log.
-    pub(crate) fn keep(&mut self, note: &Note, size: u64, tree: Option<&Frontier>) -> io::Result<()> {
+    pub(crate) fn keep(&mut self, note: &Note, tree: &Frontier) -> io::Result<()> {
+        self.each(tree.size(), |place, newest| place.keep(|place| &mut place.signed, note, newest))?;
+        replace(&self.log.folder, TREE, written(tree).as_bytes())
+    }
+
+    /// Keeps a checkpoint that a witness signed, too.
+    ///
+    /// # Errors
+    /// When it can't be kept beside the log.
+    pub(crate) fn keep_cosigned(&mut self, note: &Note, size: u64) -> io::Result<()> {
+        self.each(size, |place, newest| place.keep(|place| &mut place.cosigned, note, newest))
+    }
+
+    fn each(&mut self, size: u64, keep: impl Fn(&mut Place, bool) -> io::Result<()>) -> io::Result<()> {
         let is_newest = size >= self.newest;
-        let text = note.to_string();
-        self.log.keep(&text, is_newest)?;
-        if let Some(tree) = tree {
-            replace(&self.log.folder, TREE, written(tree).as_bytes())?;
-        }
+        keep(&mut self.log, is_newest)?;
         self.newest = self.newest.max(size);
         for copy in &mut self.copies {
-            let kept = segment::create_folder(&copy.folder).and_then(|()| copy.keep(&text, is_newest));
-            match &kept {
-                Err(error) if !copy.failed => {
-                    let folder = copy.folder.display();
-                    tracing::warn!(%error, %folder, "a checkpoint of the audit log can't be copied there");
-                }
-                _ => {}
+            let kept = segment::create_folder(&copy.folder).and_then(|()| keep(copy, is_newest));
+            if let Err(error) = &kept
+                && !copy.failed
+            {
+                let folder = copy.folder.display();
+                tracing::warn!(%error, %folder, "a checkpoint of the audit log can't be copied there");
             }
             copy.failed = kept.is_err();
         }
@@ -71,23 +86,35 @@ impl Shelf {
 }
 
 impl Place {
-    fn keep(&mut self, text: &str, is_newest: bool) -> io::Result<()> {
-        let mut all = match self.all.take() {
-            Some(all) => all,
+    fn new(folder: PathBuf) -> Self {
+        let history = |name| History { name, file: None, bytes: 0 };
+        Self { folder, signed: history(ALL), cosigned: history(COSIGNED), failed: false }
+    }
+
+    fn keep(&mut self, which: fn(&mut Self) -> &mut History, note: &Note, is_newest: bool) -> io::Result<()> {
+        let (text, folder) = (note.to_string(), self.folder.clone());
+        which(self).append(&folder, text.as_bytes())?;
+        if is_newest { replace(&folder, NEWEST, text.as_bytes()) } else { Ok(()) }
+    }
+}
+
+impl History {
+    fn append(&mut self, folder: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = match self.file.take() {
+            Some(file) => file,
             None => {
-                let path = self.folder.join(ALL);
-                let all = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-                self.bytes = all.metadata()?.len();
-                all
+                let file = OpenOptions::new().append(true).create(true).mode(0o600).open(folder.join(self.name))?;
+                self.bytes = file.metadata()?.len();
+                file
             }
         };
         // What was written in part the last time goes first.
-        all.set_len(self.bytes)?;
-        let written = all.write_all(text.as_bytes()).and_then(|()| all.sync_data());
-        self.all = Some(all);
+        file.set_len(self.bytes)?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_data());
+        self.file = Some(file);
         written?;
-        self.bytes += text.len() as u64;
-        if is_newest { replace(&self.folder, NEWEST, text.as_bytes()) } else { Ok(()) }
+        self.bytes += bytes.len() as u64;
+        Ok(())
     }
 }
 

@@ -170,7 +170,7 @@ impl Asker {
             });
             let kept = asked.map_err(|error| error.to_string()).and_then(|cosigned| {
                 self.seen = tree.size();
-                self.shared.shelf().keep(&cosigned, tree.size(), None).map_err(|error| error.to_string())
+                self.shared.shelf().keep_cosigned(&cosigned, tree.size()).map_err(|error| error.to_string())
             });
             match kept {
                 Ok(()) => {

@@ -59,7 +59,9 @@ fn a_key_of_a_file_signs_what_its_vkey_verifies() {
     let parsed = Note::parse(&note.to_string()).unwrap();
     assert_eq!(parsed.signed_by(&[key.verifier_key()]).unwrap().len(), 1);
     assert!(!format!("{key:?}").contains(key.secret_text().splitn(5, '+').last().unwrap()));
-    for bad in ["", "PRIVATE+KEY+a+00000000+AQ==", &key.secret_text().replacen("+A", "+B", 1), &key.verifier_key().to_string()] {
+    for bad in
+        ["", "PRIVATE+KEY+a+00000000+AQ==", &key.secret_text().replacen("+A", "+B", 1), &key.verifier_key().to_string()]
+    {
         assert!(FileKey::parse(bad).is_err(), "{bad}");
     }
 }

@@ -51,11 +51,18 @@ async fn hostile_proofs_are_refused() {
     let keys = std::slice::from_ref(&key);
     let good = &proofs[0];
     let other = FileKey::generate(key.name()).unwrap();
-    let forged = Note { signatures: vec![other.sign(good.checkpoint.text.as_bytes()).unwrap()], ..good.checkpoint.clone() };
+    let forged =
+        Note { signatures: vec![other.sign(good.checkpoint.text.as_bytes()).unwrap()], ..good.checkpoint.clone() };
     let grown = good.checkpoint.text.replace("\n10\n", "\n11\n");
     let mutations: Vec<(&str, Proof)> = vec![
         ("another record", Proof { record: proofs[1].record.clone(), ..good.clone() }),
-        ("a changed record", Proof { record: String::from_utf8(good.record.clone()).unwrap().replace("alice", "mallo").into(), ..good.clone() }),
+        (
+            "a changed record",
+            Proof {
+                record: String::from_utf8(good.record.clone()).unwrap().replace("alice", "mallo").into(),
+                ..good.clone()
+            },
+        ),
         ("another index", Proof { index: 4, ..good.clone() }),
         ("an index beyond the tree", Proof { index: 10, ..good.clone() }),
         ("the largest index", Proof { index: u64::MAX, ..good.clone() }),

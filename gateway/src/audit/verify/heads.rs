@@ -5,7 +5,7 @@ use super::{
     report::{Report, Trouble, What},
 };
 use crate::audit::{
-    checkpoint::{ALL, Checkpoint, Head, NEWEST, Notes, Untrusted},
+    checkpoint::{ALL, COSIGNED, Checkpoint, Head, NEWEST, Notes, Untrusted},
     note::VerifierKey,
 };
 use std::{
@@ -24,7 +24,7 @@ pub(super) struct Heads<'a> {
     /// In order of size.
     others: std::iter::Peekable<std::vec::IntoIter<Expected>>,
     /// The first so many records are signed by a witness, too.
-    pub(super) witnessed: Vec<u64>,
+    pub(super) witnessed: u64,
 }
 
 impl<'a> Heads<'a> {
@@ -37,7 +37,7 @@ impl<'a> Heads<'a> {
     ) -> Self {
         others.sort_by_key(|expected| expected.size);
         let mut files = Vec::new();
-        for name in [ALL, NEWEST] {
+        for name in [ALL, COSIGNED, NEWEST] {
             let path = directory.join(name);
             match File::open(&path) {
                 Ok(file) => {
@@ -51,7 +51,7 @@ impl<'a> Heads<'a> {
         }
         let own = vec![None; files.len()];
         let others = others.into_iter().peekable();
-        let mut heads = Self { keys, origin, files, own, others, witnessed: Vec::new() };
+        let mut heads = Self { keys, origin, files, own, others, witnessed: 0 };
         for file in 0..heads.own.len() {
             heads.advance(file, 0, report);
         }
@@ -82,7 +82,8 @@ impl<'a> Heads<'a> {
                     return Ok(None);
                 }
                 let note = found.note.ok_or_else(|| What::Checkpoint(Untrusted::Malformed.to_string()))?;
-                let checked = Checkpoint::open(&note, self.keys).map_err(|error| What::Checkpoint(error.to_string()))?;
+                let checked =
+                    Checkpoint::open(&note, self.keys).map_err(|error| What::Checkpoint(error.to_string()))?;
                 if checked.head.origin != self.origin {
                     return Err(What::Foreign(checked.head.origin));
                 }
@@ -94,11 +95,7 @@ impl<'a> Heads<'a> {
             match checked {
                 Ok(Some(Checkpoint { head: Head { size, root, .. }, witnesses })) => {
                     if !witnesses.is_empty() {
-                        self.witnessed.push(size);
-                        // Only the largest that will be reached counts.
-                        if self.witnessed.len() > 2 {
-                            self.witnessed.remove(0);
-                        }
+                        self.witnessed = self.witnessed.max(size);
                     }
                     *slot = Some(Expected { size, root, from: From::Own });
                     break;

@@ -220,7 +220,7 @@ impl Pass<'_> {
             let what = What::Unproved(records - self.proved);
             self.report.note(Trouble { index: Some(self.proved), ..Trouble::of_file(directory, what) });
         }
-        let witnessed = self.heads.witnessed.iter().copied().filter(|size| *size <= self.proved).max().unwrap_or(0);
+        let witnessed = self.heads.witnessed.min(self.proved);
         self.report.logs.push(Proved {
             node: self.subject.node.to_owned(),
             incarnation: self.subject.incarnation,

@@ -50,7 +50,12 @@ fn checkpoints(written: &raw::Audit, log: &Path, production: bool, desk: &mut De
         }
         None if production => {
             let help = "`checkpoint_key = \"file:…\"` in `[audit]`; `latchwork audit key new` makes one";
-            desk.error_help("missing_key", &(0..0), "in production the audit log is signed with a key of its own", help);
+            desk.error_help(
+                "missing_key",
+                &(0..0),
+                "in production the audit log is signed with a key of its own",
+                help,
+            );
         }
         None => {}
     }
@@ -87,7 +92,12 @@ fn witness(At { value, span }: &At<raw::Witness>, production: bool, desk: &mut D
 
 fn address(At { value, span }: &At<String>, production: bool, desk: &mut Desk<'_>) -> Option<Url> {
     let Some(url) = Url::parse(value).ok().filter(Url::has_host) else {
-        desk.error_help("bad_url", span, format!("`{}` is no URL", shorten(value)), "such as `https://witness.example/w1`");
+        desk.error_help(
+            "bad_url",
+            span,
+            format!("`{}` is no URL", shorten(value)),
+            "such as `https://witness.example/w1`",
+        );
         return None;
     };
     match url.scheme() {

@@ -44,7 +44,8 @@ fn records(rig: &Rig) -> Vec<(Uuid, u64)> {
 }
 
 async fn run(steps: Vec<Step>) {
-    let mut rig = Rig { folder: tempfile::tempdir().unwrap(), key: FileKey::generate("unused").unwrap().verifier_key() };
+    let mut rig =
+        Rig { folder: tempfile::tempdir().unwrap(), key: FileKey::generate("unused").unwrap().verifier_key() };
     rig.key = FileKey::create(&rig.folder.path().join("checkpoint.key"), "latchwork/gw").unwrap().verifier_key();
     let mut log = rig.open();
     let mut cut = None;
@@ -61,7 +62,10 @@ async fn run(steps: Vec<Step>) {
                 log.shutdown().await;
                 let newest = killed.segments(killed.directories().len() - 1).pop().unwrap();
                 let mut file = fs::OpenOptions::new().append(true).open(newest).unwrap();
-                file.write_all(&b"{\"v\":1,\"kind\":\"intent\",\"seq\":3,\"at\":\"2026-11-23T21:04:05.100000Z\""[..*torn]).unwrap();
+                file.write_all(
+                    &b"{\"v\":1,\"kind\":\"intent\",\"seq\":3,\"at\":\"2026-11-23T21:04:05.100000Z\""[..*torn],
+                )
+                .unwrap();
                 rig = killed;
                 let report = rig.verify();
                 assert!(report.ok, "after a crash: {steps:?} {report:#?}");

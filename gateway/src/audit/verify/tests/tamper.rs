@@ -51,7 +51,9 @@ const CAUGHT: [Mutation; 30] = [
         fs::remove_file(rig.directories()[1].join(NEWEST)).unwrap();
         fs::remove_file(rig.directories()[1].join(ALL)).unwrap();
     }),
-    ("a checkpoint's root changed", |rig| edit(&rig.directories()[0].join(NEWEST), |l| l[2] = Hash::of_nothing().to_string())),
+    ("a checkpoint's root changed", |rig| {
+        edit(&rig.directories()[0].join(NEWEST), |l| l[2] = Hash::of_nothing().to_string())
+    }),
     ("a checkpoint of the other incarnation", |rig| {
         replace(&rig.directories()[0].join(NEWEST), &rig.directories()[1].join(NEWEST));
     }),
