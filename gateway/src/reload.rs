@@ -12,7 +12,11 @@ use crate::{
 use policy::{finding::Finding, permit::BundleId};
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread::JoinHandle,
 };
 use tokio::{runtime::Handle as Runtime, sync::oneshot};
@@ -57,7 +61,11 @@ pub struct Reloader {
 
 /// Asks for reloads.
 #[derive(Clone, Debug)]
-pub struct Handle(mpsc::Sender<Message>);
+pub struct Handle {
+    messages: mpsc::Sender<Message>,
+    /// A noticed change waits already, so that a busy folder does not queue reloads faster than they are done.
+    noticed: Arc<AtomicBool>,
+}
 
 #[derive(Debug)]
 enum Message {
@@ -85,13 +93,15 @@ impl Handle {
     /// Reloads, and returns once that is in force or refused. `None` when the gateway stops.
     pub async fn reload(&self, wish: Wish) -> Option<Outcome> {
         let (done, outcome) = oneshot::channel();
-        self.0.send(Message::Reload(wish, Some(done))).ok()?;
+        self.messages.send(Message::Reload(wish, Some(done))).ok()?;
         outcome.await.ok()
     }
 
     fn noticed(&self) {
-        // The receiver is gone only when the gateway stops.
-        let _ = self.0.send(Message::Reload(Wish::Noticed, None));
+        if !self.noticed.swap(true, Ordering::AcqRel) {
+            // The receiver is gone only when the gateway stops.
+            let _ = self.messages.send(Message::Reload(Wish::Noticed, None));
+        }
     }
 }
 
@@ -100,11 +110,12 @@ impl Reloader {
     #[must_use]
     pub fn start(file: PathBuf, gateway: Arc<Gateway>, shared: Shared) -> Self {
         let (sender, receiver) = mpsc::channel();
-        let handle = Handle(sender);
+        let handle = Handle { messages: sender, noticed: Arc::default() };
+        let noticed = handle.noticed.clone();
         let watcher = watcher::Watcher::start(&gateway.generation().config, handle.clone());
         let runtime = Runtime::current();
         let name = "latchwork-reload".to_owned();
-        let work = move || Worker { file, gateway, shared, runtime }.run(&receiver);
+        let work = move || Worker { file, gateway, shared, runtime, noticed }.run(&receiver);
         let thread = std::thread::Builder::new().name(name).spawn(work);
         if let Err(error) = &thread {
             tracing::error!(%error, "reloads are not possible: no thread");
@@ -121,7 +132,7 @@ impl Reloader {
     /// Stops the thread; a reload under way ends first.
     pub fn stop(self) {
         drop(self.watcher);
-        let _ = self.handle.0.send(Message::Stop);
+        let _ = self.handle.messages.send(Message::Stop);
         if let Some(thread) = self.thread {
             let _ = thread.join();
         }
@@ -133,6 +144,7 @@ struct Worker {
     gateway: Arc<Gateway>,
     shared: Shared,
     runtime: Runtime,
+    noticed: Arc<AtomicBool>,
 }
 
 impl Worker {
@@ -140,6 +152,10 @@ impl Worker {
         // Fetching keys spawns tasks, which needs a runtime at hand.
         let _inside = self.runtime.enter();
         while let Ok(Message::Reload(wish, done)) = receiver.recv() {
+            if wish == Wish::Noticed {
+                // Before the files are read: what changes from here on is noticed again.
+                self.noticed.store(false, Ordering::Release);
+            }
             let outcome = self.reload(wish);
             if let Some(done) = done {
                 // Whoever asked may have gone.

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, io::Write as _};
 pub const VARIABLE: &str = "LATCHWORK_SKIP_PEERS";
 
 /// Every peer, by the name that the variable takes, and what is not proved without it.
-pub const PEERS: [(&str, &str); 12] = [
+pub const PEERS: [(&str, &str); 14] = [
     ("oidc-provider", "tokens of an issuer that we did not write"),
     ("awslambdaric", "an unchanged Python function under the process host"),
     ("lambda_runtime", "an unchanged Rust function under the process host"),
@@ -18,6 +18,8 @@ pub const PEERS: [(&str, &str); 12] = [
     ("standardwebhooks", "webhooks that a library we did not write has signed"),
     ("cyclonedx-python-lib", "a valid bill of materials"),
     ("systemd-analyze", "a unit that may do little"),
+    ("strace", "no answer before its sync returned"),
+    ("cc", "a disk whose syncs are slow or fail"),
     ("curl", "shell functions and pasted calls"),
 ];
 

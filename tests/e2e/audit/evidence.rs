@@ -60,7 +60,9 @@ async fn an_outsider_verifies_a_log_and_proves_a_call() {
     let (exit, text) = command(&project, &prove);
     assert_eq!((exit, text.matches("proved: ").count()), (0, 2), "{text}");
     assert!(text.contains(&ids[2]) && text.contains("`intent`") && text.contains("`closed`"), "{text}");
-    project.write("call.tlog-proof", &proofs.replacen("\nindex 5\n", "\nindex 6\n", 1));
+    let index: u64 = proofs.split("\nindex ").nth(1).and_then(|rest| rest.split('\n').next()).unwrap().parse().unwrap();
+    let moved = proofs.replacen(&format!("\nindex {index}\n"), &format!("\nindex {}\n", index + 1), 1);
+    project.write("call.tlog-proof", &moved);
     assert_eq!(command(&project, &prove).0, 1);
 
     let checkpoint = only_folder(&project.audit().join("test")).join("checkpoint");
