@@ -13,9 +13,12 @@ fn the_example_of_the_format_verifies() {
     assert_eq!(key.to_string(), KEY);
     let note = Note::parse(NOTE).unwrap();
     assert_eq!(note.to_string(), NOTE);
-    assert_eq!(note.signed_by(&[key.clone()]).unwrap(), [(&key, None)]);
+    assert_eq!(note.signed_by(std::slice::from_ref(&key)).unwrap(), [(&key, None)]);
     for changed in [NOTE.replace("example message", "example massage"), NOTE.replace("IneyaQM=", "IneyaQQ=")] {
-        assert_eq!(Note::parse(&changed).unwrap().signed_by(&[key.clone()]).unwrap_err().name, "example.com/foo");
+        assert_eq!(
+            Note::parse(&changed).unwrap().signed_by(std::slice::from_ref(&key)).unwrap_err().name,
+            "example.com/foo"
+        );
     }
     let other = NOTE.replace("example.com/foo", "example.com/bar");
     assert_eq!(Note::parse(&other).unwrap().signed_by(&[key]).unwrap(), []);

@@ -213,8 +213,9 @@ impl Pass<'_> {
             self.breach(Trouble::of_file(directory, what));
         }
         let records = self.next;
-        let is_nothing = records == 0 && self.subject.expected.is_empty();
-        if self.proved == 0 && !is_nothing && !self.broken && !(records == 0 && self.subject.closed_by_other) {
+        // A writer that was stopped before its first record left nothing to prove.
+        let is_nothing = records == 0 && (self.subject.expected.is_empty() || self.subject.closed_by_other);
+        if self.proved == 0 && !is_nothing && !self.broken {
             self.breach(Trouble::of_file(directory, What::NothingProved));
         } else if self.proved < records && !self.broken {
             let what = What::Unproved(records - self.proved);

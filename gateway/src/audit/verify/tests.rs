@@ -123,7 +123,7 @@ async fn a_log_that_nobody_touched_is_proved_whole() {
     assert!(rig.segments(0).len() > 2);
     assert!(rig.verify_with(&[rig.held(0), rig.held(1)]).ok);
     for directory in rig.directories() {
-        assert!(verify(&[directory], &[rig.key.clone()], &[]).unwrap().problems.len() <= 1);
+        assert!(verify(&[directory], std::slice::from_ref(&rig.key), &[]).unwrap().problems.len() <= 1);
     }
     let serialised = serde_json::to_value(&report).unwrap();
     assert_eq!((&serialised["ok"], &serialised["logs"][0]["proved"]), (&true.into(), &26.into()));

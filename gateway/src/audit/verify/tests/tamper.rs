@@ -37,7 +37,7 @@ const CAUGHT: [Mutation; 30] = [
     ("segments' names swapped", |rig| swap_files(&rig.segments(0)[0], &rig.segments(0)[1])),
     ("a segment under an open name", |rig| {
         let path = &rig.segments(0)[1];
-        let name = path.file_name().unwrap().to_str().unwrap()[..12].to_owned() + ".jsonl";
+        let name = path.file_name().unwrap().to_str().unwrap().get(..12).unwrap().to_owned() + ".jsonl";
         fs::rename(path, path.with_file_name(name)).unwrap();
         edit(&rig.segments(0)[1], |l| l.push(l[0].clone()));
     }),
@@ -121,7 +121,7 @@ fn append_after_end(rig: &Rig) {
     let last = name.last.unwrap();
     edit(&path, |lines| {
         let forged = lines[0].replacen(&seq(&lines[0]), &format!("\"seq\":{},", last + 1), 1);
-        let at = |line: &str| line.split("\"at\":\"").nth(1).unwrap()[..27].to_owned();
+        let at = |line: &str| line.split("\"at\":\"").nth(1).and_then(|rest| rest.get(..27)).unwrap().to_owned();
         let (from, to) = (at(&forged), at(lines.last().unwrap()));
         lines.push(forged.replace(&from, &to));
     });
