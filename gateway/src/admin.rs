@@ -1,8 +1,11 @@
 //! The administrative interface: its own port, thread and runtime, so that it answers while calls are saturated.
 
 use crate::{
+    address::Address,
+    config,
     reload::{self, Wish},
     server::Gateway,
+    socket::{Accepting, Socket, Stream},
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -10,14 +13,11 @@ use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
-use std::{
-    convert::Infallible,
-    net::{SocketAddr, TcpListener},
-    sync::Arc,
-    thread::JoinHandle,
-    time::Duration,
+use std::{convert::Infallible, sync::Arc, thread::JoinHandle, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
 };
-use tokio::sync::{Semaphore, oneshot};
 
 /// Everything is under this path; the short forms are for people and scrapers.
 const PREFIX: &str = "/latchwork/v1/";
@@ -31,8 +31,8 @@ pub const CHANGE_HEADER: &str = "latchwork-admin";
 /// A bound interface.
 #[derive(Debug)]
 pub struct Bound {
-    socket: TcpListener,
-    address: SocketAddr,
+    socket: Socket,
+    address: Address,
 }
 
 /// A serving interface.
@@ -47,17 +47,16 @@ impl Bound {
     ///
     /// # Errors
     /// When the address is taken.
-    pub fn bind(socket: Option<TcpListener>, address: SocketAddr) -> std::io::Result<Self> {
-        let socket = socket.map_or_else(|| TcpListener::bind(address), Ok)?;
-        socket.set_nonblocking(true)?;
-        let address = socket.local_addr()?;
+    pub fn bind(socket: Option<Socket>, admin: &config::Admin) -> std::io::Result<Self> {
+        let socket = socket.map_or_else(|| Socket::bind(&admin.address, &admin.access), Ok)?;
+        let address = socket.address()?;
         Ok(Self { socket, address })
     }
 
     /// Where it listens.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Serves on a thread of its own.
@@ -67,7 +66,7 @@ impl Bound {
         let work = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime.block_on(async {
                 tokio::select! {
-                    () = accept(self.socket, gateway, reloads) => {}
+                    () = accept(self.socket, &gateway, &reloads) => {}
                     _ = stopped => {}
                 }
             }),
@@ -91,34 +90,47 @@ impl Serving {
     }
 }
 
-async fn accept(socket: TcpListener, gateway: Arc<Gateway>, reloads: reload::Handle) {
-    let Ok(socket) = tokio::net::TcpListener::from_std(socket) else { return };
+async fn accept(socket: Socket, gateway: &Arc<Gateway>, reloads: &reload::Handle) {
+    let Ok(socket) = socket.accepting() else { return };
+    // A Unix socket has no name that could resolve to it.
+    let named = matches!(socket, Accepting::Tcp(_));
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
-        let Ok((stream, _)) = socket.accept().await else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
         let (gateway, reloads) = (gateway.clone(), reloads.clone());
-        tokio::spawn(async move {
-            let service = service_fn(|request| {
-                let (gateway, reloads) = (gateway.clone(), reloads.clone());
-                async move { Ok::<_, Infallible>(answer(&gateway, &reloads, request).await) }
-            });
-            let mut server = http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-            // A client that breaks off is no news.
-            let _ = server.serve_connection(TokioIo::new(stream), service).await;
-            drop(place);
-        });
+        match socket.accept().await {
+            Ok(Stream::Tcp(stream, _)) => drop(tokio::spawn(connection(stream, named, gateway, reloads, place))),
+            Ok(Stream::Unix(stream)) => drop(tokio::spawn(connection(stream, named, gateway, reloads, place))),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
     }
 }
 
+async fn connection<I>(io: I, named: bool, gateway: Arc<Gateway>, reloads: reload::Handle, place: OwnedSemaphorePermit)
+where
+    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let service = service_fn(|request| {
+        let (gateway, reloads) = (gateway.clone(), reloads.clone());
+        async move {
+            let answer = match !named || local(&request) {
+                true => answer(&gateway, &reloads, request).await,
+                false => {
+                    let title = "the administrative interface answers only to a loopback host";
+                    error(StatusCode::MISDIRECTED_REQUEST, title)
+                }
+            };
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    // A client that breaks off is no news.
+    let _ = server.serve_connection(TokioIo::new(io), service).await;
+    drop(place);
+}
+
 async fn answer(gateway: &Gateway, reloads: &reload::Handle, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    if !local(&request) {
-        return error(StatusCode::MISDIRECTED_REQUEST, "the administrative interface answers only to a loopback host");
-    }
     let path = request.uri().path();
     let name = path.strip_prefix(PREFIX).or_else(|| path.strip_prefix('/')).unwrap_or_default();
     match (request.method(), name) {

@@ -123,9 +123,10 @@ fn declared_query(served: &Served, query: Option<&str>) -> Result<BTreeMap<Arc<s
 }
 
 fn network(zones: &[Zone], peer: &crate::call::Peer) -> Network {
-    let holds = |zone: &&Zone| zone.networks.iter().any(|n| n.contains(&unmapped(peer.source)));
+    let source = peer.source.map(unmapped);
+    let holds = |zone: &&Zone| source.is_some_and(|source| zone.networks.iter().any(|n| n.contains(&source)));
     let zone = zones.iter().find(holds).map_or_else(|| ZONE_OTHER.into(), |z| z.name.clone());
-    Network { source: unmapped(peer.source), provenance: peer.provenance, zone }
+    Network { source, provenance: peer.provenance, zone }
 }
 
 /// An IPv4 caller on an IPv6 socket is an IPv4 caller.

@@ -56,9 +56,9 @@ pub struct Envelope {
 /// Who is at the other end of the socket.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// The caller's address, after trusted proxies.
-    pub source: IpAddr,
-    /// How it is known.
+    /// The caller's address, after trusted proxies; a peer over a Unix socket has none.
+    pub source: Option<IpAddr>,
+    /// How it is known, or why there is none.
     pub provenance: Provenance,
     /// 12, 13, or 0 for clear text.
     pub tls: i64,

@@ -1,12 +1,17 @@
 //! The HTTP client of the commands: one request, one answer, bounded.
 
+use crate::address::UNIX;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri, Version};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use mesh::dial::Dial;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Largest answer that a command reads, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -23,10 +28,10 @@ pub enum ClientError {
         reason: String,
     },
     /// Nobody answers.
-    #[error("`{uri}` can't be reached: {reason}")]
+    #[error("`{place}` can't be reached: {reason}")]
     Unreachable {
         /// Where.
-        uri: Uri,
+        place: String,
         /// Why, with its causes.
         reason: String,
     },
@@ -42,6 +47,10 @@ pub enum ClientError {
 #[derive(Clone, Debug)]
 pub struct Trailers(pub HeaderMap);
 
+/// The Unix socket that a request goes to, among its extensions; the host of its URI is a name only.
+#[derive(Clone, Debug)]
+pub struct Through(pub PathBuf);
+
 /// Sends a request, over HTTP/2 alone if that is its version; `authorities` replaces the system's.
 ///
 /// # Errors
@@ -54,18 +63,19 @@ pub async fn send(
     let uri = request.uri().clone();
     let builder = ClientConfig::builder_with_provider(crate::tls::provider())
         .with_safe_default_protocol_versions()
-        .map_err(|e| ClientError::Unreachable { uri: uri.clone(), reason: e.to_string() })?;
+        .map_err(|e| unreachable(&uri, None, &e))?;
     let config = builder.with_root_certificates(roots(authorities)?).with_no_client_auth();
+    let through = request.extensions().get::<Through>().map(|Through(path)| path.clone());
     let connector = hyper_rustls::HttpsConnectorBuilder::new()
         .with_tls_config(config)
         .https_or_http()
         .enable_all_versions()
-        .build();
+        .wrap_connector(Dial::new(through.as_deref()));
     let http2 = request.version() == Version::HTTP_2;
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).http2_only(http2).build(connector);
     let exchange = async {
         let response = client.request(request).await;
-        let response = response.map_err(|e| ClientError::Unreachable { uri: uri.clone(), reason: causes(&e) })?;
+        let response = response.map_err(|e| unreachable(&uri, through.as_deref(), &e))?;
         let (parts, body) = response.into_parts();
         let whole = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
         let whole = whole.map_err(|_| ClientError::Broken(uri.clone()))?;
@@ -77,6 +87,11 @@ pub async fn send(
         Ok(response)
     };
     tokio::time::timeout(timeout, exchange).await.map_err(|_| ClientError::TimedOut(uri.clone()))?
+}
+
+fn unreachable(uri: &Uri, through: Option<&Path>, error: &(dyn std::error::Error + 'static)) -> ClientError {
+    let place = through.map_or_else(|| uri.to_string(), |path| format!("{UNIX}{}", path.display()));
+    ClientError::Unreachable { place, reason: causes(error) }
 }
 
 fn roots(authorities: Option<&Path>) -> Result<RootCertStore, ClientError> {

@@ -10,16 +10,20 @@ mod files;
 mod parse;
 mod raw;
 mod report;
+mod telemetry;
 mod text;
 pub(crate) mod value;
 
 pub use audit::{Audit, Checkpoints, Durability, Witness};
+pub(crate) use check::validity::not_after;
 pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, Webhook};
+pub use telemetry::{Sampling, Signals, Telemetry};
 
+use crate::address::Address;
 use ipnet::IpNet;
 use mesh::backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig};
 use policy::{declared, question::PrincipalKind};
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 /// Everything that `latchwork.toml`, its includes and the files they name say.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +50,8 @@ pub struct Config {
     pub audit: Audit,
     /// What one caller and one network may use.
     pub limits: Limits,
+    /// Where traces, metrics and logs go; `None` is nowhere.
+    pub telemetry: Option<Telemetry>,
     /// Apps.
     pub apps: Vec<App>,
     /// Functions.
@@ -67,7 +73,9 @@ pub struct Listener {
     /// Name.
     pub name: Arc<str>,
     /// Address; port 0 takes any free one.
-    pub address: SocketAddr,
+    pub address: Address,
+    /// Who may connect, if it is a Unix socket.
+    pub access: Access,
     /// Hosts that it answers for, lowercase, without port; empty means any.
     pub hosts: Vec<Arc<str>>,
     /// Certificate and key; `None` is clear text (loopback only, unless `clear_text = true`).
@@ -82,6 +90,17 @@ pub struct Listener {
     pub timeouts: Timeouts,
     /// Most connections at once.
     pub connections_max: usize,
+}
+
+/// `socket = { mode, owner, group }` of a Unix socket: whoever may write to it may connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Permission bits of its file.
+    pub mode: u32,
+    /// User id that owns it; `None` is the gateway's own.
+    pub owner: Option<u32>,
+    /// Group id that owns it; `None` is the gateway's own.
+    pub group: Option<u32>,
 }
 
 /// `tls = { certificate, key, client_ca, client_auth }`
@@ -178,8 +197,10 @@ pub struct Zone {
 /// `[admin]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Admin {
-    /// Address, loopback; port 0 takes any free one.
-    pub address: SocketAddr,
+    /// Address, on this machine only; port 0 takes any free one.
+    pub address: Address,
+    /// Who may connect, if it is a Unix socket.
+    pub access: Access,
 }
 
 /// `[policy]`

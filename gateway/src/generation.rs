@@ -61,6 +61,17 @@ impl Generation {
         sources.iter().map(|s| (s.file.clone(), !s.text.trim().is_empty())).collect()
     }
 
+    /// Whether every backend is the one of `before`. A backend whose certificate, key or authorities were saved anew is
+    /// another one, although the configuration says the same.
+    #[must_use]
+    pub fn keeps_backends(&self, before: &Self) -> bool {
+        self.served.iter().all(|(name, served)| {
+            let Some(old) = before.served.get(name) else { return false };
+            let (now, then) = (&served.function.targets, &old.function.targets);
+            now.len() == then.len() && now.iter().zip(then).all(|(now, then)| now.backend.kept(&then.backend))
+        })
+    }
+
     /// What a careless save would take away: forbids that vanished, files that became empty or went.
     ///
     /// Dropping a forbid grants, so a watcher must not do it on its own.

@@ -10,7 +10,7 @@ use crate::{
     },
     refusal::{RETRY_AFTER, Refusal},
     server::Gateway,
-    telemetry::InFlight,
+    telemetry::{FunctionMeters, InFlight},
     trail::Trail,
     watched::{Tail, Watched},
 };
@@ -118,7 +118,7 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
             }
             cut().await;
         });
-        let running = run(invocation, outbound, deadline, trail);
+        let running = run(invocation, outbound, deadline, &served.meters, trail);
         tokio::select! {
             reply = running => reply?,
             () = &mut revoked => return Err(Refusal::Revoked),
@@ -141,13 +141,16 @@ async fn run(
     invocation: Invocation,
     outbound: Outbound,
     deadline: Instant,
+    meters: &FunctionMeters,
     trail: &mut Trail,
 ) -> Result<(Reply, TargetIndex), Refusal> {
     let mut next = (invocation, outbound);
     loop {
         let target = next.0.target_index().ok_or(Refusal::Unreachable)?;
-        let going = next.0.go(next.1);
-        match tokio::time::timeout_at(deadline + TIMEOUT_GRACE, going).await {
+        let asked = Instant::now();
+        let gone = tokio::time::timeout_at(deadline + TIMEOUT_GRACE, next.0.go(next.1)).await;
+        meters.ran(asked.elapsed());
+        match gone {
             Err(_) => return Err(Refusal::TimedOut),
             Ok(Ok(reply)) => return Ok((reply, target)),
             Ok(Err(Failed { error, rest })) => {

@@ -2,6 +2,7 @@
 //!
 //! Read [`pipeline`] first: it is the life of a call, one line per step.
 
+pub mod address;
 pub mod admin;
 pub mod admit;
 pub mod ask;
@@ -28,6 +29,7 @@ pub mod route;
 pub mod running;
 pub mod scaffold;
 pub mod server;
+pub mod socket;
 pub mod telemetry;
 pub mod tls;
 pub mod trace;

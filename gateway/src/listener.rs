@@ -1,16 +1,18 @@
 //! Accepts connections: limits their number and their handshakes, drains them when told to stop.
 
 use crate::{
+    address::Address,
     audit::record::{Known, Refused, Stage},
     config, front,
     identify::svid::ClientCertificate,
     server::Gateway,
+    socket::{Accepting, Socket, Stream},
     telemetry::ListenerLabels,
     tls,
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
 };
@@ -43,8 +45,8 @@ pub struct Listening {
 /// A listener that is bound and not yet serving.
 #[derive(Debug)]
 pub struct Bound {
-    socket: TcpListener,
-    address: SocketAddr,
+    socket: Accepting,
+    address: Address,
     name: Arc<str>,
     tls: Option<Arc<tls::Server>>,
     connections_max: usize,
@@ -55,7 +57,8 @@ pub struct Bound {
 pub(crate) struct Connection {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) listener: Arc<str>,
-    pub(crate) source: SocketAddr,
+    /// The peer's address; a peer over a Unix socket has none.
+    pub(crate) source: Option<IpAddr>,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -74,24 +77,23 @@ impl Listening {
 }
 
 impl Bound {
-    /// Takes a bound socket.
+    /// Takes a socket that listens.
     ///
     /// # Errors
     /// When the socket or the certificate can't be used.
-    pub fn new(socket: std::net::TcpListener, listener: &config::Listener) -> Result<Self, BindError> {
+    pub fn new(socket: Socket, listener: &config::Listener) -> Result<Self, BindError> {
         let name = listener.name.clone();
-        let socket_error = |source| BindError::Socket { name: name.clone(), address: listener.address, source };
-        socket.set_nonblocking(true).map_err(socket_error)?;
-        let socket = TcpListener::from_std(socket).map_err(socket_error)?;
-        let address = socket.local_addr().map_err(socket_error)?;
+        let socket_error = |source| BindError::Socket { name: name.clone(), address: listener.address.clone(), source };
+        let address = socket.address().map_err(socket_error)?;
+        let socket = socket.accepting().map_err(socket_error)?;
         let tls = listener.tls.as_ref().map(tls::Server::load).transpose()?.map(Arc::new);
         Ok(Self { socket, address, name: listener.name.clone(), tls, connections_max: listener.connections_max })
     }
 
     /// Where it listens.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// The listener's name.
@@ -124,11 +126,15 @@ impl Bound {
                 accepted = self.socket.accept() => accepted,
             };
             match accepted {
-                Ok((socket, source)) => {
-                    let _ = socket.set_nodelay(true);
-                    let (gateway, listener) = (gateway.clone(), self.name.clone());
-                    let connection = Connection { gateway, listener, source, stop: stop.clone() };
-                    connections.spawn(connected(connection, socket, self.tls.clone(), place));
+                Ok(stream) => {
+                    let (gateway, listener, tls) = (gateway.clone(), self.name.clone(), self.tls.clone());
+                    let connection = |source| Connection { gateway, listener, source, stop: stop.clone() };
+                    match stream {
+                        Stream::Tcp(stream, peer) => {
+                            connections.spawn(connected(connection(Some(peer.ip())), stream, tls, place))
+                        }
+                        Stream::Unix(stream) => connections.spawn(connected(connection(None), stream, tls, place)),
+                    };
                 }
                 Err(error) => {
                     tracing::warn!(listener = %self.name, %error, "a connection can't be accepted");
@@ -153,7 +159,7 @@ pub enum BindError {
         /// The listener.
         name: Arc<str>,
         /// The address.
-        address: SocketAddr,
+        address: Address,
         /// Why.
         #[source]
         source: std::io::Error,
@@ -163,12 +169,10 @@ pub enum BindError {
     Tls(#[from] tls::TlsError),
 }
 
-async fn connected(
-    connection: Connection,
-    socket: TcpStream,
-    tls: Option<Arc<tls::Server>>,
-    place: OwnedSemaphorePermit,
-) {
+async fn connected<I>(connection: Connection, socket: I, tls: Option<Arc<tls::Server>>, place: OwnedSemaphorePermit)
+where
+    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let labels = ListenerLabels { listener: connection.listener.clone() };
     let metrics = connection.gateway.metrics.clone();
     metrics.connections.get_or_create(&labels).inc();
@@ -216,7 +220,6 @@ fn refused(error: &std::io::Error) -> Option<Refused> {
 
 /// Nothing is told to the client but a TLS alert, which it has, so a record that is not accepted is counted later.
 async fn record(connection: &Connection, refused: &Refused) {
-    let (listener, source) = (connection.listener.clone(), connection.source.ip());
-    let known = Known { listener: Some(listener), source: Some(source), ..Known::default() };
+    let known = Known { listener: Some(connection.listener.clone()), source: connection.source, ..Known::default() };
     let _ = connection.gateway.log.refused_early(Uuid::now_v7(), &known, refused).await;
 }

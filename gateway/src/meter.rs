@@ -27,7 +27,8 @@ pub struct Meter {
     /// Made once: making one asks the processor what it is, which costs a virtual machine dearly.
     clock: DefaultClock,
     callers: DefaultKeyedRateLimiter<Arc<str>>,
-    networks: DefaultKeyedRateLimiter<IpAddr>,
+    /// Callers over Unix sockets have no address and count as one network.
+    networks: DefaultKeyedRateLimiter<Option<IpAddr>>,
     /// Bytes of request bodies in memory, in units of [`BUDGET_UNIT_BYTES`].
     buffered: Arc<Semaphore>,
 }
@@ -68,7 +69,7 @@ impl Meter {
     /// [`Refusal::TooMany`], with the time until the next call would be let in.
     pub fn pass(&self, identified: Identified) -> Result<Metered, Refusal> {
         let wait = |until: NotUntil<_>| Refusal::TooMany { retry_after: ceil(until.wait_time_from(self.clock.now())) };
-        self.networks.check_key(&network(identified.arrived.envelope.peer.source)).map_err(wait)?;
+        self.networks.check_key(&identified.arrived.envelope.peer.source.map(network)).map_err(wait)?;
         let principal = &identified.identity.principal;
         if principal.issuer.is_some() {
             self.callers.check_key(&principal.id).map_err(wait)?;

@@ -173,13 +173,13 @@ impl Worker {
             if outcome.result != "ok" {
                 self.keys_alone();
             }
-            if matches!(outcome.result, "failed" | "held") {
+            if wish == Wish::Confirmed && outcome.result == "failed" {
                 let detail = Some(outcome.result.to_owned());
                 // It changes nothing, so it stands even when the log can't take it.
                 let _ = self.record(&outcome.bundle, None, wish, detail);
             }
             self.gateway.metrics.reloads.get_or_create(&ResultLabels { result: outcome.result }).inc();
-            self.tell(&outcome);
+            self.tell(&outcome, wish);
             if outcome.result != "unchanged" || outcome.findings.is_empty() {
                 self.gateway.reloads.set(outcome.clone());
             }
@@ -203,7 +203,9 @@ impl Worker {
         if wish == Wish::Noticed && !losses.is_empty() {
             return Outcome { losses, ..self.outcome("held", self.certificates(&old.config, wish)) };
         }
-        let same = built.generation.policy.id() == old.policy.id() && built.generation.config == old.config;
+        let same = built.generation.policy.id() == old.policy.id()
+            && built.generation.config == old.config
+            && built.generation.keeps_backends(&old);
         if wish == Wish::DryRun {
             let bundle = built.generation.policy.id().clone();
             let result = if same { "unchanged" } else { "ok" };
@@ -268,7 +270,7 @@ impl Worker {
         Outcome { result, bundle: now.policy.id().clone(), generation: now.number, findings, losses: Vec::new() }
     }
 
-    fn tell(&self, outcome: &Outcome) {
+    fn tell(&self, outcome: &Outcome, wish: Wish) {
         let bundle = &*outcome.bundle.0;
         match outcome.result {
             "failed" => {
@@ -284,6 +286,8 @@ impl Worker {
                     "reload held back, the old configuration stays in force; `latchwork reload` confirms it"
                 );
             }
+            // A log that lies in a watched folder would otherwise be noticed, told of, noticed, and so on.
+            "unchanged" if wish == Wish::Noticed => tracing::debug!(bundle, "files changed, but not what they say"),
             result => tracing::info!(bundle, generation = outcome.generation, result, "reload"),
         }
     }
@@ -314,12 +318,13 @@ impl Worker {
 
 /// What can't change while serving: sockets and the audit log's place.
 fn needs_restart(old: &Config, new: &Config) -> Option<Finding> {
-    let sockets =
-        |c: &Config| c.listeners.iter().map(|l| (l.name.clone(), l.address, l.tls.is_some())).collect::<Vec<_>>();
+    let sockets = |c: &Config| {
+        c.listeners.iter().map(|l| (l.name.clone(), l.address.clone(), l.access, l.tls.is_some())).collect::<Vec<_>>()
+    };
     let what = if sockets(old) != sockets(new) {
         "listener names, addresses or the use of tls"
-    } else if old.admin.address != new.admin.address {
-        "`admin.address`"
+    } else if old.admin != new.admin {
+        "`admin`"
     } else if old.audit.path != new.audit.path
         || old.audit.durability != new.audit.durability
         || old.audit.checkpoints != new.audit.checkpoints

@@ -1,10 +1,9 @@
 //! A note beside the configuration that says where the running gateway listens, for `call`, `reload` and people.
 
-use crate::server::Running;
+use crate::{address::Address, server::Running};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -19,9 +18,9 @@ pub struct Addresses {
     /// Process id.
     pub pid: u32,
     /// Administrative interface.
-    pub admin: SocketAddr,
+    pub admin: Address,
     /// Listeners by name.
-    pub listeners: BTreeMap<String, SocketAddr>,
+    pub listeners: BTreeMap<String, Address>,
 }
 
 /// The note of this process; removed when dropped.
@@ -34,8 +33,8 @@ impl Note {
     pub fn leave(directory: &Path, running: &Running) -> Self {
         let note = Addresses {
             pid: std::process::id(),
-            admin: running.admin(),
-            listeners: running.addresses().map(|(name, at)| (name.to_string(), at)).collect(),
+            admin: running.admin().clone(),
+            listeners: running.addresses().map(|(name, at)| (name.to_string(), at.clone())).collect(),
         };
         let path = path(directory);
         let written = serde_json::to_vec(&note).map_err(std::io::Error::from).and_then(|bytes| {

@@ -1,6 +1,7 @@
 //! The running gateway: what all calls share, how it starts, how it stops.
 
 use crate::{
+    address::Address,
     admin,
     audit::{log::Log, record::Admin},
     build::{self, Shared},
@@ -9,19 +10,15 @@ use crate::{
     listener::{self, Listening},
     meter::Meter,
     reload::{self, Reloader},
-    telemetry::{FunctionMeters, Metrics, state},
+    socket::Socket,
+    telemetry::{FunctionMeters, Metrics, export::Exporter, lines, state},
     tls,
 };
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use jiff::Timestamp;
 use mesh::host::Host;
 use policy::finding::Finding;
-use std::{
-    collections::HashMap,
-    future::Future,
-    net::{SocketAddr, TcpListener},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet};
 use uuid::Uuid;
 
@@ -40,6 +37,7 @@ pub struct Gateway {
     listening: HashMap<Arc<str>, ArcSwap<Listening>>,
     meter: ArcSwap<Meter>,
     tls: HashMap<Arc<str>, Arc<tls::Server>>,
+    exporter: ArcSwapOption<Exporter>,
     /// The audit log.
     pub log: Log,
     /// Metrics.
@@ -58,9 +56,9 @@ pub struct Gateway {
 #[derive(Debug, Default)]
 pub struct Sockets {
     /// Listeners.
-    pub listeners: HashMap<Arc<str>, TcpListener>,
+    pub listeners: HashMap<Arc<str>, Socket>,
     /// The administrative interface.
-    pub admin: Option<TcpListener>,
+    pub admin: Option<Socket>,
 }
 
 /// A gateway that is bound and ready to serve.
@@ -91,7 +89,7 @@ pub enum StartError {
     #[error("the administrative interface can't listen on {address}: {source}")]
     Admin {
         /// The address.
-        address: SocketAddr,
+        address: Address,
         /// Why.
         #[source]
         source: std::io::Error,
@@ -132,8 +130,22 @@ impl Gateway {
         self.listening(name).map_or_else(Timeouts::default, |l| l.timeouts)
     }
 
+    /// Sends telemetry, where that is configured.
+    #[must_use]
+    pub fn exporter(&self) -> Option<Arc<Exporter>> {
+        self.exporter.load_full()
+    }
+
+    /// When the certificates of listeners end.
+    pub fn certificates(&self) -> impl Iterator<Item = (&Arc<str>, Timestamp)> {
+        self.tls.iter().filter_map(|(name, server)| Some((name, server.not_after()?)))
+    }
+
     /// Puts a new generation in force.
     pub(crate) fn put_in_force(&self, generation: Arc<Generation>) {
+        if generation.config.telemetry != self.generation().config.telemetry {
+            self.export(&generation.config);
+        }
         for listener in &generation.config.listeners {
             if let Some(slot) = self.listening.get(&listener.name) {
                 slot.store(Arc::new(Listening::of(listener)));
@@ -144,6 +156,18 @@ impl Gateway {
         }
         self.current.store(generation.clone());
         self.changed.send_replace(generation);
+    }
+
+    /// Starts an exporter as configured; the one before sends what it has and ends by itself.
+    fn export(&self, config: &Config) {
+        let settings = config.telemetry.as_ref();
+        let exporter = settings.and_then(|settings| Exporter::start(settings, &config.node.id, &self.metrics));
+        if exporter.is_none() {
+            lines::go_to(None);
+        }
+        if let Some(before) = self.exporter.swap(exporter) {
+            before.stop();
+        }
     }
 
     /// Reads certificates again; a bad pair keeps the old one and says so.
@@ -184,16 +208,15 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     for listener in &config.listeners {
         let socket = match sockets.listeners.remove(&listener.name) {
             Some(socket) => socket,
-            None => TcpListener::bind(listener.address).map_err(|source| listener::BindError::Socket {
-                name: listener.name.clone(),
-                address: listener.address,
-                source,
+            None => Socket::bind(&listener.address, &listener.access).map_err(|source| {
+                let (name, address) = (listener.name.clone(), listener.address.clone());
+                listener::BindError::Socket { name, address, source }
             })?,
         };
         bound.push(listener::Bound::new(socket, listener)?);
     }
-    let admin = admin::Bound::bind(sockets.admin.take(), config.admin.address)
-        .map_err(|source| StartError::Admin { address: config.admin.address, source })?;
+    let admin = admin::Bound::bind(sockets.admin.take(), &config.admin)
+        .map_err(|source| StartError::Admin { address: config.admin.address.clone(), source })?;
     let log = Log::open(&config.audit, &config.node.id, Uuid::now_v7()).map_err(StartError::Audit)?;
     let tls = bound.iter().filter_map(|b| Some((b.name().clone(), b.tls()?.clone()))).collect();
     let listening =
@@ -209,11 +232,13 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
         log,
         reloads: reload::Status::default(),
         splices: watch::Sender::new(false),
+        exporter: ArcSwapOption::empty(),
         current: ArcSwap::new(generation),
     });
     let start = Admin::of_process("start", Some(gateway.generation().policy.id().clone()));
     gateway.log.admin(&start).await.map_err(StartError::Unrecorded)?;
     state.set(&gateway);
+    gateway.export(&config);
     gateway.generation().identify.warm();
     let reloader = Reloader::start(file, gateway.clone(), shared);
     Ok(Running { gateway, bound, admin, reloader })
@@ -221,13 +246,13 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
 
 impl Running {
     /// Where the listeners listen, by name.
-    pub fn addresses(&self) -> impl Iterator<Item = (&Arc<str>, SocketAddr)> {
+    pub fn addresses(&self) -> impl Iterator<Item = (&Arc<str>, &Address)> {
         self.bound.iter().map(|b| (b.name(), b.address()))
     }
 
     /// Where the administrative interface listens.
     #[must_use]
-    pub fn admin(&self) -> SocketAddr {
+    pub fn admin(&self) -> &Address {
         self.admin.address()
     }
 
@@ -262,6 +287,10 @@ impl Running {
         reloader.stop();
         gateway.host.shutdown().await;
         gateway.log.shutdown().await;
+        if let Some(exporter) = gateway.exporter() {
+            // Bounded by its own grace; what the collector does not take by then is gone.
+            let _ = tokio::task::spawn_blocking(move || exporter.join()).await;
+        }
         admin.stop();
     }
 }

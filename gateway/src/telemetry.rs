@@ -1,8 +1,16 @@
-//! Metrics and logs. Names of metrics are a contract: dashboards and alerts stand on them.
+//! Metrics, logs and spans. Names of metrics are a contract: dashboards and alerts stand on them.
 
+mod attribute;
+pub mod export;
+pub(crate) mod lines;
 pub mod logs;
+mod measures;
+mod meters;
+pub mod span;
 pub mod state;
 
+use jiff::Timestamp;
+use meters::TelemetryMeters;
 use policy::question::FunctionName;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -22,6 +30,7 @@ pub struct Metrics {
     registry: Arc<Registry>,
     calls: Family<CallLabels, Counter>,
     durations: Family<FunctionLabels, Histogram, fn() -> Histogram>,
+    backends: Family<FunctionLabels, Histogram, fn() -> Histogram>,
     in_flight: Family<FunctionLabels, Gauge>,
     denials: Family<DenialLabels, Counter>,
     /// Reloads by result.
@@ -30,6 +39,8 @@ pub struct Metrics {
     pub connections: Family<ListenerLabels, Gauge>,
     /// Handshakes that failed, by listener.
     pub handshakes_failed: Family<ListenerLabels, Counter>,
+    pub(crate) telemetry: TelemetryMeters,
+    since: Timestamp,
 }
 
 /// A function's metrics, looked up once per generation.
@@ -39,6 +50,7 @@ pub struct FunctionMeters {
     calls: Family<CallLabels, Counter>,
     completed: Counter,
     duration: Histogram,
+    backend: Histogram,
     in_flight: Gauge,
     denials: Family<DenialLabels, Counter>,
 }
@@ -85,6 +97,7 @@ impl Metrics {
         let calls = Family::<CallLabels, Counter>::default();
         let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.0005, 2.0, 16));
         let durations = Family::<FunctionLabels, Histogram, fn() -> Histogram>::new_with_constructor(histogram);
+        let backends = Family::<FunctionLabels, Histogram, fn() -> Histogram>::new_with_constructor(histogram);
         let in_flight = Family::<FunctionLabels, Gauge>::default();
         let denials = Family::<DenialLabels, Counter>::default();
         let reloads = Family::<ResultLabels, Counter>::default();
@@ -100,6 +113,11 @@ impl Metrics {
             "From the head of the request to the end of the answer",
             durations.clone(),
         );
+        registry.register(
+            "backend_duration_seconds",
+            "From asking a target to the head of its answer, or to its failure",
+            backends.clone(),
+        );
         registry.register("calls_in_flight", "Calls between admission and the end of the answer", in_flight.clone());
         registry.register("denials", "Denials of policy by function and reason", denials.clone());
         registry.register("reloads", "Reloads by result", reloads.clone());
@@ -109,17 +127,28 @@ impl Metrics {
             "Connections that ended before their first request",
             handshakes_failed.clone(),
         );
+        let telemetry = TelemetryMeters::default();
+        telemetry.register(&mut registry);
         registry.register_collector(Box::new(state));
         Self {
             registry: Arc::new(registry),
             calls,
             durations,
+            backends,
             in_flight,
             denials,
             reloads,
             connections,
             handshakes_failed,
+            telemetry,
+            since: Timestamp::now(),
         }
+    }
+
+    /// Since when counters count.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.since
     }
 
     /// The handles of one function.
@@ -141,6 +170,7 @@ impl Metrics {
             calls: self.calls.clone(),
             completed: self.calls.get_or_create_owned(&completed),
             duration: self.durations.get_or_create_owned(&labels),
+            backend: self.backends.get_or_create_owned(&labels),
             in_flight: self.in_flight.get_or_create_owned(&labels),
             denials: self.denials.clone(),
             name,
@@ -167,6 +197,11 @@ impl FunctionMeters {
             self.calls.get_or_create(&CallLabels { function: self.name.clone(), outcome }).inc();
         }
         self.duration.observe(took.as_secs_f64());
+    }
+
+    /// A target answered, or failed.
+    pub fn ran(&self, took: Duration) {
+        self.backend.observe(took.as_secs_f64());
     }
 
     /// Policy said no.

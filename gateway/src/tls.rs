@@ -88,6 +88,11 @@ impl Server {
         self.0.load_full()
     }
 
+    /// When the leaf ends.
+    pub(crate) fn not_after(&self) -> Option<jiff::Timestamp> {
+        config::not_after(self.0.load().chain.first()?)
+    }
+
     /// Who vouches for clients now.
     pub(crate) fn clients(&self) -> Option<Arc<Clients>> {
         self.0.load().clients.clone()

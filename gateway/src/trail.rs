@@ -9,16 +9,24 @@ use crate::{
     call::{Arrived, Envelope, Identified, Permitted, Routed},
     front::body::BodyFault,
     identify::pass::Unidentified,
-    refusal::Refusal,
+    refusal::{Refusal, Row},
     server::Gateway,
-    telemetry::FunctionMeters,
+    telemetry::{
+        FunctionMeters,
+        export::Exporter,
+        lines::CALL,
+        span::{CallSpan, Ended},
+    },
 };
 use mesh::invocation::InvokeError;
 use policy::{
     permit::{Denial, TargetIndex, Terms},
     question::{FunctionName, Principal, Question},
 };
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 /// The trail of one call. Dropping it unsettled records that the caller hung up.
 #[derive(Debug)]
@@ -30,6 +38,7 @@ pub struct Trail {
     principal: Option<Arc<Principal>>,
     question: Option<Arc<Question>>,
     intended: bool,
+    span: Option<Box<(CallSpan, Arc<Exporter>)>>,
 }
 
 /// A refusal, where it fell, and what policy said if it was policy.
@@ -64,6 +73,8 @@ impl Trail {
             Refusal::Unrecorded
         })?;
         let meters = gateway.unnamed.clone();
+        let exporter = gateway.exporter().filter(|e| e.sampling().is_some() && envelope.trace.ids().sampled);
+        let span = exporter.map(|exporter| Box::new((CallSpan::begin(&envelope), exporter)));
         let mut trail = Self {
             guard: Some(guard),
             envelope,
@@ -72,12 +83,13 @@ impl Trail {
             principal: None,
             question: None,
             intended: false,
+            span,
         };
         let (listener, source) = (trail.envelope.listener.name.clone(), trail.envelope.peer.source);
         let trace = trail.envelope.trace.id();
         trail.know(|known| {
             known.listener = Some(listener);
-            known.source = Some(source);
+            known.source = source;
             known.trace = Some(trace.into());
         });
         Ok(trail)
@@ -93,12 +105,18 @@ impl Trail {
             path: arrived.head.path.shared(),
             version: version(arrived.head.version).into(),
         };
+        if let Some(span) = &mut self.span {
+            span.0.arrived(arrived);
+        }
         self.know(|known| known.request = Some(request));
     }
 
     pub(crate) fn routed(&mut self, routed: &Routed) {
         let Some(found) = &routed.found else { return };
         self.meters = found.function.meters.clone();
+        if let Some(span) = &mut self.span {
+            span.0.routed(found);
+        }
         let (name, tenant) = (found.function.function.name.clone(), found.function.function.tenant.clone());
         self.function = Some(name.clone());
         self.know(|known| {
@@ -182,11 +200,10 @@ impl Trail {
         let row = stopped.refusal.row();
         let recorded = if self.intended {
             let outcome = outcome(&stopped.refusal);
-            let closed = self.end(outcome, Some(row.status), 0, Some(row.word));
+            let closed = self.end(outcome, Some(row.status), 0, Some(row));
             guard.closed(&closed).await
         } else {
-            self.log_line(row.word, row.status);
-            self.meters.ended(row.word, self.envelope.started.elapsed());
+            self.tell("refused", row.status, Some(row));
             if let Some(denial) = &stopped.denial {
                 self.meters.denied(reason(denial));
             }
@@ -221,19 +238,30 @@ impl Trail {
         }
     }
 
-    fn end(&mut self, outcome: Outcome, status: Option<u16>, bytes_out: u64, error: Option<&'static str>) -> Closed {
+    fn end(&mut self, outcome: Outcome, status: Option<u16>, bytes_out: u64, error: Option<Row>) -> Closed {
         // What failed because the caller left did not fail.
         let gone = outcome == Outcome::Failed && self.envelope.fault.get() == Some(&BodyFault::Gone);
         let (outcome, error) = if gone { (Outcome::Abandoned, None) } else { (outcome, error) };
-        let word = error.unwrap_or(outcome.as_str());
-        self.log_line(word, status.unwrap_or_default());
-        self.meters.ended(word, self.envelope.started.elapsed());
+        self.tell(outcome.as_str(), status.unwrap_or_default(), error);
         let bytes_in = self.envelope.bytes_in.load(Ordering::Relaxed);
-        Closed { outcome, status, bytes_in, bytes_out, error: error.map(Into::into) }
+        Closed { outcome, status, bytes_in, bytes_out, error: error.map(|row| row.word.into()) }
     }
 
-    fn log_line(&self, outcome: &'static str, status: u16) {
-        let micros = u64::try_from(self.envelope.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    /// Metrics, log line, span: how the call ended.
+    fn tell(&mut self, outcome: &'static str, status: u16, refused: Option<Row>) {
+        let took = self.envelope.started.elapsed();
+        let word = refused.map_or(outcome, |row| row.word);
+        self.meters.ended(word, took);
+        // The end of a stream is seen by the connection's task, which works for no call in particular.
+        CALL.sync_scope(self.envelope.trace.ids(), || self.log_line(word, status, took));
+        if let Some(span) = self.span.take() {
+            let (span, exporter) = *span;
+            exporter.span(span.end(Ended { outcome, status, refused, took }));
+        }
+    }
+
+    fn log_line(&self, outcome: &'static str, status: u16, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         tracing::info!(
             target: "latchwork::call",
             call = %self.envelope.id,
@@ -257,9 +285,7 @@ impl Drop for Trail {
     fn drop(&mut self) {
         // The guard writes the record when it is dropped; metrics and log are ours.
         if self.guard.is_some() {
-            let word = Outcome::Abandoned.as_str();
-            self.log_line(word, 0);
-            self.meters.ended(word, self.envelope.started.elapsed());
+            self.tell(Outcome::Abandoned.as_str(), 0, None);
         }
     }
 }

@@ -43,6 +43,18 @@ impl Backend {
         }
     }
 
+    /// Whether a reload kept it: both share connections. Kinds without certificates of their own are the same as long as
+    /// their configuration is.
+    #[must_use]
+    pub fn kept(&self, before: &Self) -> bool {
+        match (self, before) {
+            (Self::Http(now), Self::Http(before)) => now.same(before),
+            (Self::Grpc(now), Self::Grpc(before)) => now.same(before),
+            (Self::Process(_), Self::Process(_)) | (Self::AwsLambda(_), Self::AwsLambda(_)) => true,
+            (Self::Http(_) | Self::Grpc(_) | Self::Process(_) | Self::AwsLambda(_), _) => false,
+        }
+    }
+
     /// The path parameters that the target uses; the route must have them all.
     #[must_use]
     pub fn parameters(&self) -> Vec<&str> {

@@ -25,7 +25,7 @@ pub(crate) fn introduce(headers: &mut HeaderMap, host: &str, context: &CallConte
     set(headers, CALL_ID, HeaderValue::try_from(context.call_id.to_string()).ok());
     set(headers, CALLER, HeaderValue::try_from(visible(&context.principal)).ok());
     set(headers, CALLER_KIND, HeaderValue::from_str(context.principal_kind).ok());
-    set(headers, X_FORWARDED_FOR, HeaderValue::try_from(context.source.to_string()).ok());
+    set(headers, X_FORWARDED_FOR, context.source.and_then(|source| HeaderValue::try_from(source.to_string()).ok()));
     set(headers, X_FORWARDED_HOST, HeaderValue::from_str(host).ok());
     let proto = if context.secure { "https" } else { "http" };
     set(headers, X_FORWARDED_PROTO, Some(HeaderValue::from_static(proto)));

@@ -64,8 +64,8 @@ pub struct CallContext {
     pub traceparent: HeaderValue,
     /// `tracestate`, if the caller sent one.
     pub tracestate: Option<HeaderValue>,
-    /// The caller's address.
-    pub source: IpAddr,
+    /// The caller's address; a caller over a Unix socket has none.
+    pub source: Option<IpAddr>,
     /// The caller came over TLS.
     pub secure: bool,
     /// The largest answer that may be buffered, in bytes.

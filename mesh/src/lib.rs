@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod bind;
+pub mod dial;
 mod event;
 pub mod function;
 mod hop;

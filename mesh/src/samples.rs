@@ -47,7 +47,7 @@ pub(crate) fn context(within: Duration) -> CallContext {
         principal_kind: "User",
         traceparent: HeaderValue::from_static("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         tracestate: None,
-        source: IpAddr::from([192, 0, 2, 7]),
+        source: Some(IpAddr::from([192, 0, 2, 7])),
         secure: true,
         response_bytes_max: 10 * 1024 * 1024,
     }

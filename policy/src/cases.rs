@@ -7,7 +7,7 @@
 //! groups = ["dev/staff"]             # also: tenant, clearance, employed (User), tier (Client)
 //!
 //! [facts]                            # for every case of the file; a case may change single facts
-//! network = { source = "10.0.0.7", zone = "office" }
+//! network = { source = "10.0.0.7", zone = "office" }   # or unix = true: then there is no source
 //!
 //! [[case]]
 //! name = "staff may greet"

@@ -124,7 +124,7 @@ pub(crate) fn checkout() -> Principal {
 pub(crate) fn facts() -> Facts {
     Facts {
         call: CallKind::Sync,
-        network: Network { source: "10.1.2.3".parse().unwrap(), provenance: Provenance::Socket, zone: "other".into() },
+        network: Network { source: "10.1.2.3".parse().ok(), provenance: Provenance::Socket, zone: "other".into() },
         transport: Transport { mtls: false, tls: 13, sealed: false },
         token: None,
         clock: Clock { now: now(), weekday: 1, minute: 630, business_day: None, frozen: None },

@@ -226,9 +226,10 @@ impl CallKind {
 /// Where a call came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
-    /// The caller's address, after trusted proxies.
-    pub source: IpAddr,
-    /// How the address is known.
+    /// The caller's address, after trusted proxies; a caller over a Unix socket has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
+    /// How the address is known, or why there is none.
     pub provenance: Provenance,
     /// The configured zone that holds the address; `"other"` when none does.
     pub zone: Arc<str>,
@@ -244,6 +245,8 @@ pub enum Provenance {
     ProxyProtocol,
     /// A trusted proxy's forwarding header.
     TrustedHeader,
+    /// The peer of a Unix socket: on this machine, without an address.
+    Unix,
 }
 
 /// Over what transport a call came.

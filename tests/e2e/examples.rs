@@ -17,8 +17,8 @@ use tests::{
 fn every_example_is_started_by_a_test() {
     let folders = fs::read_dir(root().join("deploy/examples")).expect("the examples").flatten();
     let names: BTreeSet<String> = folders.map(|f| f.file_name().to_string_lossy().into_owned()).collect();
-    // `quickstart` is what `latchwork quickstart` writes and serves: see `quickstart.rs`.
-    assert_eq!(names, BTreeSet::from(["legacy".to_owned(), "quickstart".to_owned()]));
+    // `quickstart` is what `latchwork quickstart` writes and serves: see `quickstart.rs`; `sidecar` has `sidecar.rs`.
+    assert_eq!(names, BTreeSet::from(["legacy", "quickstart", "sidecar"].map(str::to_owned)));
 }
 
 #[tokio::test]
@@ -73,14 +73,14 @@ fn token(folder: &Path, subject: &str, group: &str) -> String {
     succeeds(folder, &["token", "mint", "--subject", subject, "--group", group]).trim().to_owned()
 }
 
-fn succeeds(folder: &Path, words: &[&str]) -> String {
+pub fn succeeds(folder: &Path, words: &[&str]) -> String {
     let config = [words, &["-c", "latchwork.toml"]].concat();
     let output = latchwork::command(folder, &config);
     assert!(output.status.success(), "`latchwork {}`: {output:?}", words.join(" "));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn replace(file: &Path, changes: &[(&str, &str)]) {
+pub fn replace(file: &Path, changes: &[(&str, &str)]) {
     let mut text = fs::read_to_string(file).expect("a file of the example");
     for (old, new) in changes {
         assert!(text.contains(old), "`{}` has no `{old}`", file.display());
@@ -89,7 +89,7 @@ fn replace(file: &Path, changes: &[(&str, &str)]) {
     fs::write(file, text).expect("the folder is ours");
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("the folder is ours");
     for entry in fs::read_dir(from).expect("a folder of the example").flatten() {
         let (from, to): (PathBuf, PathBuf) = (entry.path(), to.join(entry.file_name()));

@@ -9,7 +9,7 @@ use tests::{client::Request, latchwork, origin::Origin, project::Project, record
 const BLESS: &str = "LATCHWORK_BLESS";
 
 /// Compares `text` with `tests/golden/<name>`, or writes it when told to.
-fn golden(name: &str, text: &str) {
+pub fn golden(name: &str, text: &str) {
     let path = root().join("tests/golden").join(name);
     if env::var_os(BLESS).is_some_and(|value| value == "1") {
         fs::write(&path, text).unwrap_or_else(|e| panic!("`{}`: {e}", path.display()));

@@ -124,6 +124,14 @@ impl Running {
         self.admin().send(Request::get("/latchwork/v1/metrics")).await.text()
     }
 
+    /// The address of one of its listeners.
+    pub fn listener(&self, name: &str) -> String {
+        let line =
+            |line: &str| serde_json::from_str::<Value>(line).ok()?["listeners"][name].as_str().map(str::to_owned);
+        let printed = self.stdout();
+        printed.lines().find_map(line).unwrap_or_else(|| panic!("no listener `{name}` in {printed}"))
+    }
+
     /// Process id.
     pub fn id(&self) -> i32 {
         self.child.id()

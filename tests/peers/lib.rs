@@ -5,6 +5,7 @@ pub mod built;
 pub mod certificates;
 pub mod child;
 pub mod client;
+pub mod collector;
 pub mod disk;
 pub mod fetch;
 pub mod functions_framework;

@@ -9,10 +9,14 @@ use hyper_util::rt::TokioIo;
 use std::{
     convert::Infallible,
     net::SocketAddr,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    task::JoinHandle,
+};
 use tokio_rustls::TlsAcceptor;
 
 /// A request as the service saw it.
@@ -48,6 +52,19 @@ impl Origin {
         Self::serve("https", Some(certificates.acceptor())).await
     }
 
+    /// As [`Origin::start`], on a Unix socket.
+    pub async fn start_unix(path: &Path) -> Self {
+        let listener = UnixListener::bind(path).unwrap_or_else(|e| panic!("`{}`: {e}", path.display()));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let remembered = seen.clone();
+        let server = tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(connection(Box::new(socket), remembered.clone()));
+            }
+        });
+        Self { url: "http://localhost".to_owned(), seen, server }
+    }
+
     async fn serve(scheme: &str, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
         let address: SocketAddr = listener.local_addr().expect("a bound socket has an address");
@@ -55,19 +72,17 @@ impl Origin {
         let remembered = seen.clone();
         let server = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let seen = remembered.clone();
-                let service = service_fn(move |request| answer(seen.clone(), request));
-                let tls = tls.clone();
+                let (seen, tls) = (remembered.clone(), tls.clone());
                 tokio::spawn(async move {
-                    let socket: Box<dyn Io> = match tls {
-                        None => Box::new(socket),
-                        Some(tls) => match tls.accept(socket).await {
-                            Ok(stream) => Box::new(stream),
-                            // A caller that does not trust us: its own test looks at that.
-                            Err(_) => return,
-                        },
-                    };
-                    drop(http1::Builder::new().serve_connection(TokioIo::new(socket), service).await);
+                    match tls {
+                        None => connection(Box::new(socket), seen).await,
+                        // A caller that does not trust us: its own test looks at that.
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(socket).await {
+                                connection(Box::new(stream), seen).await;
+                            }
+                        }
+                    }
                 });
             }
         });
@@ -88,6 +103,11 @@ impl Drop for Origin {
 
 /// Longer than any caller of these tests waits.
 const NEVER: Duration = Duration::from_secs(3600);
+
+async fn connection(socket: Box<dyn Io>, seen: Arc<Mutex<Vec<Seen>>>) {
+    let service = service_fn(move |request| answer(seen.clone(), request));
+    drop(http1::Builder::new().serve_connection(TokioIo::new(socket), service).await);
+}
 
 async fn answer(seen: Arc<Mutex<Vec<Seen>>>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();

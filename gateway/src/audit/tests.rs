@@ -58,11 +58,7 @@ pub(crate) fn question(input: Option<serde_json::Value>) -> Question {
         function: FunctionName::parse("hello.greet").unwrap(),
         facts: Facts {
             call: CallKind::Sync,
-            network: Network {
-                source: "127.0.0.1".parse().unwrap(),
-                provenance: Provenance::Socket,
-                zone: "other".into(),
-            },
+            network: Network { source: "127.0.0.1".parse().ok(), provenance: Provenance::Socket, zone: "other".into() },
             transport: Transport { mtls: false, tls: 0, sealed: false },
             token: None,
             clock: Clock {

@@ -4,7 +4,8 @@ mod by_name;
 
 use super::{Exit, Format, default_config, loaded, runtime, tell};
 use crate::{
-    client,
+    address::{Address, UNIX},
+    client::{self, Through},
     config::{Config, Credential, Function, Listener, Route, Shown},
     dev::Issuer,
     front::response::CALL_ID,
@@ -52,7 +53,7 @@ pub struct CallArgs {
     /// Call as this person of the development issuer
     #[arg(long = "as", value_name = "SUBJECT")]
     subject: Option<String>,
-    /// Address of the gateway; found by itself otherwise
+    /// Address of the gateway, such as https://127.0.0.1:8443 or unix:/run/app.sock; found by itself otherwise
     #[arg(long)]
     url: Option<String>,
     /// PEM file of the authorities that vouch for the gateway
@@ -103,7 +104,10 @@ fn request(args: &CallArgs, config: &Config) -> Result<Request<Full<Bytes>>, Str
         let hint = near.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
         format!("the catalog has no function `{}`{hint}", args.function)
     })?;
-    let listener = config.listeners.iter().find(|l| shows(l, function));
+    let shown = || config.listeners.iter().filter(|l| shows(l, function));
+    // Over a socket that is named, the listener that has it; a URL may lead to any, through proxies.
+    let named = given_socket(args);
+    let listener = shown().find(|l| named.as_ref() == Some(&l.address)).or_else(|| shown().next());
     let listener = listener.ok_or_else(|| format!("no listener shows `{}`", args.function))?;
     if args.grpc {
         return by_name::request(args, config, listener);
@@ -112,9 +116,9 @@ fn request(args: &CallArgs, config: &Config) -> Result<Request<Full<Bytes>>, Str
     if route.grpc {
         return Err(format!("`{}` is a method of gRPC: call it with a client of its service", args.function));
     }
-    let body = body(args)?;
+    let (base, body) = (base(args, config, listener), body(args)?);
     let method = route.method.clone().unwrap_or(if body.is_empty() { http::Method::GET } else { http::Method::POST });
-    let mut request = Request::builder().method(method).uri(uri(args, config, listener, route)?);
+    let mut request = Request::builder().method(method).uri(uri(args, &base.url, route)?);
     if let Some(host) = route.host.as_ref().or(listener.hosts.first()) {
         request = request.header(header::HOST, &**host);
     }
@@ -128,21 +132,51 @@ fn request(args: &CallArgs, config: &Config) -> Result<Request<Full<Bytes>>, Str
         let (name, value) = given.split_once(':').ok_or_else(|| format!("`{given}` is not NAME: VALUE"))?;
         request = request.header(name.trim(), value.trim());
     }
-    request.body(Full::new(body)).map_err(|e| format!("the request can't be made: {e}"))
+    let request = request.body(Full::new(body)).map_err(|e| format!("the request can't be made: {e}"))?;
+    Ok(through(request, base))
+}
+
+/// What a request's URI begins with, and the Unix socket that it goes to, if it does.
+struct Base {
+    url: String,
+    through: Option<Through>,
 }
 
 /// Where the gateway is.
-fn base(args: &CallArgs, config: &Config, listener: &Listener) -> String {
-    if let Some(url) = &args.url {
-        return url.trim_end_matches('/').to_owned();
+fn base(args: &CallArgs, config: &Config, listener: &Listener) -> Base {
+    let named = given_socket(args);
+    if let (Some(url), None) = (&args.url, &named) {
+        return Base { url: url.trim_end_matches('/').to_owned(), through: None };
     }
-    let noted = running::read(&config.directory).and_then(|n| n.listeners.get(&*listener.name).copied());
-    let scheme = if listener.tls.is_some() { "https" } else { "http" };
-    let mut at = noted.unwrap_or(listener.address);
-    if at.ip().is_unspecified() {
-        at.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    let own = named.as_ref().is_none_or(|named| *named == listener.address);
+    let scheme = if own && listener.tls.is_some() { "https" } else { "http" };
+    let at = named.unwrap_or_else(|| {
+        let noted = running::read(&config.directory).and_then(|n| n.listeners.get(&*listener.name).cloned());
+        noted.unwrap_or_else(|| listener.address.clone())
+    });
+    match at {
+        Address::Tcp(mut at) => {
+            if at.ip().is_unspecified() {
+                at.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+            }
+            Base { url: format!("{scheme}://{at}"), through: None }
+        }
+        Address::Unix(path) => Base { url: format!("{scheme}://localhost"), through: Some(Through(path)) },
     }
-    format!("{scheme}://{at}")
+}
+
+/// The Unix socket that `--url` names, as a listener's address is written.
+fn given_socket(args: &CallArgs) -> Option<Address> {
+    let path = std::path::Path::new(args.url.as_deref()?.strip_prefix(UNIX)?);
+    Some(Address::Unix(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())))
+}
+
+/// Says which socket a request goes to.
+fn through(mut request: Request<Full<Bytes>>, base: Base) -> Request<Full<Bytes>> {
+    if let Some(through) = base.through {
+        request.extensions_mut().insert(through);
+    }
+    request
 }
 
 fn pairs(given: &[String]) -> Result<Vec<(String, String)>, String> {
@@ -152,8 +186,7 @@ fn pairs(given: &[String]) -> Result<Vec<(String, String)>, String> {
     given.iter().map(pair).collect()
 }
 
-fn uri(args: &CallArgs, config: &Config, listener: &Listener, route: &Route) -> Result<String, String> {
-    let base = base(args, config, listener);
+fn uri(args: &CallArgs, base: &str, route: &Route) -> Result<String, String> {
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let mut path = route.pattern.to_string();
     for (name, value) in pairs(&args.parameters)? {

@@ -98,7 +98,7 @@ fn prepare(directory: &Path) -> Result<Prepared, String> {
     Issuer::welcome(&directory.join(crate::dev::FOLDER), layout.audience, &people).map_err(dev)?;
     // The issuer binds its own socket; the place was only held until the configuration named it.
     drop(issuer);
-    let sockets = Sockets { listeners: [("public".into(), listener)].into(), admin: Some(admin) };
+    let sockets = Sockets { listeners: [("public".into(), listener.into())].into(), admin: Some(admin.into()) };
     let legacy = Legacy::new(legacy).map_err(|e| e.to_string())?;
     let inventory = Inventory::new(inventory).map_err(|e| e.to_string())?;
     Ok(Prepared { layout, sockets, legacy, inventory })
@@ -111,13 +111,13 @@ fn ports(file: &Path) -> Result<Ports, String> {
         lines.join("\n")
     })?;
     let config = loaded.config;
-    let listener = config.listeners.iter().find(|l| &*l.name == "public").map(|l| l.address.port());
+    let listener = config.listeners.iter().find(|l| &*l.name == "public").and_then(|l| l.address.port());
     let issuer = config.issuers.iter().find(|i| i.development).and_then(|i| port_of(&i.issuer));
     let complete = || -> Option<Ports> {
         Some(Ports {
             listener: listener?,
             issuer: issuer?,
-            admin: config.admin.address.port(),
+            admin: config.admin.address.port()?,
             legacy: legacy_port(&config)?,
             // A folder of an earlier version has none; then the service is there and nothing leads to it.
             inventory: inventory_port(&config).unwrap_or_default(),

@@ -1,7 +1,12 @@
 //! `latchwork reload`: puts what is on disk in force in the running gateway, or says what would change.
 
 use super::{Exit, Format, default_config, loaded, runtime, tell};
-use crate::{admin::CHANGE_HEADER, client, running};
+use crate::{
+    address::UNIX,
+    admin::CHANGE_HEADER,
+    client::{self, Through},
+    running,
+};
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;
@@ -17,7 +22,8 @@ pub struct ReloadArgs {
     /// Configuration of the running gateway
     #[arg(short, long, default_value_os_t = default_config())]
     config: PathBuf,
-    /// Administrative interface, such as http://127.0.0.1:9443; found by itself otherwise
+    /// Administrative interface, such as http://127.0.0.1:9443 or unix:/run/latchwork/admin.sock; found by itself
+    /// otherwise
     #[arg(long)]
     admin: Option<String>,
     /// Return when it is in force (this is always so; the flag says it)
@@ -38,21 +44,26 @@ pub fn run(args: &ReloadArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit
         None => {
             let directory = args.config.parent().unwrap_or(std::path::Path::new(""));
             match running::read(directory) {
-                Some(note) => format!("http://{}", note.admin),
+                Some(note) => note.admin.url("http"),
                 // A broken configuration is for the gateway to judge; only its address is wanted here.
                 None => match loaded(&args.config, talk) {
-                    Ok(loaded) => format!("http://{}", loaded.config.admin.address),
+                    Ok(loaded) => loaded.config.admin.address.url("http"),
                     Err(exit) => return exit,
                 },
             }
         }
     };
     let query = if args.dry_run { "?dry_run=true" } else { "" };
-    let request = Request::post(format!("{admin}/latchwork/v1/reload{query}")).header(CHANGE_HEADER, "1");
-    let Ok(request) = request.body(Full::new(Bytes::new())) else {
+    let socket = admin.strip_prefix(UNIX).map(|path| Through(path.into()));
+    let base = if socket.is_some() { "http://localhost" } else { &admin };
+    let request = Request::post(format!("{base}/latchwork/v1/reload{query}")).header(CHANGE_HEADER, "1");
+    let Ok(mut request) = request.body(Full::new(Bytes::new())) else {
         tell(talk, format_args!("latchwork: `{admin}` is not an address"));
         return Exit::Invalid;
     };
+    if let Some(socket) = socket {
+        request.extensions_mut().insert(socket);
+    }
     let runtime = match runtime(talk) {
         Ok(runtime) => runtime,
         Err(exit) => return exit,

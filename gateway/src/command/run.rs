@@ -129,18 +129,17 @@ async fn interrupted() {
 }
 
 fn ready(running: &Running, format: Format, out: &mut dyn Write) {
-    let addresses: Vec<_> = running.addresses().map(|(name, at)| (name.to_string(), at)).collect();
+    let addresses: Vec<_> = running.addresses().map(|(name, at)| (name.to_string(), at.to_string())).collect();
     match format {
         Format::Human => {
             for (name, at) in &addresses {
                 tell(out, format_args!("listener {name}: {at}"));
             }
-            tell(out, format_args!("admin: http://{}", running.admin()));
+            tell(out, format_args!("admin: {}", running.admin().url("http")));
         }
         Format::Json => {
-            let listeners: serde_json::Map<_, _> =
-                addresses.into_iter().map(|(n, at)| (n, at.to_string().into())).collect();
-            let admin = format!("http://{}", running.admin());
+            let listeners: serde_json::Map<_, _> = addresses.into_iter().map(|(n, at)| (n, at.into())).collect();
+            let admin = running.admin().url("http");
             tell(out, format_args!("{}", serde_json::json!({"ready": true, "listeners": listeners, "admin": admin})));
         }
     }

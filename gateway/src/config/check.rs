@@ -13,12 +13,16 @@ mod grpc;
 mod identify;
 mod issuer;
 mod listener;
+mod peer;
+mod reference;
 mod route;
 mod settings;
+mod socket;
 mod target;
+mod telemetry;
 mod tls;
 mod usage;
-mod validity;
+pub(crate) mod validity;
 mod webhook;
 
 /// What was read from files, not yet checked.
@@ -39,7 +43,20 @@ pub(crate) struct Written {
 /// Checks everything. The configuration is worth something only if the report has not failed.
 pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
     let Written { path, directory, text, file, catalogs } = written;
-    let raw::File { node, listener, identity, network, admin, policy, audit, limits, app, function, include: _ } = file;
+    let raw::File {
+        node,
+        listener,
+        identity,
+        network,
+        admin,
+        policy,
+        audit,
+        limits,
+        telemetry,
+        app,
+        function,
+        include: _,
+    } = file;
     let mut desk = Desk { text: &text, directory: &directory, report };
 
     let node = settings::node(&node, &mut desk);
@@ -50,6 +67,7 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
     let policy = settings::policy(&policy, &mut desk);
     let audit = audit::audit(&audit, &node, &mut desk);
     let limits = settings::limits(&limits, &mut desk);
+    let telemetry = telemetry::telemetry(telemetry.as_ref(), &node, &mut desk);
 
     let own = raw::Catalog { app, function };
     let mut parts = vec![(&text, &own)];
@@ -83,6 +101,7 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
         policy,
         audit,
         limits,
+        telemetry,
         apps,
         functions,
     })

@@ -9,11 +9,13 @@ mod at;
 mod audit;
 mod credential;
 mod shape;
+mod telemetry;
 
 pub(crate) use at::At;
 pub(crate) use audit::{Audit, Witness};
 pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
 pub(crate) use shape::{Declared, Durability, Kind, QueryType, Selection};
+pub(crate) use telemetry::{Signal, Telemetry};
 
 /// Tables by name, each with the place of its name.
 pub(crate) type Named<T> = BTreeMap<At<String>, T>;
@@ -40,6 +42,8 @@ pub(crate) struct File {
     pub(crate) audit: Audit,
     /// What one caller and one network may use.
     pub(crate) limits: Limits,
+    /// Where traces, metrics and logs go; nowhere when absent.
+    pub(crate) telemetry: Option<At<Telemetry>>,
     /// Apps: functions of one owner in one environment.
     pub(crate) app: Named<App>,
     /// Functions.
@@ -70,9 +74,12 @@ pub(crate) struct Node {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Listener {
-    /// Address and port, such as `"127.0.0.1:8443"` or `"[::]:8443"`; port 0 takes any free one.
+    /// Address and port, such as `"127.0.0.1:8443"` or `"[::]:8443"`; port 0 takes any free one. A Unix socket is
+    /// `"unix:PATH"`.
     #[schemars(required)]
     pub(crate) address: Option<At<String>>,
+    /// Who may connect to the Unix socket. Default the gateway's user and group.
+    pub(crate) socket: Option<At<Socket>>,
     /// Hosts that it answers for, without port; none means any.
     pub(crate) hosts: Vec<At<String>>,
     /// Certificate and key; without it the listener speaks clear text, on loopback only.
@@ -91,6 +98,18 @@ pub(crate) struct Listener {
     pub(crate) timeouts: Timeouts,
     /// Most connections at once. Default 10000.
     pub(crate) connections_max: Option<At<i64>>,
+}
+
+/// `socket = { mode = "0660", owner = "latchwork", group = "app" }`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Socket {
+    /// Permissions of its file, octal: whoever may write to it may connect. Default `"0660"`, of `[admin]` `"0600"`.
+    pub(crate) mode: Option<At<String>>,
+    /// The user that owns it: a name in `/etc/passwd`, or an id.
+    pub(crate) owner: Option<At<String>>,
+    /// The group that owns it: a name in `/etc/group`, or an id.
+    pub(crate) group: Option<At<String>>,
 }
 
 /// `tls = { certificate = "…", key = "file:…", client_ca = "…" }`
@@ -214,8 +233,10 @@ pub(crate) struct Zone {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Admin {
-    /// Address and port on loopback. Default `"127.0.0.1:9443"`.
+    /// Address and port on loopback, or a Unix socket, `"unix:PATH"`. Default `"127.0.0.1:9443"`.
     pub(crate) address: Option<At<String>>,
+    /// Who may connect to the Unix socket. Default the gateway's user alone.
+    pub(crate) socket: Option<At<Socket>>,
 }
 
 /// `[policy]`

@@ -33,8 +33,11 @@ impl Project {
         project.write("tls/hook.secret", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\n");
         project.write("tls/short.secret", "whsec_AAAA\n");
         project.write("tls/text.secret", "this is no base64, is it?\n");
-        for file in ["tls/hook.secret", "tls/short.secret", "tls/text.secret"] {
-            fs::set_permissions(project.path(file), fs::Permissions::from_mode(0o600)).unwrap();
+        project.write("tls/otlp.secret", "shop\n");
+        project.write("tls/lines.secret", "one\ntwo\n");
+        for name in ["hook", "short", "text", "otlp", "lines"] {
+            let file = format!("tls/{name}.secret");
+            fs::set_permissions(project.path(&file), fs::Permissions::from_mode(0o600)).unwrap();
         }
         for (file, key, mode) in
             [("tls/server.key", &key, 0o600), ("tls/exposed.key", &key, 0o644), ("tls/other.key", &other, 0o600)]

@@ -11,6 +11,7 @@ use crate::{
     pipeline,
     refusal::Refusal,
     server::Gateway,
+    telemetry::lines::CALL,
     trace::Trace,
     watched::Watched,
 };
@@ -26,7 +27,7 @@ use mesh::payload::{Io, Promise, Wire};
 use policy::question::Provenance;
 use std::{
     convert::Infallible,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -129,7 +130,7 @@ fn builder(session: Option<&Session>) -> auto::Builder<TokioExecutor> {
 async fn handle(
     gateway: &Arc<Gateway>,
     listener: &Arc<str>,
-    source: SocketAddr,
+    source: Option<IpAddr>,
     session: Option<Session>,
     request: Request<Incoming>,
 ) -> Response<Watched> {
@@ -141,7 +142,7 @@ async fn handle(
         return Watched::unwatched(response);
     };
     let (mut parts, body) = request.into_parts();
-    let (source, provenance) = client_address(&listener, source.ip(), &parts.headers);
+    let (source, provenance) = client_address(&listener, source, &parts.headers);
     let (tls, certificate) = session.map_or((0, None), |s| (s.tls, s.certificate));
     let asked = grpc::Asked::of(&parts);
     let envelope = Envelope {
@@ -149,7 +150,7 @@ async fn handle(
         at: Timestamp::now(),
         started: Instant::now(),
         peer: Peer { source, provenance, tls, certificate },
-        trace: Trace::of(&parts.headers),
+        trace: Trace::of(&parts.headers, gateway.exporter().and_then(|exporter| exporter.sampling())),
         grpc: asked.grpc,
         deadline: asked.patience.and_then(|patience| tokio::time::Instant::now().checked_add(patience)),
         invoke: asked.invoke(),
@@ -157,6 +158,7 @@ async fn handle(
         fault: Arc::default(),
         listener,
     };
+    let ids = envelope.trace.ids();
     let upgrade = parts.extensions.remove::<OnUpgrade>();
     let arrived = match (head(parts, &envelope.listener), asked.wrong) {
         (Ok(_), Some(wrong)) => Err(Refusal::Malformed(wrong.into())),
@@ -166,10 +168,13 @@ async fn handle(
         }
         (Err(refusal), _) => Err(refusal),
     };
-    match (arrived, asked.own) {
-        (Ok(arrived), Some(own)) if envelope.invoke.is_none() => grpc::own(gateway, own, envelope, arrived).await,
-        (arrived, _) => pipeline::call(gateway, envelope, arrived).await,
-    }
+    let answering = async {
+        match (arrived, asked.own) {
+            (Ok(arrived), Some(own)) if envelope.invoke.is_none() => grpc::own(gateway, own, envelope, arrived).await,
+            (arrived, _) => pipeline::call(gateway, envelope, arrived).await,
+        }
+    };
+    CALL.scope(ids, answering).await
 }
 
 fn unread(body: Incoming, upgrade: Option<OnUpgrade>) -> Unread {
@@ -253,9 +258,11 @@ fn upgrade_asked(headers: &HeaderMap) -> bool {
 }
 
 /// The caller's address: the last one that a trusted proxy did not add itself.
-fn client_address(listener: &Listening, peer: IpAddr, headers: &HeaderMap) -> (IpAddr, Provenance) {
+fn client_address(listener: &Listening, peer: Option<IpAddr>, headers: &HeaderMap) -> (Option<IpAddr>, Provenance) {
+    // Without an address there is nothing to know a trusted proxy by, so its headers are anybody's.
+    let Some(peer) = peer else { return (None, Provenance::Unix) };
     let trusted = |ip: IpAddr| listener.trusted_proxies.iter().any(|n| n.contains(&ip.to_canonical()));
-    let mut address = (peer, Provenance::Socket);
+    let mut address = (Some(peer), Provenance::Socket);
     if !trusted(peer) {
         return address;
     }
@@ -263,7 +270,7 @@ fn client_address(listener: &Listening, peer: IpAddr, headers: &HeaderMap) -> (I
     for hop in fields.iter().rev().flat_map(|f| f.rsplit(',')) {
         // What can't be read ends the chain: everything further left is hearsay.
         let Ok(ip) = hop.trim().parse::<IpAddr>() else { break };
-        address = (ip, Provenance::TrustedHeader);
+        address = (Some(ip), Provenance::TrustedHeader);
         if !trusted(ip) {
             break;
         }

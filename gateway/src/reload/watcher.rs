@@ -1,7 +1,7 @@
 //! Notices saved files and waits until they settle.
 
 use super::Handle;
-use crate::config::Config;
+use crate::config::{BackendConfig, Config};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::{
     collections::BTreeSet,
@@ -78,15 +78,29 @@ fn folders(config: &Config) -> BTreeSet<PathBuf> {
     let catalogs = config.functions.iter().map(|f| Path::new(&*f.written.0));
     let schemas = config.functions.iter().filter_map(|f| Some(Path::new(&*f.declared.input.as_ref()?.file)));
     let authorities = config.issuers.iter().filter_map(|i| i.ca.as_deref());
+    let peers = config.functions.iter().flat_map(|f| &f.targets).flat_map(|target| secrets_of(&target.backend));
     let keys = config.credentials.api_keys.iter().map(|keys| &*keys.file);
     let files = catalogs.chain(schemas).chain(authorities).chain(keys).filter_map(Path::parent);
     folders.extend(files.map(absolute));
+    folders.extend(peers.filter_map(Path::parent).map(absolute));
     for tls in config.listeners.iter().filter_map(|l| l.tls.as_ref()) {
         let clients = tls.clients.as_ref().map(|clients| &clients.ca);
         folders
             .extend([&tls.certificate, &tls.key].into_iter().chain(clients).filter_map(|f| f.parent()).map(absolute));
     }
     folders
+}
+
+/// Files that a backend's TLS is made from.
+fn secrets_of(backend: &BackendConfig) -> Vec<&Path> {
+    let (ca, certificate, key) = match backend {
+        BackendConfig::Http(http) => (&http.ca, &http.client_certificate, &http.client_key),
+        BackendConfig::Grpc(grpc) => (&grpc.ca, &grpc.client_certificate, &grpc.client_key),
+        // These look at their files by themselves.
+        BackendConfig::Process(_) | BackendConfig::AwsLambda(_) => return Vec::new(),
+    };
+    let key = key.as_deref().and_then(|key| key.strip_prefix("file:")).map(Path::new);
+    [ca.as_deref(), certificate.as_deref(), key].into_iter().flatten().collect()
 }
 
 fn absolute(path: &Path) -> PathBuf {

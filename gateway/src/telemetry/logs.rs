@@ -1,8 +1,9 @@
 //! Structured logs on standard error: JSON, or text when a person looks. Never blocks a call: lines are dropped first.
 
+use super::lines::Exported;
 use std::io::IsTerminal;
 use tracing_appender::non_blocking::WorkerGuard;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// The variable that sets what is logged, such as `info` or `gateway::identify=debug`.
 pub const FILTER_VARIABLE: &str = "LATCHWORK_LOG";
@@ -17,9 +18,11 @@ pub fn start(quiet: bool) -> Option<WorkerGuard> {
     let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let started = if std::io::stderr().is_terminal() {
-        builder.with_ansi(std::env::var_os("NO_COLOR").is_none()).with_target(false).try_init()
+        let builder = builder.with_ansi(std::env::var_os("NO_COLOR").is_none()).with_target(false);
+        builder.finish().with(Exported).try_init()
     } else {
-        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+        let builder = builder.json().flatten_event(true).with_current_span(false).with_span_list(false);
+        builder.finish().with(Exported).try_init()
     };
     started.is_ok().then_some(guard)
 }

@@ -29,7 +29,9 @@ impl Collector for State {
         policy(&gateway, &mut encoder)?;
         issuers(&gateway, &mut encoder)?;
         audit(&gateway, &mut encoder)?;
-        processes(&gateway, &mut encoder)
+        processes(&gateway, &mut encoder)?;
+        certificates(&gateway, &mut encoder)?;
+        telemetry(&gateway, &mut encoder)
     }
 }
 
@@ -80,6 +82,12 @@ fn audit(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result 
     let records: Vec<_> = kinds.iter().map(|(l, n)| (l.as_slice(), *n)).collect();
     counter(encoder, "audit_records", "Records that the log holds, by kind", &records)?;
     counter(encoder, "audit_bytes", "Bytes of records that the log holds", &[(&[], stats.bytes)])?;
+    counter(
+        encoder,
+        "audit_counted",
+        "Refusals of strangers that were counted instead of recorded one by one",
+        &[(&[], stats.counted)],
+    )?;
     counter(encoder, "audit_syncs", "Syncs to disk", &[(&[], stats.syncs)])?;
     gauge(encoder, "audit_waiting", "Records that wait to be written", &[(&[], stats.queued as i64)])?;
     gauge(encoder, "audit_healthy", "1 while the log can be written", &[(&[], i64::from(gateway.log.healthy()))])
@@ -106,6 +114,24 @@ fn processes(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Res
         "Instances that were ended because a call took too long",
         &each(|s| s.time_outs),
     )
+}
+
+fn certificates(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let ends: Vec<_> = gateway.certificates().map(|(name, end)| ([("listener", name.to_string())], end)).collect();
+    let ends: Vec<_> = ends.iter().map(|(l, end)| (l.as_slice(), end.as_second())).collect();
+    let help = "When the listener's certificate ends, in seconds since 1970";
+    gauge(encoder, "certificate_ends_timestamp_seconds", help, &ends)
+}
+
+fn telemetry(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let waiting = gateway.exporter().map(|exporter| exporter.waiting()).unwrap_or_default();
+    let waiting: Vec<_> =
+        waiting.into_iter().map(|(signal, n)| ([("signal", signal.as_str().to_owned())], n as i64)).collect();
+    let waiting: Vec<_> = waiting.iter().map(|(l, n)| (l.as_slice(), *n)).collect();
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    gauge(encoder, "telemetry_waiting", "Spans and log lines that wait for the collector", &waiting)
 }
 
 fn gauge(

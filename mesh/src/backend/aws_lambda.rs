@@ -7,9 +7,13 @@ mod place;
 use crate::{
     backend::{
         ConfigError, duration,
-        http::connect::{Authorities, Connector},
+        http::{
+            connect::Connector,
+            trust::{Trust, Written},
+        },
         process::trace_id,
     },
+    dial::Dial,
     event::{self, EventForm, REQUEST_BYTES_MAX},
     invocation::{CallContext, InvokeError, Invoking, Outbound},
     sign::aws_v4::{Form, Scope, sign_request},
@@ -122,9 +126,9 @@ impl AwsLambda {
         }
         let uri = place::uri(config)?;
         let timeout = duration("connect_timeout", &config.connect_timeout)?;
-        let authorities = config.ca.as_ref().map(|ca| Authorities::read(base.join(ca))).transpose()?;
         let tls = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
-        let connector = Connector::new(tls, authorities.as_ref(), false, timeout)?;
+        let trust = Trust::read(Written { ca: config.ca.as_deref(), ..Written::default() }, tls, base)?;
+        let connector = Connector::new(trust.client(tls)?, tls, Dial::new(None), false, timeout);
         let credentials = Credentials::new(&config.credentials, base)?;
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())

@@ -34,6 +34,15 @@ pub struct GrpcConfig {
     pub url: String,
     /// PEM file of the authorities that may vouch for the server, instead of the system's.
     pub ca: Option<PathBuf>,
+    /// Who the server must be: the SPIFFE ID of its certificate, such as `"spiffe://prod.example/shop"`, instead of the
+    /// name in `url`; needs `ca`.
+    pub server_id: Option<String>,
+    /// PEM file of the certificate that this gateway shows: the chain, leaf first.
+    pub client_certificate: Option<PathBuf>,
+    /// Its private key by reference: `"file:PATH"` of a PEM file.
+    pub client_key: Option<String>,
+    /// Unix socket that is connected to, whatever host `url` names.
+    pub unix: Option<PathBuf>,
     /// Longest time to connect, TLS included, such as `"3s"`.
     #[serde(default = "connect_timeout")]
     pub connect_timeout: String,
@@ -46,8 +55,8 @@ fn connect_timeout() -> String {
 impl GrpcConfig {
     /// What carries it.
     fn over_http(&self) -> HttpConfig {
-        let (url, ca, connect_timeout) = (self.url.clone(), self.ca.clone(), self.connect_timeout.clone());
-        HttpConfig { url, ca, http2: true, connect_timeout }
+        let Self { url, ca, server_id, client_certificate, client_key, unix, connect_timeout } = self.clone();
+        HttpConfig { url, ca, server_id, client_certificate, client_key, unix, http2: true, connect_timeout }
     }
 }
 
@@ -73,6 +82,12 @@ impl Grpc {
     #[must_use]
     pub fn same_config(&self, config: &GrpcConfig, base: &Path) -> bool {
         self.0.same_config(&config.over_http(), base)
+    }
+
+    /// Whether both share their connections.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        self.0.same(&other.0)
     }
 
     /// Runs the function.

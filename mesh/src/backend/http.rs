@@ -2,15 +2,18 @@
 
 pub(in crate::backend) mod connect;
 mod outgoing;
+mod svid;
 mod template;
+pub(in crate::backend) mod trust;
 
 use crate::{
     backend::{ConfigError, duration},
+    dial::Dial,
     hop,
     invocation::{InvokeError, Invoking, Outbound},
     payload::{Answer, Io, Payload, Promise, Reply, Wire},
 };
-use connect::{Authorities, Connector};
+use connect::Connector;
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
@@ -31,6 +34,7 @@ use std::{
     time::Duration,
 };
 use template::Template;
+use trust::{Trust, Written};
 
 /// Most fields in an answer's header.
 const ANSWER_FIELDS_MAX: usize = 100;
@@ -56,6 +60,15 @@ pub struct HttpConfig {
     pub url: String,
     /// PEM file of the authorities that may vouch for the server, instead of the system's.
     pub ca: Option<PathBuf>,
+    /// Who the server must be: the SPIFFE ID of its certificate, such as `"spiffe://prod.example/shop"`, instead of the
+    /// name in `url`; needs `ca`.
+    pub server_id: Option<String>,
+    /// PEM file of the certificate that this gateway shows: the chain, leaf first.
+    pub client_certificate: Option<PathBuf>,
+    /// Its private key by reference: `"file:PATH"` of a PEM file.
+    pub client_key: Option<String>,
+    /// Unix socket that is connected to, whatever host `url` names.
+    pub unix: Option<PathBuf>,
     /// Speak HTTP/2 (over clear text: with prior knowledge).
     #[serde(default)]
     pub http2: bool,
@@ -68,6 +81,17 @@ fn connect_timeout() -> String {
     "3s".to_owned()
 }
 
+impl HttpConfig {
+    fn secured(&self) -> Written<'_> {
+        Written {
+            ca: self.ca.as_deref(),
+            server_id: self.server_id.as_deref(),
+            client_certificate: self.client_certificate.as_deref(),
+            client_key: self.client_key.as_deref(),
+        }
+    }
+}
+
 /// The backend. Its connections are pooled; a clone shares them.
 #[derive(Clone, Debug)]
 pub struct Http(Arc<Inner>);
@@ -75,27 +99,23 @@ pub struct Http(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     config: HttpConfig,
-    authorities: Option<Authorities>,
+    trust: Trust,
     template: Template,
     client: Client<Connector, Outgoing>,
 }
 
 impl Http {
-    /// Checks the configuration and reads the authorities; connects to nothing.
+    /// Checks the configuration and reads authorities, certificate and key; connects to nothing.
     ///
     /// # Errors
     /// [`ConfigError`], naming the field.
     pub fn new(config: &HttpConfig, base: &Path) -> Result<Self, ConfigError> {
         let template = Template::parse(&config.url)?;
         let timeout = duration("connect_timeout", &config.connect_timeout)?;
-        let authorities = config.ca.as_ref().map(|ca| Authorities::read(base.join(ca))).transpose()?;
-        if authorities.is_some() && !template.is_tls() {
-            return Err(ConfigError {
-                field: "ca",
-                message: "an `http://` url has no certificate to verify".to_owned(),
-            });
-        }
-        let connector = Connector::new(template.is_tls(), authorities.as_ref(), config.http2, timeout)?;
+        let tls = template.is_tls();
+        let trust = Trust::read(config.secured(), tls, base)?;
+        let unix = config.unix.as_ref().map(|path| base.join(path));
+        let connector = Connector::new(trust.client(tls)?, tls, Dial::new(unix.as_deref()), config.http2, timeout);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -111,14 +131,20 @@ impl Http {
             .http2_adaptive_window(true)
             .http2_keep_alive_interval(PING_INTERVAL)
             .build(connector);
-        Ok(Self(Arc::new(Inner { config: config.clone(), authorities, template, client })))
+        Ok(Self(Arc::new(Inner { config: config.clone(), trust, template, client })))
     }
 
     /// Whether [`Http::new`] would make the same backend again, so that a reload can keep the open connections.
     #[must_use]
     pub fn same_config(&self, config: &HttpConfig, base: &Path) -> bool {
-        let authorities = config.ca.as_ref().map(|ca| Authorities::read(base.join(ca))).transpose();
-        self.0.config == *config && authorities.is_ok_and(|authorities| self.0.authorities == authorities)
+        let trust = || Trust::read(config.secured(), self.0.template.is_tls(), base);
+        self.0.config == *config && trust().is_ok_and(|trust| self.0.trust == trust)
+    }
+
+    /// Whether both share their connections.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// The path parameters that the URL uses; the route must have them all.

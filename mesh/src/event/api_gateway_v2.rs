@@ -236,7 +236,7 @@ fn request_context(head: &Head, context: &CallContext, route: &str) -> Value {
             "method": head.method.as_str(),
             "path": &*head.path,
             "protocol": "HTTP/1.1",
-            "sourceIp": context.source.to_string(),
+            "sourceIp": context.source.map(|source| source.to_string()),
             "userAgent": agent,
         },
         "requestId": context.call_id.to_string(),

@@ -95,6 +95,8 @@ pub(super) struct Facts {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Network {
     pub(super) source: Option<IpAddr>,
+    /// Over a Unix socket, so that there is no source.
+    pub(super) unix: Option<bool>,
     pub(super) zone: Option<String>,
 }
 

@@ -158,11 +158,7 @@ impl Asker<'_> {
         };
         Ok(Facts {
             call: case.call.or(file.call).unwrap_or(CallKind::Sync),
-            network: Network {
-                source: case.network.source.or(file.network.source).unwrap_or(SOURCE),
-                provenance: Provenance::Socket,
-                zone: case.network.zone.as_deref().or(file.network.zone.as_deref()).unwrap_or("other").into(),
-            },
+            network: network(&case.network, &file.network),
             transport: Transport {
                 mtls: case.transport.mtls.or(file.transport.mtls).unwrap_or(false),
                 tls: case.transport.tls.or(file.transport.tls).unwrap_or(13),
@@ -268,6 +264,16 @@ fn differences(case: &Case, trace: &Trace) -> Vec<String> {
         }
     }
     differences
+}
+
+/// A case that names a source has one, whatever its file says.
+fn network(case: &raw::Network, file: &raw::Network) -> Network {
+    let unix = case.unix.unwrap_or(file.unix.unwrap_or(false) && case.source.is_none());
+    Network {
+        source: (!unix).then(|| case.source.or(file.source).unwrap_or(SOURCE)),
+        provenance: if unix { Provenance::Unix } else { Provenance::Socket },
+        zone: case.zone.as_deref().or(file.zone.as_deref()).unwrap_or("other").into(),
+    }
 }
 
 /// The word of a reason, as cases and records write it.

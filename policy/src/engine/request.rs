@@ -160,7 +160,8 @@ impl Callers<'_> {
 
 fn facts(facts: &Facts, callers: &mut Callers<'_>) -> Result<RestrictedExpression, Unaskable> {
     let pair = |name: &str, value| (name.to_owned(), value);
-    let network = record(vec![pair("source", ip(facts.network.source)), pair("zone", text(&facts.network.zone))])?;
+    let mut network = vec![pair("zone", text(&facts.network.zone))];
+    network.extend(facts.network.source.map(|source| pair("source", ip(source))));
     let transport = record(vec![
         pair("mtls", RestrictedExpression::new_bool(facts.transport.mtls)),
         pair("tls", RestrictedExpression::new_long(facts.transport.tls)),
@@ -186,7 +187,7 @@ fn facts(facts: &Facts, callers: &mut Callers<'_>) -> Result<RestrictedExpressio
     via.push(pair("all", RestrictedExpression::new_set(all)));
     let mut pairs = vec![
         pair("call", RestrictedExpression::new_string(facts.call.as_str().to_owned())),
-        pair("network", network),
+        pair("network", record(network)?),
         pair("transport", transport),
         pair("clock", record(clock)?),
         pair("via", record(via)?),

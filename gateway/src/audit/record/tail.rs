@@ -208,7 +208,7 @@ pub(crate) fn refused(
             status: refused.status,
             stage: refused.stage,
             listener: known.listener.as_deref().map(text).filter(|_| !small),
-            source: known.source.or_else(|| question.map(|q| q.facts.network.source)),
+            source: known.source.or_else(|| question.and_then(|q| q.facts.network.source)),
             function: refused.question.as_ref().map(|q| &q.function).or(known.function.as_ref()),
             tenant: known.tenant.as_deref().map(text).filter(|_| !small),
             principal: question.map(|q| &q.principal).or(known_principal),

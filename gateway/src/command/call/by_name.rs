@@ -1,6 +1,6 @@
 //! `latchwork call --grpc`: the same call through `latchwork.invoke.v1`.
 
-use super::{CallArgs, answered, base, body, pairs, token};
+use super::{CallArgs, answered, base, body, pairs, through, token};
 use crate::{
     client::Trailers,
     command::{Exit, Format, tell},
@@ -41,7 +41,8 @@ pub(super) fn request(args: &CallArgs, config: &Config, listener: &Listener) -> 
         query: pairs(&args.query)?.into_iter().map(parameter).collect(),
         headers: args.headers.iter().map(header).collect::<Result<_, String>>()?,
     };
-    let mut request = Request::post(format!("{}/latchwork.invoke.v1.Invoke/Invoke", base(args, config, listener)))
+    let base = base(args, config, listener);
+    let mut request = Request::post(format!("{}/latchwork.invoke.v1.Invoke/Invoke", base.url))
         .version(Version::HTTP_2)
         .header(header::CONTENT_TYPE, "application/grpc")
         .header(header::TE, "trailers");
@@ -49,7 +50,8 @@ pub(super) fn request(args: &CallArgs, config: &Config, listener: &Listener) -> 
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
     let framed = message::framed(&message);
-    request.body(Full::new(framed)).map_err(|e| format!("the request can't be made: {e}"))
+    let request = request.body(Full::new(framed)).map_err(|e| format!("the request can't be made: {e}"))?;
+    Ok(through(request, base))
 }
 
 /// What came back: the function's answer as over HTTP, or a status.

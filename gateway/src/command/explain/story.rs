@@ -196,7 +196,8 @@ impl Story<'_> {
             version => format!("over TLS {}.{}", version / 10, version % 10),
         };
         let mtls = if facts.transport.mtls { " with a client certificate" } else { "" };
-        let (source, zone) = (facts.network.source, printable(&facts.network.zone));
+        let source = facts.network.source.map_or_else(|| "a unix socket".to_owned(), |source| source.to_string());
+        let zone = printable(&facts.network.zone);
         self.line("from", &format!("{source}, zone {zone}, {transport}{mtls}"))?;
         let clock = &facts.clock;
         let (hour, minute) = (clock.minute / 60, clock.minute % 60);

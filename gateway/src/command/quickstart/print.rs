@@ -24,7 +24,7 @@ pub(super) fn ready(
     out: &mut dyn Write,
 ) -> Result<(), String> {
     let at = running.addresses().next().ok_or("the project has no listener")?.1;
-    let url = format!("https://{at}");
+    let url = at.url("https");
     match format {
         Format::Json => tell(out, format_args!("{}", line(&url, layout, running, mint)?)),
         Format::Human => text(&url, layout, running, mint, out)?,
@@ -59,7 +59,7 @@ fn line(url: &str, layout: &QuickstartLayout, running: &Running, mint: Mint<'_>)
     Ok(json!({
         "url": url,
         "grpc": url.trim_start_matches("https://"),
-        "admin": format!("http://{}", running.admin()),
+        "admin": running.admin().url("http"),
         "ca": absolute(&layout.ca),
         "dir": absolute(&layout.directory),
         "calls": calls,
@@ -117,7 +117,7 @@ fn text(
             "{program} explain --last -c {directory}/latchwork.toml\n{program} audit tail -c {directory}/latchwork.toml"
         ),
     );
-    tell(out, format_args!("curl -s http://{}/metrics", running.admin()));
+    tell(out, format_args!("curl -s {}/metrics", running.admin().url("http")));
     Ok(())
 }
 

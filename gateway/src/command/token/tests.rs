@@ -12,6 +12,8 @@ use policy::question::PrincipalKind;
 use serde_json::Value;
 use std::{path::Path, time::Duration};
 
+const ACCESS: config::Access = config::Access { mode: 0o600, owner: None, group: None };
+
 #[derive(Debug, Parser)]
 struct Line {
     #[command(subcommand)]
@@ -34,7 +36,8 @@ fn config(folder: &Path, identifier: &str) -> Config {
         node: config::Node { id: "test".into(), production: false },
         listeners: vec![config::Listener {
             name: "public".into(),
-            address: ([127, 0, 0, 1], 0).into(),
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into(),
+            access: ACCESS,
             hosts: vec![],
             tls: None,
             identify: vec![Credential::Issuer("dev".into())],
@@ -46,7 +49,7 @@ fn config(folder: &Path, identifier: &str) -> Config {
         issuers: vec![issuer(identifier)],
         credentials: config::Credentials::default(),
         zones: vec![],
-        admin: config::Admin { address: ([127, 0, 0, 1], 0).into() },
+        admin: config::Admin { address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into(), access: ACCESS },
         policy: config::Policy { path: folder.join("policies") },
         audit: config::Audit {
             path: folder.join("audit"),
@@ -56,6 +59,7 @@ fn config(folder: &Path, identifier: &str) -> Config {
             checkpoints: config::Checkpoints::with_own_key(folder.join("audit.key")),
         },
         limits: config::Limits { caller_rate: rate, network_rate: rate, buffered_bytes_max: 1, queue_max: 1 },
+        telemetry: None,
         apps: vec![],
         functions: vec![],
     }

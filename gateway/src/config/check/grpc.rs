@@ -1,6 +1,6 @@
 //! What gRPC asks of a route and of a target: `"grpc shop.v1.Orders/Create"`, `grpc = { url = … }`.
 
-use super::target;
+use super::{peer::Peer, target};
 use crate::config::{
     BackendConfig, Route, Target, raw,
     raw::At,
@@ -51,11 +51,19 @@ pub(crate) fn backend(written: &At<GrpcConfig>, production: bool, desk: &mut Des
         let help = "host and port alone: the path is the method's name";
         desk.error_help("bad_url", &url.span, format!("`{}` has a path", shorten(&url.value)), help);
     } else {
-        target::url(&url, None, production, desk);
+        target::url(&url, None, production && config.unix.is_none(), desk);
     }
     target::duration(&config.connect_timeout, written, desk);
-    let ca = target::absolute_ca(config.ca.clone(), span, desk);
-    GrpcConfig { ca, ..config.clone() }
+    let mut config = config.clone();
+    let peer = Peer {
+        ca: &mut config.ca,
+        server_id: config.server_id.as_deref(),
+        client_certificate: &mut config.client_certificate,
+        client_key: &mut config.client_key,
+        unix: &mut config.unix,
+    };
+    peer.check(&config.url, span, desk);
+    config
 }
 
 /// A method of gRPC runs on targets that speak gRPC, and those take nothing else.

@@ -1,15 +1,18 @@
 //! `identify = [...]` of a listener: which credentials count, and which of them together.
 
 use super::listener::Surroundings;
-use crate::config::{Credential, raw, raw::At, value::Desk};
+use crate::{
+    address::Address,
+    config::{Credential, raw, raw::At, value::Desk},
+};
 use policy::question::PrincipalKind;
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 pub(crate) fn identify(
     name: &At<String>,
     table: &raw::Listener,
     around: &Surroundings<'_>,
-    address: Option<SocketAddr>,
+    address: Option<&Address>,
     desk: &mut Desk<'_>,
 ) -> Vec<Credential> {
     let Some(list) = desk.required("identify", &table.identify, &name.span) else { return Vec::new() };
@@ -38,12 +41,12 @@ pub(crate) fn identify(
 fn single(
     written: &At<String>,
     around: &Surroundings<'_>,
-    address: Option<SocketAddr>,
+    address: Option<&Address>,
     desk: &mut Desk<'_>,
 ) -> Option<Credential> {
     let alias = written.value.as_str();
     if let Some(issuer) = around.issuers.iter().find(|issuer| *issuer.alias == *alias) {
-        if issuer.development && address.is_some_and(|address| !address.ip().is_loopback()) {
+        if issuer.development && address.is_some_and(|address| !address.is_local()) {
             let message = format!("`{alias}` is a development issuer, and this listener is not on loopback");
             let help = "whoever reads its folder can be anybody here";
             desk.warn("development_exposed", &written.span, message, help);
@@ -69,7 +72,7 @@ fn single(
 fn together(
     At { value: written, span }: &At<raw::Together>,
     around: &Surroundings<'_>,
-    address: Option<SocketAddr>,
+    address: Option<&Address>,
     desk: &mut Desk<'_>,
 ) -> Option<Credential> {
     let all = desk.required("all", &written.all, span)?;

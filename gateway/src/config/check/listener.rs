@@ -1,11 +1,12 @@
 //! `[listener.NAME]`
 
-use super::{catalog::Catalog, identify::identify, route, tls};
-use crate::config::{
-    Admin, Credential, Credentials, Issuer, Listener, Node, Shown, Timeouts, raw, raw::At, value::Desk,
+use super::{catalog::Catalog, identify::identify, route, socket, tls};
+use crate::{
+    address::Address,
+    config::{Admin, Credential, Credentials, Issuer, Listener, Node, Shown, Timeouts, raw, raw::At, value::Desk},
 };
 use policy::question::PrincipalKind;
-use std::{collections::BTreeSet, net::SocketAddr, ops::Range, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, ops::Range, sync::Arc, time::Duration};
 
 /// Most connections at once that may be configured.
 const CONNECTIONS_MAX: u64 = 1_000_000;
@@ -48,7 +49,7 @@ pub(crate) fn listeners(
     let mut listeners: Vec<Listener> = Vec::new();
     for (name, table) in tables {
         let Some(listener) = listener(name, table, around, desk) else { continue };
-        if let (Some(at), true) = (&table.address, listener.address.port() != 0) {
+        if let (Some(at), true) = (&table.address, listener.address.port() != Some(0)) {
             if let Some(other) = listeners.iter().find(|other| other.address == listener.address) {
                 let message = format!("listener `{}` has the same address", other.name);
                 desk.error("duplicate_address", &at.span, message);
@@ -70,14 +71,19 @@ fn listener(
 ) -> Option<Listener> {
     let named = desk.name("a listener", name);
     let written = desk.required("address", &table.address, &name.span).cloned();
-    let address = written.as_ref().and_then(|address| desk.address(address));
-    if let (Some(address), Some(written)) = (address, &written) {
+    let address = written.as_ref().and_then(|address| socket::address(address, desk));
+    let access = socket::access(table.socket.as_ref(), address.as_ref(), socket::LISTENER_MODE, desk);
+    if let (Some(address), Some(written)) = (&address, &written) {
         clear_text(table, address, &written.span, around.node, desk);
     }
-    let identify = identify(name, table, around, address, desk);
+    let identify = identify(name, table, around, address.as_ref(), desk);
     let tls = table.tls.as_ref().and_then(|written| tls::tls(written, &identify, jiff::Timestamp::now(), desk));
     let functions = shown(table.functions.as_ref(), around.catalog, desk);
     let hosts = table.hosts.iter().filter_map(|host| route::host(host, desk)).collect();
+    if let (Some(Address::Unix(_)), Some(first)) = (&address, table.trusted_proxies.first()) {
+        let message = "a caller over a Unix socket has no address, so none is a proxy's";
+        desk.error_help("unused_key", &first.span, message, "remove it");
+    }
     let trusted_proxies = table.trusted_proxies.iter().filter_map(|written| {
         let network = desk.network(written)?;
         if network.prefix_len() == 0 {
@@ -92,6 +98,7 @@ fn listener(
     Some(Listener {
         name: named?,
         address: address?,
+        access,
         hosts,
         tls,
         identify,
@@ -103,12 +110,12 @@ fn listener(
 }
 
 /// Credentials in clear text are anybody's who listens on the way.
-fn clear_text(table: &raw::Listener, address: SocketAddr, span: &Range<usize>, node: &Node, desk: &mut Desk<'_>) {
+fn clear_text(table: &raw::Listener, address: &Address, span: &Range<usize>, node: &Node, desk: &mut Desk<'_>) {
     let meant = table.clear_text.as_ref().filter(|flag| flag.value);
     if let (Some(_), Some(flag)) = (&table.tls, meant) {
         desk.error("contradiction", &flag.span, "`tls` and `clear_text = true` exclude each other");
     }
-    if table.tls.is_some() || address.ip().is_loopback() {
+    if table.tls.is_some() || address.is_local() {
         return;
     }
     match meant {

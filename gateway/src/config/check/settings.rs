@@ -1,5 +1,6 @@
 //! `[node]`, `[network]`, `[admin]`, `[policy]` and `[limits]`.
 
+use super::socket;
 use crate::config::{Admin, Limits, Node, Policy, Rate, Zone, raw, value::Desk};
 use std::net::SocketAddr;
 
@@ -59,13 +60,19 @@ pub(crate) fn zones(written: &raw::Network, desk: &mut Desk<'_>) -> Vec<Zone> {
 }
 
 pub(crate) fn admin(written: &raw::Admin, desk: &mut Desk<'_>) -> Option<Admin> {
-    let Some(written) = &written.address else { return Some(Admin { address: ADMIN_ADDRESS }) };
-    let address = desk.address(written)?;
-    if !address.ip().is_loopback() {
-        let message = "the administrative interface listens on loopback only";
-        desk.error_help("admin_exposed", &written.span, message, format!("`127.0.0.1:{}`", address.port()));
-    }
-    Some(Admin { address })
+    let address = match &written.address {
+        None => ADMIN_ADDRESS.into(),
+        Some(written) => {
+            let address = socket::address(written, desk)?;
+            if let (Some(port), false) = (address.port(), address.is_local()) {
+                let message = "the administrative interface listens on this machine only";
+                desk.error_help("admin_exposed", &written.span, message, format!("`127.0.0.1:{port}`"));
+            }
+            address
+        }
+    };
+    let access = socket::access(written.socket.as_ref(), Some(&address), socket::ADMIN_MODE, desk);
+    Some(Admin { address, access })
 }
 
 pub(crate) fn policy(written: &raw::Policy, desk: &mut Desk<'_>) -> Policy {

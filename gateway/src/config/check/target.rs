@@ -1,6 +1,6 @@
 //! `targets = [...]`: exactly one backend each.
 
-use super::{grpc, issuer::is_loopback};
+use super::{grpc, issuer::is_loopback, peer::Peer};
 use crate::config::{
     BackendConfig, Target, raw,
     raw::At,
@@ -99,10 +99,19 @@ fn aws_lambda(written: &At<AwsLambdaConfig>, desk: &mut Desk<'_>) -> AwsLambdaCo
 fn http(written: &At<HttpConfig>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> HttpConfig {
     let At { value: config, span } = written;
     let place = desk.text.within(span, &config.url);
-    url(&At { value: config.url.clone(), span: place }, path, production, desk);
+    // What goes over a Unix socket stays on this machine.
+    let exposed = production && config.unix.is_none();
+    url(&At { value: config.url.clone(), span: place }, path, exposed, desk);
     duration(&config.connect_timeout, written, desk);
     let mut config = config.clone();
-    config.ca = absolute_ca(config.ca.take(), span, desk);
+    let peer = Peer {
+        ca: &mut config.ca,
+        server_id: config.server_id.as_deref(),
+        client_certificate: &mut config.client_certificate,
+        client_key: &mut config.client_key,
+        unix: &mut config.unix,
+    };
+    peer.check(&config.url, span, desk);
     config
 }
 

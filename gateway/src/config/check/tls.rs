@@ -21,9 +21,24 @@ const ENDS_SOON_DAYS: i64 = 14;
 pub(crate) fn tls(written: &At<raw::Tls>, identify: &[Credential], now: Timestamp, desk: &mut Desk<'_>) -> Option<Tls> {
     let certificate = desk.required("certificate", &written.value.certificate, &written.span);
     let key = desk.required("key", &written.value.key, &written.span);
-    let chain = certificate.and_then(|path| chain(path, now, desk));
-    let private = key.and_then(|reference| private_key(reference, desk));
-    let (certificate, key) = (certificate?, key?);
+    let (Some(certificate), Some(key)) = (certificate, key) else { return None };
+    let (certificate, key) = fitting(certificate, key, now, desk)?;
+    let clients = clients(&written.value, identify, desk);
+    Some(Tls { certificate, key, clients })
+}
+
+/// A client's certificate and key; their paths.
+pub(crate) fn pair(certificate: &At<String>, key: &At<String>, desk: &mut Desk<'_>) -> Option<(PathBuf, PathBuf)> {
+    fitting(certificate, key, Timestamp::now(), desk)
+}
+
+fn fitting(
+    certificate: &At<String>,
+    key: &At<String>,
+    now: Timestamp,
+    desk: &mut Desk<'_>,
+) -> Option<(PathBuf, PathBuf)> {
+    let (chain, private) = (chain(certificate, now, desk), private_key(key, desk));
     let (chain, (key_path, private)) = (chain?, private?);
     match CertifiedKey::from_der(chain, private, &default_provider()) {
         Ok(_) => {}
@@ -33,8 +48,7 @@ pub(crate) fn tls(written: &At<raw::Tls>, identify: &[Credential], now: Timestam
         }
         Err(error) => desk.error("bad_key", &key.span, format!("certificate and key can't be used: {error}")),
     }
-    let clients = clients(&written.value, identify, desk);
-    Some(Tls { certificate: desk.path(&certificate.value), key: key_path, clients })
+    Some((desk.path(&certificate.value), key_path))
 }
 
 fn clients(written: &raw::Tls, identify: &[Credential], desk: &mut Desk<'_>) -> Option<ClientAuth> {

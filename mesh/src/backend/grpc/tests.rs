@@ -48,7 +48,15 @@ fn what_is_left_is_passed_on_in_eight_digits() {
 
 #[test]
 fn a_url_has_no_path() {
-    let config = |url: &str| GrpcConfig { url: url.to_owned(), ca: None, connect_timeout: "3s".to_owned() };
+    let config = |url: &str| GrpcConfig {
+        url: url.to_owned(),
+        ca: None,
+        server_id: None,
+        client_certificate: None,
+        client_key: None,
+        unix: None,
+        connect_timeout: "3s".to_owned(),
+    };
     for good in ["http://127.0.0.1:1", "http://127.0.0.1:1/"] {
         assert!(Grpc::new(&config(good), Path::new("/")).is_ok(), "{good}");
     }

@@ -22,7 +22,16 @@ use tokio::{
 };
 
 fn config(url: impl Into<String>) -> HttpConfig {
-    HttpConfig { url: url.into(), ca: None, http2: false, connect_timeout: "3s".to_owned() }
+    HttpConfig {
+        url: url.into(),
+        ca: None,
+        server_id: None,
+        client_certificate: None,
+        client_key: None,
+        unix: None,
+        http2: false,
+        connect_timeout: "3s".to_owned(),
+    }
 }
 
 fn backend(url: impl Into<String>) -> Http {

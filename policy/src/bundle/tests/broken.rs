@@ -121,7 +121,10 @@ fn types() {
     when("context.input.amount_cents == \"1\"", "type_mismatch");
     when("context.input.amount_cents in resource", "type_mismatch");
     when("context.input.amount_cents < \"1\"", "type_mismatch");
-    when("context.facts.network.source.isInRange(ip(\"10.0.0.0/99\"))", "invalid_literal");
+    when(
+        "context.facts.network has source && context.facts.network.source.isInRange(ip(\"10.0.0.0/99\"))",
+        "invalid_literal",
+    );
     when("ip(context.facts.network.zone).isIpv4()", "invalid_literal");
     when("resource.labels.contains(1)", "type_mismatch");
     when("App::\"shop\".calendar == \"x\"", "unguarded_attribute");

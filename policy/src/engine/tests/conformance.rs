@@ -65,7 +65,7 @@ fn questions() -> Vec<Question> {
                 rich.query.insert("all".into(), vec!["true".into()]);
             }
             rich.facts.call = CallKind::Redrive;
-            rich.facts.network.source = "2001:db8::7".parse().unwrap();
+            rich.facts.network.source = "2001:db8::7".parse().ok();
             rich.facts.clock.business_day = Some(true);
             rich.facts.clock.frozen = Some(false);
             rich.facts.token = Some(Token {

@@ -1,0 +1,48 @@
+//! `[telemetry]`, checked: where traces, metrics and logs go, and what may wait for it.
+
+use super::Secret;
+use http::HeaderName;
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+/// `[telemetry]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Telemetry {
+    /// The collector (OTLP over gRPC): scheme, host and port.
+    pub endpoint: http::Uri,
+    /// What is sent.
+    pub signals: Signals,
+    /// Headers of every request to the collector.
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// PEM file of the authorities that may vouch for the collector, instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// Which calls have a span.
+    pub sampling: Sampling,
+    /// How often metrics are sent; spans and log lines wait at most as long.
+    pub interval: Duration,
+    /// Longest time for one request to the collector.
+    pub timeout: Duration,
+    /// Most spans, and most log lines, that may wait.
+    pub queue_max: usize,
+    /// Attributes of the resource besides the node's id.
+    pub resource: Vec<(Arc<str>, Arc<str>)>,
+}
+
+/// What is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signals {
+    /// One span per call.
+    pub traces: bool,
+    /// What `/metrics` shows.
+    pub metrics: bool,
+    /// Log lines.
+    pub logs: bool,
+}
+
+/// Which calls have a span.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampling {
+    /// The part of traces that is sampled where nobody has decided before.
+    pub ratio: f64,
+    /// A caller's own decision counts.
+    pub parent_based: bool,
+}
