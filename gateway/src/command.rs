@@ -59,7 +59,7 @@ pub enum Command {
     /// Test policies and ask them
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
-    /// Read the audit log
+    /// Read, verify and prove the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
     /// Write a script that completes this command line in a shell
@@ -130,10 +130,7 @@ pub fn run(command: Command, out: &mut dyn Write, talk: &mut dyn Write) -> Exit 
         Command::Completions(args) => written(completions::run(&args, out)),
         Command::Man(args) => written(man::run(&args, out, talk)),
         Command::Policy(command) => policy::run(&command, out, talk),
-        Command::Audit(audit::Audit::Tail(args)) => match loaded(&args.config, talk) {
-            Ok(l) => audit::tail(&args, &l.config.audit.path, &l.config.node.id, (out, talk), &|| false),
-            Err(exit) => exit,
-        },
+        Command::Audit(command) => audit::run(&command, out, talk),
     }
 }
 

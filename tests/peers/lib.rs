@@ -20,9 +20,11 @@ pub mod processes;
 pub mod project;
 pub mod raw;
 pub mod records;
+pub mod shim;
 pub mod skip;
 pub mod wait;
 pub mod webhooks;
+pub mod witness;
 
 use std::path::{Path, PathBuf};
 
