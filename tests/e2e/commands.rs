@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 66] = [
+const ENDS: [(&str, i32); 78] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -20,6 +20,18 @@ const ENDS: [(&str, i32); 66] = [
     ("policy test -c absent.toml", 3),
     ("policy decide", 3),
     ("policy decide --policies absent.cedar", 3),
+    ("policy test no-such-case", 1),
+    ("policy test --min-coverage 101", 3),
+    ("policy what-if --principal anonymous --function shop.echo --set facts.transport.mtls=true", 0),
+    ("policy what-if --principal anonymous --function shop.echo --set facts.transport.mtsl=true --format json", 3),
+    ("policy what-if --last", 1),
+    ("policy who-can shop.echo", 0),
+    ("policy who-can shop.ecko", 3),
+    ("policy can anonymous --format json", 0),
+    ("policy can no-caller", 3),
+    ("explain --principal anonymous --function shop.echo", 0),
+    ("explain --principal anonymous --function shop.ecko", 3),
+    ("explain --question absent.json", 3),
     ("policy", 3),
     ("policy new shop.echo --expires 2099-12-31 --id a --owner a", 0),
     ("policy new shop.echo --expires 2099-12-31 --id b --owner a", 1),

@@ -22,6 +22,8 @@ mod grpc_json;
 mod keys;
 mod malformed;
 mod peers;
+mod policy_commands;
+mod policy_review;
 mod process_host;
 mod quickstart;
 mod readme;

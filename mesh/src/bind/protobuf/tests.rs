@@ -149,7 +149,8 @@ fn the_schema_of_a_message_takes_what_the_message_is_seen_as() {
     let compiled = InputSchema::compile(&schema).unwrap();
     let empty = method.input(b"", &compiled).unwrap();
     assert_eq!(empty["unitCount"], 0, "what the wire leaves out is there: {empty}");
-    let full = r#"{"sku":"tea","unitCount":"7","price":{"cents":250},"parts":[{"sku":"cup"}],"cash":"EUR","state":"PAID"}"#;
+    let full =
+        r#"{"sku":"tea","unitCount":"7","price":{"cents":250},"parts":[{"sku":"cup"}],"cash":"EUR","state":"PAID"}"#;
     let message = method.message(&headers(), full.as_bytes()).unwrap();
     let seen = method.input(&message, &compiled).unwrap();
     assert_eq!((&seen["price"]["cents"], &seen["cash"]), (&json!(250), &json!("EUR")));
