@@ -3,6 +3,7 @@
 pub mod load;
 pub mod schema;
 
+mod audit;
 mod check;
 mod credential;
 mod files;
@@ -14,6 +15,7 @@ mod telemetry;
 pub(crate) mod text;
 pub(crate) mod value;
 
+pub use audit::{Audit, Checkpoints, Durability, Witness};
 pub(crate) use check::validity::not_after;
 pub(crate) use text::{FILE_BYTES_MAX, Text};
 
@@ -206,28 +208,6 @@ pub struct Admin {
     pub address: Address,
     /// Who may connect, if it is a Unix socket.
     pub access: Access,
-}
-
-/// `[audit]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Audit {
-    /// Folder.
-    pub path: PathBuf,
-    /// What an accepted record survives.
-    pub durability: Durability,
-    /// A segment is closed at this size, in bytes.
-    pub segment_bytes_max: u64,
-    /// Segments closed longer ago than this may be removed by an operator; the gateway never removes one.
-    pub retention: Duration,
-}
-
-/// What an accepted record survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// A power cut: `fdatasync` returned.
-    Fsync,
-    /// A killed process: `write` returned.
-    Write,
 }
 
 /// `[limits]`

@@ -24,6 +24,7 @@ pub mod invoke;
 pub mod listener;
 pub mod meter;
 pub mod pipeline;
+pub mod prove;
 pub mod refusal;
 pub mod reload;
 pub mod route;

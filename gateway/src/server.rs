@@ -3,7 +3,7 @@
 use crate::{
     address::Address,
     admin,
-    audit::log::Log,
+    audit::{log::Log, record::Admin},
     build::{self, Shared},
     config::{Config, Timeouts, load::Loaded},
     generation::Generation,
@@ -90,6 +90,9 @@ pub enum StartError {
     /// The audit log can't be opened.
     #[error("the audit log can't be opened: {0}")]
     Audit(#[source] crate::audit::log::OpenError),
+    /// The start can't be recorded.
+    #[error("the start can't be recorded: {0}")]
+    Unrecorded(#[source] crate::audit::Unrecorded),
     /// A listener can't be bound.
     #[error(transparent)]
     Listener(#[from] listener::BindError),
@@ -255,6 +258,8 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
         exporter: ArcSwapOption::empty(),
         current: ArcSwap::new(generation),
     });
+    let start = Admin::of_process("start", Some(gateway.generation().policy.id().clone()));
+    gateway.log.admin(&start).await.map_err(StartError::Unrecorded)?;
     state.set(&gateway);
     gateway.export(&config);
     gateway.generation().identify.warm();
@@ -291,6 +296,10 @@ impl Running {
         let sweeper = tokio::spawn(sweep(gateway.clone()));
         stop.await;
         tracing::info!("stopping: no new connections, open calls may end");
+        // It is done all the same: whoever stops a process has that power.
+        if let Err(error) = gateway.log.admin(&Admin::of_process("drain", None)).await {
+            tracing::warn!(%error, "the drain is not in the audit log");
+        }
         gateway.draining.send_replace(true);
         while listeners.join_next().await.is_some() {}
         // Upgraded connections outlive the server's tasks; their records must be written before the log closes.

@@ -7,6 +7,7 @@ use crate::{
         written::{Earlier, Written},
     },
     declared::QueryType,
+    explain::anatomy::Clause,
     finding::Finding,
     permit::{BundleId, Denial, DenialReason, Permit, PolicyName, TargetIndex, Terms},
     question::{FunctionName, Principal, PrincipalKind, Question, Verb},
@@ -27,12 +28,13 @@ use rule::{Found, Named, Rule, in_words};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 mod ask;
 pub(crate) mod entities;
 pub(crate) mod index;
+pub(crate) mod look;
 pub mod observe;
 mod prepare;
 pub(crate) mod reads;
@@ -88,6 +90,10 @@ struct Entry {
     info: PolicyInfo,
     rule: Arc<Rule>,
     reads_input: bool,
+    /// Its text is not the file's own.
+    generated: bool,
+    /// Its clauses, taken apart when somebody first asks why.
+    clauses: OnceLock<Vec<Clause>>,
 }
 
 /// A function made ready to be asked about.

@@ -14,4 +14,8 @@ mod index;
 pub mod lint;
 pub mod permit;
 pub mod question;
+pub mod replay;
+pub mod review;
+pub mod suggest;
+pub mod usage;
 pub mod vocabulary;

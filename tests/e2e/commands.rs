@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 80] = [
+const ENDS: [(&str, i32); 92] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -34,6 +34,18 @@ const ENDS: [(&str, i32); 80] = [
     ("policy emergency forbid --function shop.echo --reason x --admin http://127.0.0.1:9", 1),
     ("policy emergency list --admin http://127.0.0.1:9", 1),
     ("policy emergency lift 1 --reason x --admin http://127.0.0.1:9", 1),
+    ("policy test no-such-case", 1),
+    ("policy test --min-coverage 101", 3),
+    ("policy what-if --principal anonymous --function shop.echo --set facts.transport.mtls=true", 0),
+    ("policy what-if --principal anonymous --function shop.echo --set facts.transport.mtsl=true --format json", 3),
+    ("policy what-if --last", 1),
+    ("policy who-can shop.echo", 0),
+    ("policy who-can shop.ecko", 3),
+    ("policy can anonymous --format json", 0),
+    ("policy can no-caller", 3),
+    ("explain --principal anonymous --function shop.echo", 0),
+    ("explain --principal anonymous --function shop.ecko", 3),
+    ("explain --question absent.json", 3),
     ("policy", 3),
     ("policy new shop.echo --expires 2099-12-31 --id a --owner a", 0),
     ("policy new shop.echo --expires 2099-12-31 --id b --owner a", 1),

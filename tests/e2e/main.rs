@@ -25,6 +25,8 @@ mod keys;
 mod malformed;
 mod observe;
 mod peers;
+mod policy_commands;
+mod policy_review;
 mod process_host;
 mod quickstart;
 mod readme;

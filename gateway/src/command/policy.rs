@@ -1,19 +1,27 @@
 //! `latchwork policy`: commands over policies. The work is the policy crate's; here files are opened.
 
+mod bundle;
 mod check;
 pub mod decide;
+mod diff;
 mod emergency;
 mod format;
 mod key;
 mod new;
 mod publish;
+mod records;
+mod replay;
 mod schema;
 mod sign;
+mod suggest;
+mod test;
+mod unused;
 mod verify;
+mod what_if;
+mod who;
 
-use super::{Exit, Format, default_config, loaded, written};
-use jiff::Timestamp;
-use std::{io::Write, path::PathBuf, sync::Arc};
+use super::{Exit, Format};
+use std::io::Write;
 
 /// `latchwork policy …`
 #[derive(Debug, clap::Subcommand)]
@@ -24,12 +32,26 @@ pub enum PolicyCommand {
     Format(format::FormatArgs),
     /// Say what is wrong with policies, and what is only odd
     Check(check::CheckArgs),
-    /// Run the policy cases and show which policies they exercise
-    Test(TestArgs),
+    /// Run the policy cases and show which policies and conditions they exercise
+    Test(test::TestArgs),
+    /// Change facts of a recorded or written question: what would be answered, and which clauses flip
+    WhatIf(what_if::WhatIfArgs),
+    /// Who can call a function, and on what it depends
+    WhoCan(who::WhoCanArgs),
+    /// What a caller can call, and on what it depends
+    Can(who::CanArgs),
     /// Print the vocabulary as a Cedar schema, for editors
     Schema(schema::SchemaArgs),
     /// Answer requests in bulk by any Cedar policies: JSON lines in, JSON lines out
     Decide(decide::DecideArgs),
+    /// Say what a change of policies grants and takes away, proved where a solver is at hand
+    Diff(diff::DiffArgs),
+    /// Ask recorded decisions again of other policies, and say which turn
+    Replay(replay::ReplayArgs),
+    /// Propose narrower policies for what the records show, as a patch
+    Suggest(suggest::SuggestArgs),
+    /// List the grants that nobody used
+    Unused(unused::UnusedArgs),
     /// Make keys that sign bundles
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -48,26 +70,22 @@ pub enum PolicyCommand {
     Emergency(emergency::EmergencyCommand),
 }
 
-/// `latchwork policy test`
-#[derive(Debug, clap::Args)]
-pub struct TestArgs {
-    /// Configuration
-    #[arg(short, long, default_value_os_t = default_config())]
-    config: PathBuf,
-    /// Output
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-}
-
 /// Runs a command about policies.
 pub fn run(command: &PolicyCommand, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
     match command {
         PolicyCommand::New(args) => new::run(args, out, talk),
         PolicyCommand::Format(args) => format::run(args, out, talk),
         PolicyCommand::Check(args) => check::run(args, out, talk),
-        PolicyCommand::Test(args) => test(args, out, talk),
+        PolicyCommand::Test(args) => test::run(args, out, talk),
+        PolicyCommand::WhatIf(args) => what_if::run(args, out, talk),
+        PolicyCommand::WhoCan(args) => who::who_can(args, out, talk),
+        PolicyCommand::Can(args) => who::can(args, out, talk),
         PolicyCommand::Schema(args) => schema::run(args, out, talk),
         PolicyCommand::Decide(args) => decide::run(args, out, talk),
+        PolicyCommand::Diff(args) => diff::run(args, out, talk),
+        PolicyCommand::Replay(args) => replay::run(args, out, talk),
+        PolicyCommand::Suggest(args) => suggest::run(args, out, talk),
+        PolicyCommand::Unused(args) => unused::run(args, out, talk),
         PolicyCommand::Key(command) => key::run(command, out, talk),
         PolicyCommand::Sign(args) => sign::sign(args, out, talk),
         PolicyCommand::Verify(args) => verify::run(args, out, talk),
@@ -76,17 +94,6 @@ pub fn run(command: &PolicyCommand, out: &mut dyn Write, talk: &mut dyn Write) -
         PolicyCommand::History(args) => publish::history(args, out, talk),
         PolicyCommand::Emergency(command) => emergency::run(command, out, talk),
     }
-}
-
-fn test(args: &TestArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
-    let loaded = match loaded(&args.config, talk) {
-        Ok(loaded) => loaded,
-        Err(exit) => return exit,
-    };
-    let format = args.format.into();
-    let declared = Arc::new(loaded.config.declared());
-    let tested = policy::command::test::test(loaded.policies, loaded.cases, declared, Timestamp::now(), format, out);
-    written(tested.map(Exit::from))
 }
 
 impl From<Format> for policy::command::Format {

@@ -4,6 +4,7 @@ use super::{Config, Function, raw, report::Report, text::Text, value::Desk};
 use std::path::PathBuf;
 
 pub(crate) mod api_keys;
+mod audit;
 mod catalog;
 mod cors;
 mod credential;
@@ -66,7 +67,7 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
     let zones = settings::zones(&network, &mut desk);
     let admin = settings::admin(&admin, &mut desk);
     let policy = settings::policy(&policy, &node, &mut desk);
-    let audit = settings::audit(&audit, &mut desk);
+    let audit = audit::audit(&audit, &node, &mut desk);
     let limits = settings::limits(&limits, &mut desk);
     let telemetry = telemetry::telemetry(telemetry.as_ref(), &node, &mut desk);
 

@@ -73,6 +73,16 @@ fn finish(loaded: Option<Parts>, report: Report) -> Result<Loaded, Vec<Finding>>
     }
 }
 
+/// The files of a folder of policies, without a configuration.
+///
+/// # Errors
+/// When a file or folder can't be read.
+pub fn policies(folder: &Path) -> Result<Vec<Source>, Vec<Finding>> {
+    let mut report = Report::default();
+    let (policies, _) = files::policies(folder, &mut report);
+    if report.failed() { Err(report.finish()) } else { Ok(policies) }
+}
+
 /// The file of API keys of an alias, read again by itself.
 ///
 /// # Errors

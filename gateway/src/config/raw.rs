@@ -6,11 +6,13 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 mod at;
+mod audit;
 mod credential;
 mod shape;
 mod telemetry;
 
 pub(crate) use at::At;
+pub(crate) use audit::{Audit, Witness};
 pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
 pub(crate) use shape::{Declared, Durability, Expired, Kind, QueryType, Selection};
 pub(crate) use telemetry::{Signal, Telemetry};
@@ -254,20 +256,6 @@ pub(crate) struct Policy {
     pub(crate) threshold: Option<At<i64>>,
     /// What a bundle does whose time is over: `"deny"` every call (default) or `"keep"` deciding.
     pub(crate) expired: Option<Expired>,
-}
-
-/// `[audit]`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Audit {
-    /// Folder. Default `"audit"`.
-    pub(crate) path: Option<At<String>>,
-    /// What an accepted record survives: `"fsync"` a power cut (default), `"write"` a killed process.
-    pub(crate) durability: Option<Durability>,
-    /// A segment is closed at this size, in bytes. Default 64 MiB.
-    pub(crate) segment_bytes_max: Option<At<i64>>,
-    /// Segments closed longer ago may be removed by an operator. Default `"365d"`.
-    pub(crate) retention: Option<At<String>>,
 }
 
 /// `[limits]`

@@ -198,5 +198,5 @@ impl Trace {
 pub(super) fn is_checked(question: &Question) -> bool {
     let nanosecond = u128::from_ne_bytes(question.facts.clock.now.as_nanosecond().to_ne_bytes());
     let mixed = (nanosecond % u128::from(u64::MAX)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    mixed % u128::from(CHECKED_OF) == 0
+    mixed.is_multiple_of(u128::from(CHECKED_OF))
 }

@@ -7,7 +7,7 @@ use super::{
     index::{Index, Slices, Subject},
     rule::Head,
 };
-use std::ops::BitOr;
+use std::{ops::BitOr, sync::OnceLock};
 
 /// From how many changed policies on every function is made ready anew.
 const CHANGED_MAX: usize = 64;
@@ -162,7 +162,8 @@ fn entry(written: &Written) -> Entry {
         description: written.description.clone(),
         expires: written.expires,
     };
-    Entry { info, rule: Arc::clone(&written.rule), reads_input: written.reads_input }
+    let (rule, generated) = (Arc::clone(&written.rule), written.place.generated.is_some());
+    Entry { info, rule, reads_input: written.reads_input, generated, clauses: OnceLock::new() }
 }
 
 fn sorted<'a>(names: impl Iterator<Item = &'a FunctionName>) -> impl Iterator<Item = &'a FunctionName> {

@@ -143,12 +143,14 @@ impl Rule {
     }
 
     /// Whether the body holds. The head must have been found to.
-    fn holds(&self, evaluator: &Evaluator<'_>) -> Result<bool, AuthorizationError> {
+    fn holds(&self, evaluator: &Evaluator<'_>) -> Result<bool, Box<AuthorizationError>> {
         let Some(condition) = &self.condition else { return Ok(true) };
         match evaluator.interpret(condition, self.policy.env()) {
             // `true && body` is a boolean or has failed.
             Ok(value) => Ok(matches!(value.value_kind(), ValueKind::Lit(Literal::Bool(true)))),
-            Err(error) => Err(AuthorizationError::PolicyEvaluationError { id: self.policy.id().clone(), error }),
+            Err(error) => {
+                Err(Box::new(AuthorizationError::PolicyEvaluationError { id: self.policy.id().clone(), error }))
+            }
         }
     }
 }
@@ -167,7 +169,7 @@ impl Found {
                 Ok(true) if rule.is_permit() => found.permits.push(place),
                 Ok(true) => found.forbids.push(place),
                 Ok(false) => {}
-                Err(error) => found.errors.push((place, error)),
+                Err(error) => found.errors.push((place, *error)),
             }
         }
         found

@@ -1,8 +1,8 @@
-//! `[node]`, `[network]`, `[admin]`, `[policy]`, `[audit]` and `[limits]`.
+//! `[node]`, `[network]`, `[admin]`, `[policy]` and `[limits]`.
 
 use super::{signed, socket};
-use crate::config::{Admin, Audit, Durability, Limits, Node, Policy, Rate, Zone, raw, value::Desk};
-use std::{net::SocketAddr, time::Duration};
+use crate::config::{Admin, Limits, Node, Policy, Rate, Zone, raw, value::Desk};
+use std::net::SocketAddr;
 
 /// Longest id of a node, in bytes.
 const NODE_ID_BYTES_MAX: usize = 64;
@@ -11,7 +11,6 @@ const ADMIN_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net:
 /// Where state is kept unless told otherwise.
 const STATE: &str = ".latchwork";
 const MIB: u64 = 1 << 20;
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Most calls per second that a rate may name.
 const RATE_MAX: u64 = 1_000_000;
 
@@ -88,21 +87,6 @@ pub(crate) fn policy(written: &raw::Policy, node: &Node, desk: &mut Desk<'_>) ->
     let state = desk.path(written.state.as_ref().map_or(STATE, |path| path.value.as_str()));
     let signed = signed::signed(written, node.production, desk);
     Policy { path, state, signed }
-}
-
-pub(crate) fn audit(written: &raw::Audit, desk: &mut Desk<'_>) -> Audit {
-    let path = desk.path(written.path.as_ref().map_or("audit", |path| path.value.as_str()));
-    if path.exists() && !path.is_dir() {
-        let span = written.path.as_ref().map_or(0..0, |path| path.span.clone());
-        desk.error("not_a_folder", &span, format!("`{}` is no folder", path.display()));
-    }
-    let durability = match written.durability {
-        None | Some(raw::Durability::Fsync) => Durability::Fsync,
-        Some(raw::Durability::Write) => Durability::Write,
-    };
-    let segment_bytes_max = desk.number(written.segment_bytes_max.as_ref(), 64 * MIB, 64 << 10..=4096 * MIB);
-    let retention = desk.duration(written.retention.as_ref(), 365 * DAY, DAY..=36_500 * DAY);
-    Audit { path, durability, segment_bytes_max, retention }
 }
 
 pub(crate) fn limits(written: &raw::Limits, desk: &mut Desk<'_>) -> Limits {

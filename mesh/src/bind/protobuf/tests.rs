@@ -56,7 +56,7 @@ fn json_that_is_not_the_message_is_refused() {
         (r#"{"sky":"tea"}"#, "sky"),
         (r#"{"sku":7}"#, "a string"),
         (r#"{"unitCount":1.5}"#, "integer"),
-        (r#"{"sku":"a","sku":"b"}"#, "sku"),
+        (r#"{"sku":"a","sku":"b"}"#, "twice"),
         (r#"{"card":"a","cash":"b"}"#, "oneof"),
         (r#"{"state":"LOST"}"#, "LOST"),
         (r#"[]"#, "map"),

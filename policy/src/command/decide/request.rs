@@ -3,10 +3,7 @@
 use cedar_policy::{EntityUid, Schema};
 use cedar_policy_core::{
     ast::{self, Context, EntityUIDEntry},
-    entities::{
-        ContextJsonParser,
-        json::{ContextJsonDeserializationError, NullContextSchema},
-    },
+    entities::{ContextJsonParser, json::NullContextSchema},
     extensions::Extensions,
     validator::context_schema_for_action,
 };
@@ -42,7 +39,7 @@ impl Line {
         let action = entity("action", self.action)?;
         let resource = entity("resource", self.resource)?;
         let context = self.context.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-        let context = context_of(context, schema, &action).map_err(|error| format!("`context`: {error}"))?;
+        let context = context_of(context, schema, &action)?;
         Ok(Asked { principal, action, resource, context })
     }
 }
@@ -65,14 +62,12 @@ fn entity(name: &str, written: Value) -> Result<EntityUid, String> {
 }
 
 /// An action that the schema doesn't have gives no types, so extension values must say what they are.
-fn context_of(
-    json: Value,
-    schema: Option<&Schema>,
-    action: &EntityUid,
-) -> Result<Context, ContextJsonDeserializationError> {
+fn context_of(json: Value, schema: Option<&Schema>, action: &EntityUid) -> Result<Context, String> {
     let extensions = Extensions::all_available();
-    match schema.and_then(|schema| context_schema_for_action(schema.as_ref(), action.as_ref())) {
+    let types = schema.and_then(|schema| context_schema_for_action(schema.as_ref(), action.as_ref()));
+    let context = match types {
         Some(types) => ContextJsonParser::new(Some(&types), extensions).from_json_value(json),
         None => ContextJsonParser::new(None::<&NullContextSchema>, extensions).from_json_value(json),
-    }
+    };
+    context.map_err(|error| format!("`context`: {error}"))
 }
