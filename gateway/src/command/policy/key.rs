@@ -1,6 +1,6 @@
 //! `latchwork policy key`: keys that sign bundles, in files that only their owner reads.
 
-use crate::command::{Exit, tell};
+use crate::command::{Exit, Format, tell};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use policy::bundle::sign::{Ed25519, Signer};
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
@@ -26,6 +26,9 @@ pub struct NewArgs {
     /// Whose key it is: two keys of one person count once
     #[arg(long)]
     person: String,
+    /// Output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 pub(super) fn run(command: &KeyCommand, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
@@ -50,6 +53,11 @@ fn new(args: &NewArgs, out: &mut dyn Write) -> Result<(), String> {
     };
     written().map_err(|e| e.to_string())?;
     let name = args.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    if args.format == Format::Json {
+        let said = serde_json::json!({"name": name, "public": public, "person": args.person});
+        tell(out, format_args!("{said}"));
+        return Ok(());
+    }
     let text = |text: &str| toml::Value::String(text.to_owned()).to_string();
     tell(out, format_args!("[key.{}]\npublic = \"{public}\"\nperson = {}", text(&name), text(&args.person)));
     Ok(())

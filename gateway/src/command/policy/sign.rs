@@ -2,7 +2,7 @@
 
 use super::key;
 use crate::{
-    command::{Exit, default_config, findings_told, tell},
+    command::{Exit, Format, default_config, findings_told, tell},
     config::load::{Loaded, unsigned},
     signed::{self, history::History},
     state::replace,
@@ -63,6 +63,9 @@ struct How {
     /// Why, in one line
     #[arg(long)]
     note: Option<String>,
+    /// Output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 pub(super) fn sign(args: &SignArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
@@ -120,7 +123,14 @@ fn signed(
         tell(talk, format_args!("latchwork: `{}`: {error}", path.display()));
         return Exit::Failed;
     }
-    tell(out, format_args!("{}: {} signatures, {}", path.display(), bundle.signatures().len(), bundle.digest()));
+    let (signatures, digest) = (bundle.signatures().len(), bundle.digest());
+    match how.format {
+        Format::Human => tell(out, format_args!("{}: {signatures} signatures, {digest}", path.display())),
+        Format::Json => {
+            let said = serde_json::json!({"bundle": path, "signatures": signatures, "digest": digest});
+            tell(out, format_args!("{said}"));
+        }
+    }
     Exit::Ok
 }
 
