@@ -180,7 +180,7 @@ fn intent() -> Intent {
     };
     let facts = Facts {
         call: CallKind::Sync,
-        network: Network { source: [127, 0, 0, 1].into(), provenance: Provenance::Socket, zone: "other".into() },
+        network: Network { source: Some([127, 0, 0, 1].into()), provenance: Provenance::Socket, zone: "other".into() },
         transport: Transport { mtls: false, tls: 0, sealed: false },
         token: None,
         clock: Clock { now: Timestamp::now(), weekday: 1, minute: 1264, business_day: None, frozen: None },

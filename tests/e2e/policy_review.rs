@@ -160,7 +160,7 @@ fn question(function: &str, groups: Vec<Arc<str>>, (mtls, zone, minute): (bool, 
         facts: Facts {
             call: CallKind::Sync,
             network: Network {
-                source: "10.1.2.3".parse().expect("an address"),
+                source: Some("10.1.2.3".parse().expect("an address")),
                 provenance: Provenance::Socket,
                 zone: zone.into(),
             },
