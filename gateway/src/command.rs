@@ -1,5 +1,6 @@
 //! The commands of `latchwork`, one file each. Names and exit codes are a contract.
 
+pub mod administer;
 pub mod asked;
 pub mod audit;
 pub mod call;
@@ -168,6 +169,9 @@ pub(crate) fn runtime(talk: &mut dyn Write) -> Result<tokio::runtime::Runtime, E
         Exit::Failed
     })
 }
+
+/// The variable that holds the token of whoever administers, where the interface asks for one.
+pub(crate) const TOKEN_VARIABLE: &str = "LATCHWORK_ADMIN_TOKEN";
 
 /// Where the configuration is, unless said otherwise.
 pub(crate) fn default_config() -> PathBuf {

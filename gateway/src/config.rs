@@ -8,26 +8,28 @@ mod check;
 mod credential;
 mod files;
 mod parse;
+mod policy;
 mod raw;
 mod report;
 mod telemetry;
-mod text;
+pub(crate) mod text;
 pub(crate) mod value;
 
 pub use audit::{Audit, Checkpoints, Durability, Witness};
 pub(crate) use check::validity::not_after;
 pub(crate) use text::{FILE_BYTES_MAX, Text};
 
+pub use self::policy::{Policy, SignedBundle};
 pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, Webhook};
 pub use telemetry::{Sampling, Signals, Telemetry};
 
 use crate::address::Address;
+use ::policy::{declared, question::PrincipalKind};
 use ipnet::IpNet;
 use mesh::{
     backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig},
     bind::protobuf::Method,
 };
-use policy::{declared, question::PrincipalKind};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 /// Everything that `latchwork.toml`, its includes and the files they name say.
@@ -208,13 +210,6 @@ pub struct Admin {
     pub access: Access,
 }
 
-/// `[policy]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Policy {
-    /// Folder of `*.cedar`, `*.grants.toml`, `team.toml` and `*.cases.toml` files, read with its folders in lexical order.
-    pub path: PathBuf,
-}
-
 /// `[limits]`
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -295,6 +290,8 @@ pub struct Function {
     pub cors: Option<Cors>,
     /// Where it runs.
     pub targets: Vec<Target>,
+    /// Until when denials of it are only recorded.
+    pub observe: Option<jiff::Timestamp>,
     /// Where its table starts, for messages: file and line.
     pub written: (Arc<str>, usize),
 }

@@ -1,12 +1,16 @@
 //! Puts a changed configuration in force: built off the hot path, validated, then swapped; a broken one changes nothing.
 
+pub mod emergency;
+pub mod publish;
 mod watcher;
 
 use crate::{
     audit::record::Admin,
     build::{self, Shared},
     config::{Config, load},
+    emergency::Change,
     server::Gateway,
+    signed::history::History,
     telemetry::ResultLabels,
 };
 use policy::{finding::Finding, permit::BundleId};
@@ -43,8 +47,10 @@ pub struct Outcome {
 /// What is asked of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// Someone asked for it, and means what the files say.
+    /// Someone asked for it.
     Confirmed,
+    /// Someone asked for it, and for what it takes away.
+    Accepted,
     /// Files changed.
     Noticed,
     /// Say what would change; change nothing.
@@ -70,6 +76,8 @@ pub struct Handle {
 #[derive(Debug)]
 enum Message {
     Reload(Wish, Option<oneshot::Sender<Outcome>>),
+    Publish(String, String, oneshot::Sender<Result<publish::Published, Vec<Finding>>>),
+    Emergency(Change, String, oneshot::Sender<Result<emergency::Changed, emergency::Refused>>),
     Stop,
 }
 
@@ -95,6 +103,25 @@ impl Handle {
         let (done, outcome) = oneshot::channel();
         self.messages.send(Message::Reload(wish, Some(done))).ok()?;
         outcome.await.ok()
+    }
+
+    /// Changes emergency forbids in the name of `who`, and returns once that is in force or refused. `None` when the
+    /// gateway stops.
+    pub async fn emergency(
+        &self,
+        change: Change,
+        who: String,
+    ) -> Option<Result<emergency::Changed, emergency::Refused>> {
+        let (done, changed) = oneshot::channel();
+        self.messages.send(Message::Emergency(change, who, done)).ok()?;
+        changed.await.ok()
+    }
+
+    /// Puts a signed bundle in force in the name of `who`. `None` when the gateway stops.
+    pub async fn publish(&self, text: String, who: String) -> Option<Result<publish::Published, Vec<Finding>>> {
+        let (done, published) = oneshot::channel();
+        self.messages.send(Message::Publish(text, who, done)).ok()?;
+        published.await.ok()
     }
 
     fn noticed(&self) {
@@ -151,15 +178,22 @@ impl Worker {
     fn run(self, receiver: &mpsc::Receiver<Message>) {
         // Fetching keys spawns tasks, which needs a runtime at hand.
         let _inside = self.runtime.enter();
-        while let Ok(Message::Reload(wish, done)) = receiver.recv() {
-            if wish == Wish::Noticed {
-                // Before the files are read: what changes from here on is noticed again.
-                self.noticed.store(false, Ordering::Release);
-            }
-            let outcome = self.reload(wish);
-            if let Some(done) = done {
-                // Whoever asked may have gone.
-                let _ = done.send(outcome);
+        while let Ok(message) = receiver.recv() {
+            // Whoever asked may have gone.
+            match message {
+                Message::Reload(wish, done) => {
+                    if wish == Wish::Noticed {
+                        // Before the files are read: what changes from here on is noticed again.
+                        self.noticed.store(false, Ordering::Release);
+                    }
+                    let outcome = self.reload(wish);
+                    if let Some(done) = done {
+                        let _ = done.send(outcome);
+                    }
+                }
+                Message::Publish(text, who, done) => drop(done.send(self.publish(&text, &who))),
+                Message::Emergency(change, who, done) => drop(done.send(self.emergency(&change, &who))),
+                Message::Stop => return,
             }
         }
     }
@@ -173,7 +207,7 @@ impl Worker {
             if outcome.result != "ok" {
                 self.keys_alone();
             }
-            if wish == Wish::Confirmed && outcome.result == "failed" {
+            if matches!(wish, Wish::Confirmed | Wish::Accepted) && outcome.result == "failed" {
                 let detail = Some(outcome.result.to_owned());
                 // It changes nothing, so it stands even when the log can't take it.
                 let _ = self.record(&outcome.bundle, None, wish, detail);
@@ -200,16 +234,25 @@ impl Worker {
             }
         };
         let losses = old.losses(&built.generation);
-        if wish == Wish::Noticed && !losses.is_empty() {
+        // What a signed bundle takes away, those who signed it meant.
+        let meant = built.generation.signed.is_some() || wish == Wish::Accepted;
+        if wish != Wish::DryRun && !meant && !losses.is_empty() {
             return Outcome { losses, ..self.outcome("held", self.certificates(&old.config, wish)) };
         }
         let same = built.generation.policy.id() == old.policy.id()
             && built.generation.config == old.config
-            && built.generation.keeps_backends(&old);
+            && built.generation.keeps_backends(&old)
+            && built.generation.bundle() == old.bundle();
         if wish == Wish::DryRun {
             let bundle = built.generation.policy.id().clone();
             let result = if same { "unchanged" } else { "ok" };
             return Outcome { bundle, losses, ..self.outcome(result, built.warnings) };
+        }
+        // What was in force once stays known even if it then does not come into force: nothing older comes back.
+        if let Some(signed) = &built.generation.signed
+            && let Err(finding) = History::activate(&built.generation.config, signed, who(wish))
+        {
+            return self.failed(vec![finding]);
         }
         // Recorded before it is done: what the log can't take does not happen.
         if !same && let Err(finding) = self.record(old.policy.id(), Some(built.generation.policy.id()), wish, None) {
@@ -283,7 +326,7 @@ impl Worker {
                 tracing::error!(
                     bundle,
                     losses,
-                    "reload held back, the old configuration stays in force; `latchwork reload` confirms it"
+                    "reload held back, the old configuration stays in force; `latchwork reload --accept-removals` confirms it"
                 );
             }
             // A log that lies in a watched folder would otherwise be noticed, told of, noticed, and so on.
@@ -299,13 +342,9 @@ impl Worker {
         wish: Wish,
         detail: Option<String>,
     ) -> Result<(), Finding> {
-        let who = match wish {
-            Wish::Confirmed => "admin",
-            Wish::Noticed | Wish::DryRun => "watcher",
-        };
         let record = Admin {
             verb: "reload".into(),
-            who: who.to_owned(),
+            who: who(wish).to_owned(),
             bundle_before: Some(before.clone()),
             bundle_after: after.cloned(),
             detail,
@@ -313,6 +352,14 @@ impl Worker {
         self.runtime.block_on(self.gateway.log.admin(&record)).map_err(|error| {
             Finding::error("unrecorded", self.file.display().to_string(), format!("the reload is not done: {error}"))
         })
+    }
+}
+
+/// In whose name a reload is made.
+fn who(wish: Wish) -> &'static str {
+    match wish {
+        Wish::Confirmed | Wish::Accepted => "admin",
+        Wish::Noticed | Wish::DryRun => "watcher",
     }
 }
 

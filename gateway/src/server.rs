@@ -10,6 +10,7 @@ use crate::{
     listener::{self, Listening},
     meter::Meter,
     reload::{self, Reloader},
+    signed::history::History,
     socket::Socket,
     telemetry::{FunctionMeters, Metrics, export::Exporter, lines, state},
     tls,
@@ -219,6 +220,10 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     let built = build::generation(loaded, None, &shared).map_err(StartError::Findings)?;
     built.report();
     let generation = Arc::new(built.generation);
+    if let Some(signed) = &generation.signed {
+        let kept = History::activate(&generation.config, signed, "start");
+        kept.map_err(|finding| StartError::Findings(vec![finding]))?;
+    }
     let config = generation.config.clone();
     let mut bound = Vec::new();
     for listener in &config.listeners {

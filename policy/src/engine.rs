@@ -35,6 +35,7 @@ mod ask;
 pub(crate) mod entities;
 pub(crate) mod index;
 pub(crate) mod look;
+pub mod observe;
 mod prepare;
 pub(crate) mod reads;
 pub(crate) mod request;
@@ -50,6 +51,7 @@ pub struct Snapshot {
     by_id: HashMap<Arc<str>, u32>,
     functions: HashMap<FunctionName, Arc<Prepared>>,
     validity: Validity,
+    observed: observe::Observed,
     /// For the next load.
     parsed: Earlier,
 }
@@ -138,7 +140,8 @@ pub(crate) struct Trace {
 }
 
 impl Snapshot {
-    /// Answers a question. Only an allow, without any error and on at least one target, makes a permit.
+    /// Answers a question. Only an allow, without any error and on at least one target, makes a permit. Of a function that
+    /// is only observed a denial makes one too, and is kept inside it.
     ///
     /// # Errors
     /// A denial, in every other case.
@@ -151,14 +154,20 @@ impl Snapshot {
                 let determining = trace.call.determining.into();
                 Ok(Permit::grant(question, self.id.clone(), determining, targets.into()))
             }
-            Some((reason, verdict)) => Err(Denial {
-                may_describe: trace.describe.as_ref().is_some_and(|verdict| verdict.denied.is_none()),
-                determining: verdict.determining.into(),
-                errors: verdict.errors,
-                bundle: self.id.clone(),
-                reason,
-                question,
-            }),
+            Some((reason, verdict)) => {
+                let denial = Denial {
+                    may_describe: trace.describe.as_ref().is_some_and(|verdict| verdict.denied.is_none()),
+                    determining: verdict.determining.into(),
+                    errors: verdict.errors,
+                    bundle: self.id.clone(),
+                    reason,
+                    question,
+                };
+                match self.observed(&denial) {
+                    Some((targets, until)) => Ok(Permit::observe(denial, targets.into(), until)),
+                    None => Err(denial),
+                }
+            }
         }
     }
 
@@ -181,8 +190,7 @@ impl Snapshot {
     pub fn still(&self, terms: &Terms, target: TargetIndex, now: Timestamp) -> bool {
         let mut question = Question::clone(terms.question());
         question.facts.clock.now = now;
-        let trace = self.trace(&question);
-        trace.denied().is_none() && trace.targets().any(|allowed| allowed == target)
+        self.decide(question).is_ok_and(|permit| permit.terms().targets().contains(&target))
     }
 
     /// Whether a decision can depend on the input: some permit of the function is for such a caller,

@@ -4,6 +4,7 @@ pub mod bundle;
 pub mod cases;
 pub mod command;
 pub mod declared;
+pub mod emergency;
 pub mod engine;
 pub mod explain;
 pub mod finding;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 78] = [
+const ENDS: [(&str, i32); 92] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -20,6 +20,20 @@ const ENDS: [(&str, i32); 78] = [
     ("policy test -c absent.toml", 3),
     ("policy decide", 3),
     ("policy decide --policies absent.cedar", 3),
+    ("policy key new latchwork.toml --person alice", 1),
+    ("policy key", 3),
+    ("policy sign new.bundle --key file:absent.pem", 3),
+    ("policy verify absent.bundle --keys absent.toml", 3),
+    ("policy verify absent.bundle --keys absent.toml --format json", 3),
+    ("policy publish absent.bundle", 3),
+    ("policy rollback 1 new.bundle --key file:absent.pem", 3),
+    ("policy history", 0),
+    ("policy history --format json", 0),
+    ("policy emergency", 3),
+    ("policy emergency forbid --reason x", 3),
+    ("policy emergency forbid --function shop.echo --reason x --admin http://127.0.0.1:9", 1),
+    ("policy emergency list --admin http://127.0.0.1:9", 1),
+    ("policy emergency lift 1 --reason x --admin http://127.0.0.1:9", 1),
     ("policy test no-such-case", 1),
     ("policy test --min-coverage 101", 3),
     ("policy what-if --principal anonymous --function shop.echo --set facts.transport.mtls=true", 0),

@@ -36,11 +36,28 @@ async fn reload_returns_once_it_is_in_force() {
     let (project, _origin, gateway) = start().await;
     for (policies, expected) in [(DENY, 403), (ALLOW, 200), (DENY, 403)] {
         project.write_policies(policies);
-        let output = latchwork::command(project.folder(), &["reload", "--wait", "-c", "latchwork.toml"]);
+        let words = ["reload", "--wait", "--accept-removals", "-c", "latchwork.toml"];
+        let output = latchwork::command(project.folder(), &words);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{}: {said}", output.status);
         assert_eq!(status(&gateway).await, expected);
     }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_forbid_vanishes_only_if_that_is_accepted() {
+    let (project, _origin, gateway) = start().await;
+    project.write_policies(DENY);
+    wait::until("the denial", wait::LONG, || async { (status(&gateway).await == 403).then_some(()) }).await;
+    project.write_policies(ALLOW);
+    let output = latchwork::command(project.folder(), &["reload"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("forbid `deny` vanished") && said.contains("--accept-removals"), "{said}");
+    assert_eq!(status(&gateway).await, 403);
+    assert!(latchwork::command(project.folder(), &["reload", "--accept-removals"]).status.success());
+    assert_eq!(status(&gateway).await, 200);
     gateway.stop().await;
 }
 

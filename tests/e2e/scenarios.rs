@@ -21,7 +21,7 @@ fn every_command_prints_what_its_scenario_says() {
         scenario(&folder);
         ran.push(folder.file_name().expect("a name").to_string_lossy().into_owned());
     }
-    for command in ["check", "format", "grants", "new", "schema"] {
+    for command in ["check", "format", "grants", "new", "schema", "sign"] {
         assert!(ran.iter().any(|name| name == command), "`{command}` has no scenario");
     }
 }

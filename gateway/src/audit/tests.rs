@@ -83,6 +83,7 @@ pub(crate) fn intent(input: Option<serde_json::Value>) -> Intent {
         determining: Arc::new([PolicyName("staff-may-greet".into())]),
         targets: Arc::new([TargetIndex(0)]),
         target: TargetIndex(0),
+        observed: None,
     }
 }
 

@@ -149,7 +149,7 @@ pub(crate) fn recorded(bodies: &[&Body]) -> Result<Recorded, String> {
             (intent.principal.clone(), intent.verb.clone(), intent.function.clone(), intent.facts.clone()),
             (&intent.path, &intent.query, intent.input.as_ref()),
             &intent.truncated,
-            (intent.bundle.clone(), None),
+            (intent.bundle.clone(), intent.observed),
         )),
         Body::Refused(refused) => {
             let (bundle, reason) = (refused.bundle.clone()?, refused.reason?);

@@ -4,14 +4,19 @@ mod bundle;
 mod check;
 pub mod decide;
 mod diff;
+mod emergency;
 mod format;
+mod key;
 mod new;
+mod publish;
 mod records;
 mod replay;
 mod schema;
+mod sign;
 mod suggest;
 mod test;
 mod unused;
+mod verify;
 mod what_if;
 mod who;
 
@@ -47,6 +52,22 @@ pub enum PolicyCommand {
     Suggest(suggest::SuggestArgs),
     /// List the grants that nobody used
     Unused(unused::UnusedArgs),
+    /// Make keys that sign bundles
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Make a signed bundle of the policies, or put one more signature under it
+    Sign(sign::SignArgs),
+    /// Say whether a bundle is whole and whose word it is
+    Verify(verify::VerifyArgs),
+    /// Put a signed bundle in force
+    Publish(publish::PublishArgs),
+    /// Make a new bundle of what an older one held
+    Rollback(sign::RollbackArgs),
+    /// Show which signed bundles were in force
+    History(publish::HistoryArgs),
+    /// Forbid a function, a caller or an issuer at once in the running gateway
+    #[command(subcommand)]
+    Emergency(emergency::EmergencyCommand),
 }
 
 /// Runs a command about policies.
@@ -65,6 +86,13 @@ pub fn run(command: &PolicyCommand, out: &mut dyn Write, talk: &mut dyn Write) -
         PolicyCommand::Replay(args) => replay::run(args, out, talk),
         PolicyCommand::Suggest(args) => suggest::run(args, out, talk),
         PolicyCommand::Unused(args) => unused::run(args, out, talk),
+        PolicyCommand::Key(command) => key::run(command, out, talk),
+        PolicyCommand::Sign(args) => sign::sign(args, out, talk),
+        PolicyCommand::Verify(args) => verify::run(args, out, talk),
+        PolicyCommand::Publish(args) => publish::publish(args, out, talk),
+        PolicyCommand::Rollback(args) => sign::rollback(args, out, talk),
+        PolicyCommand::History(args) => publish::history(args, out, talk),
+        PolicyCommand::Emergency(command) => emergency::run(command, out, talk),
     }
 }
 

@@ -18,6 +18,7 @@ mod peer;
 mod reference;
 mod route;
 mod settings;
+mod signed;
 mod socket;
 mod target;
 mod telemetry;
@@ -65,7 +66,7 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
     let credentials = credential::credentials(&identity, &issuers, &mut desk);
     let zones = settings::zones(&network, &mut desk);
     let admin = settings::admin(&admin, &mut desk);
-    let policy = settings::policy(&policy, &mut desk);
+    let policy = settings::policy(&policy, &node, &mut desk);
     let audit = audit::audit(&audit, &node, &mut desk);
     let limits = settings::limits(&limits, &mut desk);
     let telemetry = telemetry::telemetry(telemetry.as_ref(), &node, &mut desk);

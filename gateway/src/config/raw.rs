@@ -14,7 +14,7 @@ mod telemetry;
 pub(crate) use at::At;
 pub(crate) use audit::{Audit, Witness};
 pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
-pub(crate) use shape::{Declared, Durability, Kind, QueryType, Selection};
+pub(crate) use shape::{Declared, Durability, Expired, Kind, QueryType, Selection};
 pub(crate) use telemetry::{Signal, Telemetry};
 
 /// Tables by name, each with the place of its name.
@@ -246,6 +246,16 @@ pub(crate) struct Policy {
     /// Folder of `*.cedar`, `*.grants.toml`, `team.toml` and `*.cases.toml` files, read with its folders. Default
     /// `"policies"`.
     pub(crate) path: Option<At<String>>,
+    /// Folder of what must be known again after a restart, such as emergency forbids. Default `".latchwork"`.
+    pub(crate) state: Option<At<String>>,
+    /// A signed bundle, which policies come from instead of the folder; needs `keys` and `threshold`. Production has one.
+    pub(crate) bundle: Option<At<String>>,
+    /// TOML file of the keys that count: `[key.NAME]` with `public`, `person` and `revoked`.
+    pub(crate) keys: Option<At<String>>,
+    /// How many different people must have signed the bundle.
+    pub(crate) threshold: Option<At<i64>>,
+    /// What a bundle does whose time is over: `"deny"` every call (default) or `"keep"` deciding.
+    pub(crate) expired: Option<Expired>,
 }
 
 /// `[limits]`
@@ -351,6 +361,8 @@ pub(crate) struct Function {
     pub(crate) forward_headers: Vec<At<String>>,
     /// What pages of other origins may do with it. Default what the app says.
     pub(crate) cors: Option<At<Cors>>,
+    /// The last day, such as `"2027-01-31"` (UTC), through which denials are recorded and not enforced. Default none.
+    pub(crate) observe: Option<At<String>>,
     /// Where it runs, in order of preference.
     #[schemars(required)]
     pub(crate) targets: Option<At<Vec<At<Target>>>>,

@@ -50,6 +50,8 @@ fn policy(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result
         "Permits whose `@expires` has passed, so they grant nothing",
         &[(&[], signed(ending.expired as u64))],
     )?;
+    let emergencies = generation.emergencies.list().len();
+    gauge(encoder, "emergencies", "Emergency forbids in force", &[(&[], signed(emergencies as u64))])?;
     let broken = |o: Outcome| i64::from(matches!(o.result, "failed" | "held"));
     let broken = gateway.reloads.last().map_or(0, broken);
     gauge(encoder, "reload_broken", "1 while what is on disk could not be put in force", &[(&[], broken)])?;

@@ -39,7 +39,16 @@ impl Snapshot {
             };
             functions.insert(name.clone(), prepared);
         }
-        let snapshot = Self { id, ground, policies, by_id, functions, validity: Validity::default(), parsed };
+        let snapshot = Self {
+            id,
+            ground,
+            policies,
+            by_id,
+            functions,
+            validity: Validity::default(),
+            observed: Default::default(),
+            parsed,
+        };
         let warnings = snapshot.unusable();
         Ok((snapshot, warnings))
     }

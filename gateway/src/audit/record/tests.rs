@@ -43,6 +43,7 @@ fn intent(input: serde_json::Value) -> Intent {
         determining: Arc::new([PolicyName("staff-may-greet".into())]),
         targets: Arc::new([TargetIndex(0), TargetIndex(1)]),
         target: TargetIndex(0),
+        observed: None,
     }
 }
 

@@ -120,6 +120,7 @@ fn recorded(line: &Line) -> Result<Option<Recorded>, Problem> {
 }
 
 fn intended(line: &Line, intent: IntentBody) -> Recorded {
+    let allowed = intent.observed.is_none();
     let parts = Parts {
         principal: intent.principal,
         verb: intent.verb,
@@ -130,7 +131,7 @@ fn intended(line: &Line, intent: IntentBody) -> Recorded {
         input: intent.input,
     };
     let (question, input_lost) = parts.question(&intent.truncated);
-    head(line, question, input_lost, true, intent.determining)
+    head(line, question, input_lost, allowed, intent.determining)
 }
 
 fn denied(line: &Line, refused: RefusedBody) -> Option<Recorded> {

@@ -65,6 +65,7 @@ pub(crate) fn function(
     let concurrency_max = desk.number(table.concurrency_max.as_ref(), 64, 1..=CONCURRENCY_MAX);
     let forward_headers = forward_headers(table, desk);
     let cors = cors::cors(table.cors.as_ref(), desk);
+    let observe = table.observe.as_ref().and_then(|until| observe(until, desk));
     let written = (desk.text.file.clone(), desk.text.line(&name.span));
     let (name, app) = (parsed?, app?.value.into());
     let declared = declared::Function {
@@ -94,8 +95,27 @@ pub(crate) fn function(
         forward_headers,
         cors,
         targets,
+        observe,
         written,
     })
+}
+
+/// The end of the last day of observation.
+fn observe(written: &At<String>, desk: &mut Desk<'_>) -> Option<jiff::Timestamp> {
+    let end = |day: jiff::civil::Date| jiff::tz::TimeZone::UTC.to_timestamp(day.tomorrow().ok()?.at(0, 0, 0, 0)).ok();
+    let day: Option<jiff::civil::Date> = written.value.parse().ok();
+    let Some(until) = day.filter(|day| day.to_string() == written.value).and_then(end) else {
+        let message = format!("`{}` is no date", shorten(&written.value));
+        desk.error_help("bad_date", &written.span, message, "such as `2027-01-31`; through that day, in UTC");
+        return None;
+    };
+    let message = if until <= jiff::Timestamp::now() {
+        "the observation is over, so policy is enforced"
+    } else {
+        "policy is not enforced for this function: its denials are only recorded"
+    };
+    desk.warn("observing", &written.span, message, "remove `observe` once policies permit what they should");
+    Some(until)
 }
 
 fn action_groups(table: &raw::Function, desk: &mut Desk<'_>) -> Vec<Arc<str>> {
