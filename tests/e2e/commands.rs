@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 92] = [
+const ENDS: [(&str, i32); 97] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -89,6 +89,11 @@ const ENDS: [(&str, i32); 92] = [
     ("token inspect no.token.here", 1),
     ("token inspect no.token.here -c absent.toml", 3),
     ("token", 3),
+    ("audit key show -c absent.toml", 3),
+    ("audit key new --file made.key", 0),
+    ("audit key show --file made.key --format json", 0),
+    ("audit verify -c absent.toml", 3),
+    ("audit prove 01930000-0000-7000-8000-000000000000 -c absent.toml", 3),
     ("audit tail -c absent.toml", 3),
     ("audit", 3),
     ("completions bash", 0),
@@ -144,6 +149,18 @@ async fn a_call_ends_as_policy_says() {
         let output = tokio::task::spawn_blocking(call).await.expect("the command ends");
         assert_eq!(output.status.code(), Some(expected), "`{function}`: {}", said(&output));
     }
+    let folder = project.folder().to_path_buf();
+    let last = |words: &[&str]| said(&latchwork::command(&folder, words));
+    let story = last(&["explain", "--last"]);
+    for part in ["clause by clause, with the policies that decided:", "NOT PERMITTED", "nearest permit: `open`"] {
+        assert!(story.contains(part), "{part}: {story}");
+    }
+    let flip = last(&["policy", "what-if", "--last", "--set", "facts.transport.tls=0"]);
+    assert!(flip.contains("before: NOT PERMITTED") && flip.contains("no clause comes out otherwise"), "{flip}");
+    project
+        .write("policies/more.cedar", "@id(\"shut\") permit (principal, action == Action::\"shop.shut\", resource);");
+    let changed = last(&["explain", "--last"]);
+    assert!(changed.contains("THE POLICIES HAVE CHANGED SINCE; today's give ANOTHER answer:"), "{changed}");
     gateway.stop().await;
 }
 
@@ -158,7 +175,10 @@ fn every_command_is_in_the_table() {
     assert!(names.len() > 10, "{names:?}");
     for name in names.iter().filter_map(|name| name.strip_prefix("latchwork-")) {
         let words = name.replace('-', " ");
-        assert!(ENDS.iter().any(|(line, _)| line.starts_with(&words)), "`latchwork {words}` is not in the table");
+        assert!(
+            ENDS.iter().any(|(line, _)| line.replace('-', " ").starts_with(&words)),
+            "`latchwork {words}` is not in the table"
+        );
     }
 }
 
