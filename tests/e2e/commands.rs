@@ -152,7 +152,8 @@ async fn a_call_ends_as_policy_says() {
     }
     let flip = last(&["policy", "what-if", "--last", "--set", "facts.transport.tls=0"]);
     assert!(flip.contains("before: NOT PERMITTED") && flip.contains("no clause comes out otherwise"), "{flip}");
-    project.write("policies/more.cedar", "@id(\"shut\") permit (principal, action == Action::\"shop.shut\", resource);");
+    project
+        .write("policies/more.cedar", "@id(\"shut\") permit (principal, action == Action::\"shop.shut\", resource);");
     let changed = last(&["explain", "--last"]);
     assert!(changed.contains("THE POLICIES HAVE CHANGED SINCE; today's give ANOTHER answer:"), "{changed}");
     gateway.stop().await;
@@ -169,7 +170,10 @@ fn every_command_is_in_the_table() {
     assert!(names.len() > 10, "{names:?}");
     for name in names.iter().filter_map(|name| name.strip_prefix("latchwork-")) {
         let words = name.replace('-', " ");
-        assert!(ENDS.iter().any(|(line, _)| line.replace('-', " ").starts_with(&words)), "`latchwork {words}` is not in the table");
+        assert!(
+            ENDS.iter().any(|(line, _)| line.replace('-', " ").starts_with(&words)),
+            "`latchwork {words}` is not in the table"
+        );
     }
 }
 

@@ -7,7 +7,13 @@ use std::{
     process::Command,
     time::{Duration, Instant},
 };
-use tests::{client::{Request, Session}, disk::SmallDisk, fetch, latchwork, project::Project, records, shim, skip, wait};
+use tests::{
+    client::{Request, Session},
+    disk::SmallDisk,
+    fetch, latchwork,
+    project::Project,
+    records, shim, skip, wait,
+};
 use tokio::task::JoinSet;
 
 /// How often a machine that is busy otherwise may try to be fast.
