@@ -19,7 +19,7 @@ mod special;
 mod subject;
 
 pub use compare::{Limits, compare};
-pub use lints::lints;
+pub use lints::{Judged, judge};
 pub use rerun::{Answer, Example};
 pub use side::Side;
 

@@ -1,4 +1,4 @@
-//! What a prover finds in one bundle alone: forbids that can fail, and policies that never hold.
+//! What a prover says of one bundle alone: forbids that can fail, and policies that never hold.
 
 use super::{
     Claim, Proof, Prover, Side,
@@ -6,46 +6,77 @@ use super::{
     special::Reviewed,
     subject::{Subject, subjects},
 };
-use crate::{engine::Effect, finding::Finding, question::PrincipalKind};
+use crate::{engine::Effect, lint::Judge, permit::PolicyName};
+use cedar_policy::Schema;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
+/// What was proved of each policy, for the lints.
+#[derive(Clone, Debug, Default)]
+pub struct Judged {
+    fails: BTreeMap<PolicyName, bool>,
+    never_holds: BTreeMap<PolicyName, bool>,
+    /// Policies of which something is open, and why.
+    pub open: BTreeMap<PolicyName, String>,
+}
+
+impl Judge for Judged {
+    fn may_fail(&self, policy: &PolicyName) -> Option<bool> {
+        self.fails.get(policy).copied()
+    }
+
+    fn never_matches(&self, policy: &PolicyName) -> Option<bool> {
+        self.never_holds.get(policy).copied()
+    }
+}
+
 /// One policy in one setting, and what is claimed of it.
 struct Task<'a> {
     policy: &'a Reviewed,
-    setting: String,
     /// That it never fails; otherwise that it never holds.
     fails: bool,
-    keyed: Keyed,
+    key: String,
     claim: Result<Claim, String>,
 }
 
-/// Proves of every forbid that it never fails, and of every policy that it holds somewhere.
-pub fn lints(side: &Side, prover: &dyn Prover) -> Vec<Finding> {
+/// Has it proved of every forbid that it never fails, and of every policy that it never holds.
+pub fn judge(side: &Side, prover: &dyn Prover) -> Judged {
     let subjects = subjects(side);
     let tasks = tasks(side, &subjects);
     let mut claims = BTreeMap::new();
     for task in &tasks {
         if let Ok(claim) = &task.claim {
-            claims.entry(&task.keyed.key).or_insert_with(|| claim.clone());
+            claims.entry(&task.key).or_insert_with(|| claim.clone());
         }
     }
     let wanted: Vec<Claim> = claims.values().cloned().collect();
     let proofs: BTreeMap<_, _> = claims.into_keys().zip(prover.prove(&wanted)).collect();
-    let mut findings = Vec::new();
-    for policy in &side.policies {
-        let of = |fails: bool| {
-            let mine = tasks.iter().filter(move |task| std::ptr::eq(task.policy, policy) && task.fails == fails);
-            mine.map(|task| (task, proofs.get(&task.keyed.key))).collect::<Vec<_>>()
+    let mut by_policy: BTreeMap<(&PolicyName, bool), Vec<Result<bool, String>>> = BTreeMap::new();
+    for task in &tasks {
+        let told = match (&task.claim, proofs.get(&task.key)) {
+            (Ok(_), Some(Proof::Holds)) => Ok(true),
+            (Ok(_), Some(Proof::Fails(_))) => Ok(false),
+            (Ok(_), Some(Proof::Unknown(why))) | (Err(why), _) => Err(why.clone()),
+            (Ok(_), None) => Err("nothing answered the claim".to_owned()),
         };
-        findings.extend(may_fail(policy, &of(true)));
-        findings.extend(never_holds(policy, &of(false)));
+        by_policy.entry((&task.policy.name, task.fails)).or_default().push(told);
     }
-    findings
+    let mut judged = Judged::default();
+    for ((name, fails), told) in by_policy {
+        let verdict =
+            if told.contains(&Ok(false)) { Some(false) } else { told.iter().all(Result::is_ok).then_some(true) };
+        match (verdict, told.into_iter().find_map(Result::err)) {
+            (Some(holds), _) if fails => drop(judged.fails.insert(name.clone(), !holds)),
+            (Some(holds), _) => drop(judged.never_holds.insert(name.clone(), holds)),
+            (None, why) => drop(judged.open.insert(name.clone(), why.unwrap_or_default())),
+        }
+    }
+    judged
 }
 
+/// Every policy in every setting that its head lets in, equal ones once.
 fn tasks<'a>(side: &'a Side, subjects: &BTreeMap<String, Subject>) -> Vec<Task<'a>> {
     let mut seen = BTreeSet::new();
     let mut tasks = Vec::new();
@@ -62,9 +93,7 @@ fn tasks<'a>(side: &'a Side, subjects: &BTreeMap<String, Subject>) -> Vec<Task<'
                 }
                 for (fails, keyed) in wanted {
                     if seen.insert((policy.name.clone(), keyed.key.clone())) {
-                        let claim = schema(side, subject, policy).and_then(|schema| direction.claim(&keyed, schema));
-                        let setting = setting(*principal, subject);
-                        tasks.push(Task { policy, setting, fails, keyed, claim });
+                        tasks.push(task(side, &direction, policy, fails, keyed));
                     }
                 }
             }
@@ -73,53 +102,15 @@ fn tasks<'a>(side: &'a Side, subjects: &BTreeMap<String, Subject>) -> Vec<Task<'
     tasks
 }
 
-fn schema(side: &Side, subject: &Subject, policy: &Reviewed) -> Result<Arc<cedar_policy::Schema>, String> {
+fn task<'a>(side: &Side, direction: &Direction<'_>, policy: &'a Reviewed, fails: bool, keyed: Keyed) -> Task<'a> {
+    let schema = schema(side, direction.subject, policy);
+    let claim = schema.and_then(|schema| direction.claim(&keyed, schema));
+    Task { policy, fails, key: keyed.key, claim }
+}
+
+fn schema(side: &Side, subject: &Subject, policy: &Reviewed) -> Result<Arc<Schema>, String> {
     let vocabulary = side.snapshot().vocabulary();
     let named = policy.functions.iter().filter(|name| vocabulary.function(name).is_some());
     let names: BTreeSet<_> = subject.function.iter().chain(named).collect();
     vocabulary.slice(names).map(Arc::new).map_err(|finding| finding.message)
-}
-
-fn setting(principal: PrincipalKind, subject: &Subject) -> String {
-    let kind = principal.as_str();
-    match (&subject.function, subject.kind.as_ref()) {
-        (Some(function), "call") => format!("a {kind} calls `{function}`"),
-        (Some(function), action) => format!("a {kind} is asked about, `{action}` of `{function}`"),
-        (None, action) => format!("a {kind} asks for `{action}`"),
-    }
-}
-
-type Found<'a> = (&'a Task<'a>, Option<&'a Proof>);
-
-/// A guard that fails guards nothing by itself; the gateway denies then, which nobody wrote.
-fn may_fail(policy: &Reviewed, found: &[Found<'_>]) -> Option<Finding> {
-    let finding = |code, message: String| {
-        let help = "compare before you compute, or bound what is computed with";
-        policy.place.finding(code, message, None).warning().help(help)
-    };
-    if let Some((task, _)) = found.iter().find(|(_, proof)| matches!(proof, Some(Proof::Fails(_)))) {
-        let (name, when) = (&policy.name, &task.setting);
-        return Some(finding("forbid_may_fail", format!("`{name}` can fail to be evaluated when {when}")));
-    }
-    let open = found.iter().find_map(|(task, proof)| Some((task, open(task, *proof)?)));
-    open.map(|(_, why)| {
-        let message = format!("that `{}` never fails to be evaluated is not proven: {why}", policy.name);
-        finding("forbid_may_fail_not_proven", message)
-    })
-}
-
-/// A policy is dead if it never holds in any setting that its head lets in.
-fn never_holds(policy: &Reviewed, found: &[Found<'_>]) -> Option<Finding> {
-    let dead = !found.is_empty() && found.iter().all(|(_, proof)| matches!(proof, Some(Proof::Holds)));
-    dead.then(|| {
-        let message = format!("`{}` can never hold: its conditions contradict each other or the catalog", policy.name);
-        policy.place.finding("never_holds", message, None)
-    })
-}
-
-fn open(task: &Task<'_>, proof: Option<&Proof>) -> Option<String> {
-    match (&task.claim, proof) {
-        (Err(why), _) | (_, Some(Proof::Unknown(why))) => Some(why.clone()),
-        _ => None,
-    }
 }

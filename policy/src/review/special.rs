@@ -1,12 +1,7 @@
 //! Policies as a proof needs them: with their expiry as a condition, and without heads that are known to hold.
 
 use super::head::Head;
-use crate::{
-    bundle::written::{Place, Written},
-    engine::Effect,
-    permit::PolicyName,
-    question::FunctionName,
-};
+use crate::{bundle::written::Written, engine::Effect, permit::PolicyName, question::FunctionName};
 use cedar_policy::{Policy, PolicyId};
 use serde_json::{Value, json};
 use std::{
@@ -27,7 +22,6 @@ pub(super) struct Reviewed {
     pub(super) special: Special,
     /// Whether it can fail on well-formed questions.
     pub(super) can_fail: bool,
-    pub(super) place: Place,
     /// Functions that it names.
     pub(super) functions: Vec<FunctionName>,
 }
@@ -65,8 +59,7 @@ impl Reviewed {
         let (name, head) = (written.name.clone(), Head::of(&written.policy));
         let actions = written.constants.iter().filter(|constant| constant.entity_type == "Action");
         let functions = actions.filter_map(|constant| FunctionName::parse(&constant.id).ok()).collect();
-        let place = written.place.clone();
-        Ok(Self { name, effect, head, whole, special: special(json)?, can_fail, place, functions })
+        Ok(Self { name, effect, head, whole, special: special(json)?, can_fail, functions })
     }
 
     /// Whether its conditions mention a member or entity type of this name. What its head says of action and resource

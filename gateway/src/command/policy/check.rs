@@ -1,10 +1,14 @@
 //! `latchwork policy check`: strict validation and lints.
 
-use crate::command::{Exit, Format, default_config, loaded, written};
+use super::diff::ProofArgs;
+use crate::command::{Exit, Format, default_config, loaded, tell, written};
 use jiff::Timestamp;
 use policy::{
+    bundle::Source,
     command::check::{Strictness, check, lints},
-    lint::Unproven,
+    declared::Declared,
+    lint::{Judge, Unproven},
+    review::{self, Side},
 };
 use std::{io::Write, path::PathBuf, sync::Arc};
 
@@ -23,6 +27,11 @@ pub struct CheckArgs {
     /// Print every lint with its reason, and check nothing
     #[arg(long)]
     lints: bool,
+    /// Prove with a solver which forbids can fail and which policies never hold
+    #[arg(long)]
+    prove: bool,
+    #[command(flatten)]
+    proof: ProofArgs,
 }
 
 pub(super) fn run(args: &CheckArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
@@ -36,6 +45,23 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write, talk: &mut dyn Write) -
     let declared = Arc::new(loaded.config.declared());
     let strictness = if args.deny_warnings { Strictness::Warnings } else { Strictness::Errors };
     let how = (strictness, args.format.into());
-    let said = (&Unproven as _, loaded.warnings);
+    let judge: Box<dyn Judge> =
+        if args.prove { proved(&loaded.policies, &declared, args.proof, talk) } else { Box::new(Unproven) };
+    let said = (judge.as_ref(), loaded.warnings);
     written(check(loaded.policies, &declared, Timestamp::now(), said, how, out).map(Exit::from))
+}
+
+/// What the solver says of every policy. Policies that don't load are for the check itself to report.
+fn proved(policies: &[Source], declared: &Arc<Declared>, proof: ProofArgs, talk: &mut dyn Write) -> Box<dyn Judge> {
+    let Ok((side, _)) = Side::new(policies, Arc::clone(declared), Timestamp::now()) else { return Box::new(Unproven) };
+    let prover = proof.prover();
+    let judged = review::judge(&side, prover.as_ref());
+    if let (None, Some(why)) = (prover.name(), judged.open.values().next()) {
+        tell(talk, format_args!("not proven: {why}"));
+    } else {
+        for (policy, why) in &judged.open {
+            tell(talk, format_args!("not proven: `{policy}`: {why}"));
+        }
+    }
+    Box::new(judged)
 }
