@@ -198,5 +198,6 @@ fn intent() -> Intent {
         determining: Arc::new([PolicyName("staff-may-order".into())]),
         targets: Arc::new([TargetIndex(0)]),
         target: TargetIndex(0),
+        observed: None,
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 92] = [
+const ENDS: [(&str, i32); 97] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -89,6 +89,11 @@ const ENDS: [(&str, i32); 92] = [
     ("token inspect no.token.here", 1),
     ("token inspect no.token.here -c absent.toml", 3),
     ("token", 3),
+    ("audit key show -c absent.toml", 3),
+    ("audit key new --file made.key", 0),
+    ("audit key show --file made.key --format json", 0),
+    ("audit verify -c absent.toml", 3),
+    ("audit prove 01930000-0000-7000-8000-000000000000 -c absent.toml", 3),
     ("audit tail -c absent.toml", 3),
     ("audit", 3),
     ("completions bash", 0),

@@ -9,15 +9,21 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-use tests::{built, latchwork, root};
+use tests::{built, fetch, latchwork, root};
+
+/// Scenarios whose commands ask a solver.
+const PROVED: [&str; 2] = ["diff", "suggest"];
 
 #[test]
 fn every_command_prints_what_its_scenario_says() {
-    let mut ran = Vec::new();
+    let (mut ran, solver) = (Vec::new(), fetch::program("cvc5"));
     let mut folders: Vec<PathBuf> =
         fs::read_dir(root().join("policy/scenarios")).expect("scenarios").flatten().map(|e| e.path()).collect();
     folders.sort();
     for folder in folders.into_iter().filter(|folder| folder.join("latchwork.toml").exists()) {
+        if PROVED.iter().any(|name| folder.ends_with(name)) && solver.is_none() {
+            continue;
+        }
         scenario(&folder);
         ran.push(folder.file_name().expect("a name").to_string_lossy().into_owned());
     }

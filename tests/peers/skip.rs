@@ -22,7 +22,7 @@ pub const PEERS: [(&str, &str); 18] = [
     ("boto3", "an AWS SDK as a client"),
     ("strace", "no answer before its sync returned"),
     ("cc", "a disk whose syncs are slow or fail"),
-    ("cvc5", "what a change of policies grants"),
+    ("cvc5", "what a change of policies grants, proved"),
     ("curl", "shell functions and pasted calls"),
     ("openssl", "the script of an example that makes certificates"),
 ];
