@@ -188,7 +188,7 @@ fn intent() -> Intent {
     };
     let function = FunctionName::parse("shop.order");
     #[expect(clippy::expect_used, reason = "the name is written here")]
-    let function = function.ok().expect("a function's name");
+    let function = function.expect("a function's name");
     let input = Some(Arc::new(serde_json::json!({"name": "x", "amount": 7})));
     let (path, query) = Default::default();
     let question = Question { principal, verb: Verb::Call, function, facts, path, query, input };

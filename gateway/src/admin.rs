@@ -267,6 +267,7 @@ async fn reload(reloads: &reload::Handle, request: &Request<Incoming>) -> Respon
 }
 
 /// Sees that a change is meant.
+#[expect(clippy::result_large_err, reason = "it is the answer, moved once and then sent")]
 fn change<B>(request: &Request<B>) -> Result<(), Response<Full<Bytes>>> {
     let meant = request.headers().contains_key(CHANGE_HEADER);
     if meant { Ok(()) } else { Err(error(StatusCode::FORBIDDEN, "a change needs the header `latchwork-admin`")) }

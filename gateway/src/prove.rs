@@ -124,11 +124,12 @@ impl Solver {
         }
     }
 
-    fn start(&self) -> Result<CedarSymCompiler<LocalSolver>> {
+    fn start(&self) -> std::result::Result<CedarSymCompiler<LocalSolver>, String> {
         let mut command = tokio::process::Command::new(&self.program);
         let limit = format!("--tlimit-per={}", self.time.claim.as_millis());
         command.args(["--lang", "smt", &limit]).kill_on_drop(true);
-        CedarSymCompiler::new(LocalSolver::from_command(&mut command)?)
+        let solver = LocalSolver::from_command(&mut command).map_err(|error| error.to_string())?;
+        CedarSymCompiler::new(solver).map_err(|error| error.to_string())
     }
 }
 
@@ -160,7 +161,8 @@ impl Prover for Solver {
 async fn ask(compiler: &mut CedarSymCompiler<LocalSolver>, claim: &Claim) -> Result<Option<Env>> {
     let (setting, schema) = (&claim.setting, claim.schema.as_ref());
     match &claim.what {
-        What::Implies(narrow, wide) => {
+        What::Implies(sides) => {
+            let (narrow, wide) = sides.as_ref();
             let narrow = CompiledPolicySet::compile(narrow, setting, schema)?;
             let wide = CompiledPolicySet::compile(wide, setting, schema)?;
             compiler.check_implies_with_counterexample_opt(&narrow, &wide).await

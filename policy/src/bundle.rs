@@ -205,8 +205,9 @@ fn bundle_id(sources: &[Source], ground: &Ground) -> BundleId {
     let mut files: Vec<_> = sources.iter().map(|source| (&source.file, &source.text)).collect();
     files.sort_unstable();
     add(&(files.len() as u64).to_be_bytes());
+    let folder = folder(files.iter().map(|(file, _)| file.as_ref()));
     for (file, text) in files {
-        add(file.as_bytes());
+        add(file.get(folder..).unwrap_or_default().as_bytes());
         add(text.as_bytes());
     }
     add(&ground.digest);
@@ -215,6 +216,16 @@ fn bundle_id(sources: &[Source], ground: &Ground) -> BundleId {
         id.push_str(&format!("{byte:02x}"));
     }
     BundleId(id.into())
+}
+
+/// Length of the folder that all files are in: however it was named, what is in it is the same bundle.
+fn folder<'a>(mut files: impl Iterator<Item = &'a str>) -> usize {
+    let parent = |file: &str| file.rfind('/').map_or(0, |slash| slash + 1);
+    let first = files.next().unwrap_or_default();
+    files.fold(parent(first), |length, file| {
+        let shared = first.bytes().zip(file.bytes()).take_while(|(a, b)| a == b).count();
+        first.get(..shared.min(length)).map_or(0, parent)
+    })
 }
 
 #[cfg(test)]

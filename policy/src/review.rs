@@ -47,11 +47,11 @@ pub struct Claim {
 #[derive(Clone, Debug)]
 pub enum What {
     /// Whatever the first allows, the second allows.
-    Implies(PolicySet, PolicySet),
+    Implies(Box<(PolicySet, PolicySet)>),
     /// It can always be evaluated.
-    NeverFails(Policy),
+    NeverFails(Box<Policy>),
     /// It never holds.
-    NeverHolds(Policy),
+    NeverHolds(Box<Policy>),
 }
 
 /// What came of a claim.

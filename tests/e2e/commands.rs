@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 97] = [
+const ENDS: [(&str, i32); 102] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -19,6 +19,11 @@ const ENDS: [(&str, i32); 97] = [
     ("policy test -c broken.toml", 3),
     ("policy test -c absent.toml", 3),
     ("policy decide", 3),
+    ("policy diff . .", 0),
+    ("policy diff . absent", 3),
+    ("policy replay absent", 3),
+    ("policy suggest -c absent.toml", 3),
+    ("policy unused -c absent.toml", 3),
     ("policy decide --policies absent.cedar", 3),
     ("policy key new latchwork.toml --person alice", 1),
     ("policy key", 3),

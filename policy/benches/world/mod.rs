@@ -55,7 +55,7 @@ unless { context.facts.network has source && context.facts.network.source.isInRa
 "#;
 
 fn over_groups(i: usize) -> String {
-    let (effect, clause) = if i % 2 == 0 { ("permit", "when") } else { ("forbid", "unless") };
+    let (effect, clause) = if i.is_multiple_of(2) { ("permit", "when") } else { ("forbid", "unless") };
     let action = ["read", "write", "call", "money"][i % 4];
     format!(
         "@id(\"group{i}\") {effect} (principal in Group::\"corp/g{i}\", action in Action::\"{action}\", resource in App::\"shop\")\n\
@@ -72,7 +72,7 @@ fn function(i: usize) -> Function {
     Function {
         name: FunctionName::parse(&format!("svc.f{i}")).expect("a name"),
         app: "shop".into(),
-        action_groups: vec![if i % 2 == 0 { "read".into() } else { "money".into() }],
+        action_groups: vec![if i.is_multiple_of(2) { "read".into() } else { "money".into() }],
         principals: PrincipalKind::ALL.to_vec(),
         owner: Some("corp/g0".into()),
         tenant: None,

@@ -51,21 +51,24 @@ fn verdict(review: &Review) -> &'static str {
     }
 }
 
+fn side(row: &Row, gained: bool) -> &Change {
+    if gained { &row.new } else { &row.lost }
+}
+
 fn human(review: &Review, out: &mut dyn Write) -> io::Result<()> {
     for (sign, names) in [("+", &review.added), ("-", &review.removed), ("~", &review.changed)] {
         for name in names {
             writeln!(out, "{sign} {name}")?;
         }
     }
-    let sections: [(&str, &str, fn(&Row) -> &Change); 2] =
-        [("new access", "may newly", |row| &row.new), ("lost access", "may no longer", |row| &row.lost)];
-    for (title, may, of) in sections {
-        let rows: Vec<_> = review.rows.iter().filter(|row| matches!(of(row), Change::Something { .. })).collect();
+    for (title, may, gained) in [("new access", "may newly", true), ("lost access", "may no longer", false)] {
+        let rows: Vec<_> =
+            review.rows.iter().filter(|row| matches!(side(row, gained), Change::Something { .. })).collect();
         if !rows.is_empty() {
             writeln!(out, "\n{title}")?;
         }
         for row in rows {
-            something(row, may, of(row), out)?;
+            something(row, may, side(row, gained), out)?;
         }
     }
     open(review, out)?;

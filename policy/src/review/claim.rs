@@ -153,10 +153,14 @@ impl Direction<'_> {
                 if !condition.is_empty() {
                     narrow.add(assume::guard(condition)?).map_err(|error| error.to_string())?;
                 }
-                What::Implies(narrow, set(wide)?)
+                What::Implies(Box::new((narrow, set(wide)?)))
             }
-            Parts::NeverFails { policy, condition } => What::NeverFails(policy.only_when(&assume::clause(condition)?)?),
-            Parts::NeverHolds { policy, condition } => What::NeverHolds(policy.only_when(&assume::clause(condition)?)?),
+            Parts::NeverFails { policy, condition } => {
+                What::NeverFails(Box::new(policy.only_when(&assume::clause(condition)?)?))
+            }
+            Parts::NeverHolds { policy, condition } => {
+                What::NeverHolds(Box::new(policy.only_when(&assume::clause(condition)?)?))
+            }
         };
         Ok(Claim { schema, setting, what })
     }

@@ -136,11 +136,10 @@ fn uses_any(json: &Value) -> bool {
     }
 }
 
+type Names = BTreeSet<Arc<str>>;
+
 /// Names of the policies that two bundles don't have alike: only in one, and changed in both.
-pub(super) fn differences(
-    old: &[Reviewed],
-    new: &[Reviewed],
-) -> (BTreeSet<Arc<str>>, BTreeSet<Arc<str>>, BTreeSet<Arc<str>>) {
+pub(super) fn differences(old: &[Reviewed], new: &[Reviewed]) -> (Names, Names, Names) {
     let by_name = |all: &[Reviewed]| -> std::collections::HashMap<Arc<str>, Special> {
         all.iter().map(|policy| (Arc::clone(&policy.name.0), policy.whole.clone())).collect()
     };
