@@ -55,7 +55,8 @@ impl Snapshot {
             Err(unaskable) => return Trace::unaskable(unaskable),
         };
         let now = question.facts.clock.now;
-        let on = |subject: &Subjected| self.ask(subject, &asked, asked.facts_context(), now, judge);
+        let facts = asked.facts_context();
+        let on = |subject: &Subjected| self.ask(subject, &asked, facts.clone(), now, judge);
         let mut trace = Trace { call: self.call(question, function, &asked, judge), ..Trace::default() };
         if trace.call.denied.is_none() {
             trace.run_on = function.run_on.iter().map(on).collect();

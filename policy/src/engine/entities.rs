@@ -39,6 +39,8 @@ pub(crate) struct Directory {
     issuers: HashMap<Arc<str>, Issuer>,
     groups: HashMap<Arc<str>, Arc<Entity>>,
     apps: HashMap<Arc<str>, App>,
+    describe: Arc<Entity>,
+    run_on: Arc<Entity>,
 }
 
 #[derive(Debug)]
@@ -129,7 +131,8 @@ impl Directory {
             issuers.insert(Arc::clone(&issuer.alias), Issuer { entity, uid, external_groups });
         }
         let apps = declared.apps.iter().map(|app| (Arc::clone(&app.name), app.clone())).collect();
-        Ok(Self { types, issuers, groups, apps })
+        let [describe, run_on] = ["describe", "run_on"].map(|action| plain(uid(&types.action, action)));
+        Ok(Self { types, issuers, groups, apps, describe, run_on })
     }
 
     /// The entities of a group: itself and its issuer.
@@ -273,9 +276,9 @@ impl Directory {
         let action = entity(uid(&self.types.action, name.as_str()), Attributes::new(), groups, HashSet::new());
         own.add(Arc::clone(&action));
         let run_on = self.targets(function, &me, &mut own);
-        let fixed = |action: &str| plain(uid(&self.types.action, action));
-        let run_on = run_on.into_iter().map(|resource| Subject { action: fixed("run_on"), resource }).collect();
-        let describe = Subject { action: fixed("describe"), resource: Arc::clone(&me) };
+        let on = |resource| Subject { action: Arc::clone(&self.run_on), resource };
+        let run_on = run_on.into_iter().map(on).collect();
+        let describe = Subject { action: Arc::clone(&self.describe), resource: Arc::clone(&me) };
         own.0.retain(|uid, _| !matches!(shared.entity(uid), Dereference::Data(_)));
         let own = own.0.into_values().collect();
         Ok(Declaration { shared, own, call: Subject { action, resource: me }, describe, run_on })
@@ -291,8 +294,8 @@ impl Directory {
             let above = base.ancestors(group).iter().map(|group| uid(&self.types.action, group)).collect();
             entities.add(entity(uid(&self.types.action, group), Attributes::new(), above, HashSet::new()));
         }
-        entities.add(plain(uid(&self.types.action, "describe")));
-        entities.add(plain(uid(&self.types.action, "run_on")));
+        entities.add(Arc::clone(&self.describe));
+        entities.add(Arc::clone(&self.run_on));
         with(Entities::new(), entities.0.into_values()).map_err(internal)
     }
 

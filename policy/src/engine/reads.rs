@@ -1,6 +1,6 @@
 //! Which facts policies look at, so that a question is made of those alone.
 
-use cedar_policy_core::ast::{Expr, ExprKind, Var};
+use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, Var};
 use std::ops::BitOr;
 
 /// A set of facts.
@@ -27,14 +27,41 @@ impl Reads {
     pub(crate) const AMR: Self = Self(1 << 11);
     /// Whether there is a token, and what else it says.
     pub(crate) const TOKEN_REST: Self = Self(1 << 12);
+    /// Entities, besides that the question names them.
+    pub(crate) const ENTITIES: Self = Self(1 << 13);
 
     /// What an expression looks at.
     pub(crate) fn of(expr: &Expr) -> Self {
         let mut path = Vec::new();
         if of_context(expr, &mut path) {
-            return Self::at(&path);
+            let asks = matches!(expr.expr_kind(), ExprKind::HasAttr { .. } | ExprKind::ExtHasAttr { .. });
+            return if asks { Self::presence(&path) } else { Self::at(&path) } | Self::beyond(&path);
         }
-        parts(expr).into_iter().map(Self::of).fold(Self::default(), BitOr::bitor)
+        parts(expr).into_iter().map(Self::of).fold(Self::entities(expr), BitOr::bitor)
+    }
+
+    /// Whether an expression itself looks into an entity; the members of any record but the context count as one's.
+    fn entities(expr: &Expr) -> Self {
+        match expr.expr_kind() {
+            ExprKind::GetAttr { .. } | ExprKind::HasAttr { .. } | ExprKind::ExtHasAttr { .. } => Self::ENTITIES,
+            ExprKind::BinaryApp { op: BinaryOp::In | BinaryOp::GetTag | BinaryOp::HasTag, .. } => Self::ENTITIES,
+            _ => Self::default(),
+        }
+    }
+
+    /// Of all facts only those that say who forwards a call are entities, and inputs have none.
+    fn beyond(path: &[&str]) -> Self {
+        if matches!(path, ["facts", "via", _, _, ..]) { Self::ENTITIES } else { Self::default() }
+    }
+
+    /// What is enough to tell whether a fact is there.
+    fn presence(path: &[&str]) -> Self {
+        match path {
+            ["facts", "token"] => Self::TOKEN_REST,
+            ["facts", "network"] => Self::ZONE,
+            ["facts", "clock"] => Self::CALENDAR,
+            _ => Self::at(path),
+        }
     }
 
     /// Whether any of these are in it.
@@ -129,14 +156,35 @@ mod tests {
     #[test]
     fn a_fact_is_read_wherever_it_stands() {
         check("context.facts.network.source.isInRange(ip(\"10.0.0.0/8\"))", Reads::SOURCE);
-        check("context.facts has token && context.facts.token.scopes.contains(\"a\")", Reads::TOKEN);
+        let scopes = Reads::SCOPES | Reads::TOKEN_REST;
+        check("context.facts has token && context.facts.token.scopes.contains(\"a\")", scopes);
+        check("context.facts.token == { a: 1 }", Reads::TOKEN);
         check("context.facts has token.issued", Reads::ISSUED);
         check("context[\"facts\"][\"clock\"].now > datetime(\"2026-01-01\")", Reads::NOW);
-        check("principal.id == \"x\" && context.input.a == 1 && context.path has sku", Reads::default());
+        check("principal == User::\"x\" && context.input.a == 1 && context.path has sku", Reads::default());
         check("context.facts.network == { zone: \"x\" }", Reads::NETWORK);
         let both = Reads::TRANSPORT | Reads::CALENDAR;
         check("if context.facts.transport.mtls then context.facts.clock.minute > 1 else false", both);
         check("[context.facts.clock.frozen].contains(!context.facts.transport.sealed)", both);
+    }
+
+    #[test]
+    fn a_look_into_an_entity_is_seen() {
+        for condition in [
+            "principal in Group::\"a\"",
+            "principal.name == \"x\"",
+            "principal has name",
+            "principal.hasTag(\"x\")",
+            "(if true then principal else principal) has name",
+            "{ a: principal }.a in Group::\"a\"",
+            "resource is Function in App::\"shop\"",
+        ] {
+            check(condition, Reads::ENTITIES);
+        }
+        check("context.facts.via.workload.attested", Reads::VIA | Reads::ENTITIES);
+        check("context.facts.via has workload", Reads::VIA);
+        check("context.facts.via.workload in Group::\"a\"", Reads::VIA | Reads::ENTITIES);
+        check("principal is User && resource == Function::\"a\"", Reads::default());
     }
 
     #[test]

@@ -57,8 +57,12 @@ impl Asked {
         let principal = callers.add(&question.principal)?;
         let facts = facts(&question.facts, reads, &mut callers)?;
         let Callers { made, .. } = callers;
-        let own = function.own.iter().cloned();
-        let entities = with(function.shared.as_ref().clone(), own.chain(made))?;
+        // Heads are tested by name and lineage, so bodies alone look into entities.
+        let entities = if reads.any(Reads::ENTITIES) {
+            with(function.shared.as_ref().clone(), function.own.iter().cloned().chain(made))?
+        } else {
+            Entities::new()
+        };
         Ok(Self { me: Arc::new(principal.uid().clone()), principal, entities, facts })
     }
 
