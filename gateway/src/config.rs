@@ -19,7 +19,7 @@ pub use audit::{Audit, Checkpoints, Durability, Witness};
 pub(crate) use check::validity::not_after;
 pub(crate) use text::{FILE_BYTES_MAX, Text};
 
-pub use self::policy::{Policy, SignedBundle};
+pub use self::policy::{Policy, ShadowBundle, SignedBundle};
 pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, Webhook};
 pub use telemetry::{Sampling, Signals, Telemetry};
 

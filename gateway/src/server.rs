@@ -10,6 +10,7 @@ use crate::{
     listener::{self, Listening},
     meter::Meter,
     reload::{self, Reloader},
+    shadow::Judge,
     signed::history::History,
     socket::Socket,
     telemetry::{FunctionMeters, Metrics, export::Exporter, lines, state},
@@ -47,6 +48,8 @@ pub struct Gateway {
     exporter: ArcSwapOption<Exporter>,
     /// The audit log.
     pub log: Log,
+    /// Asks what is in shadow.
+    pub(crate) judge: Arc<Judge>,
     /// Metrics.
     pub metrics: Metrics,
     /// Metrics of calls that named no function.
@@ -247,6 +250,7 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
         listening,
         meter: ArcSwap::from_pointee(Meter::new(config.limits)),
         tls,
+        judge: Judge::start(log.clone(), &metrics),
         unnamed: metrics.unnamed(),
         metrics,
         host,
@@ -308,6 +312,7 @@ impl Running {
         sweeper.abort();
         reloader.stop();
         gateway.host.shutdown().await;
+        gateway.judge.clone().stop().await;
         gateway.log.shutdown().await;
         if let Some(exporter) = gateway.exporter() {
             // Bounded by its own grace; what the collector does not take by then is gone.

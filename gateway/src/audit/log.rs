@@ -7,7 +7,7 @@ use super::{
     notary::{Notary, Progress},
     note::VerifierKey,
     queue::{Duty, Entry, Promise, Queue, Room},
-    record::{Admin, Kind, Known, Predecessor, Refused, System, tail},
+    record::{Admin, Kind, Known, Predecessor, Refused, Shadow, System, tail},
     redact::Redaction,
     repair,
     segment::{self, Disk, Folder},
@@ -84,7 +84,7 @@ pub enum OpenError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
     /// Accepted records by kind.
-    pub records: [(Kind, u64); 8],
+    pub records: [(Kind, u64); 9],
     /// Bytes written.
     pub bytes: u64,
     /// Syncs.
@@ -119,7 +119,7 @@ pub(crate) struct Begin {
 /// Numbers that only grow.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    records: [AtomicU64; 8],
+    records: [AtomicU64; 9],
     pub(crate) bytes: AtomicU64,
     pub(crate) syncs: AtomicU64,
     counted: AtomicU64,
@@ -241,6 +241,15 @@ impl Log {
             self.0.count_early(known, refused);
         }
         done
+    }
+
+    /// Records what the shadow would have answered, if there is room that no call can need. Nobody waits for it.
+    ///
+    /// # Errors
+    /// When there is no such room, or the log can't be written.
+    pub fn shadow(&self, call: Uuid, shadow: &Shadow) -> Result<(), Unrecorded> {
+        let tail = tail::shadow(call, shadow);
+        self.0.queue.push_spare(entry(Kind::Shadow, tail, Duty::Owed, Promise::None, None))
     }
 
     /// Records something of the gateway's own life.

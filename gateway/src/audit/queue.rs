@@ -169,6 +169,20 @@ impl Queue {
         Ok(())
     }
 
+    /// Queues a record in room of its own, but leaves half of all that there is to those on which an answer depends.
+    pub(crate) fn push_spare(&self, mut entry: Entry) -> Result<(), Unrecorded> {
+        let room = Room::record(entry.tail.len());
+        let mut state = self.lock();
+        state.check()?;
+        let free = state.free.less(room).filter(|free| {
+            free.bytes >= state.all.bytes / 2 && free.extra >= state.all.extra / 2
+        });
+        state.free = free.ok_or(Unrecorded::NoRoom)?;
+        entry.room = entry.room.with(room);
+        self.put(state, entry);
+        Ok(())
+    }
+
     /// Queues a record in room that its call was promised.
     pub(crate) fn push_promised(&self, entry: Entry) -> Result<(), Unrecorded> {
         let mut state = self.lock();

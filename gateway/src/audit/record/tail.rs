@@ -1,7 +1,7 @@
 //! How what callers hand to the log becomes the tail of a line: redacted, bounded, in fixed order.
 
 use super::{
-    Admin, Answered, Attempt, Kind, Outcome, RECORD_BYTES_MAX, Request, Stage, VERSION,
+    Admin, Answered, Attempt, Kind, Outcome, RECORD_BYTES_MAX, Request, Shadow, Stage, VERSION,
     write::{Closed, Intent, Known, Refused},
 };
 use crate::audit::redact::{self, Redaction};
@@ -260,6 +260,16 @@ pub(crate) fn attempt(call: Uuid, attempt: &Attempt) -> Vec<u8> {
 /// The tail of an `answered`.
 pub(crate) fn answered(call: Uuid, answered: &Answered) -> Vec<u8> {
     smallest(call, |_| tail(&OfCall { call, body: answered }))
+}
+
+/// The tail of a `shadow`.
+pub(crate) fn shadow(call: Uuid, shadow: &Shadow) -> Vec<u8> {
+    let bounded = Shadow {
+        determining: shadow.determining.iter().take(LISTED_MAX).cloned().collect(),
+        errors: shadow.errors.iter().take(LISTED_MAX).map(|error| text(error).into_owned()).collect(),
+        ..shadow.clone()
+    };
+    smallest(call, |_| tail(&OfCall { call, body: &bounded }))
 }
 
 /// The tail of an `admin`.
