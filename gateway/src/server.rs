@@ -11,7 +11,7 @@ use crate::{
     meter::Meter,
     reload::{self, Reloader},
     shadow::Judge,
-    signed::history::History,
+    signed::{ending, history::History},
     socket::Socket,
     telemetry::{FunctionMeters, Metrics, export::Exporter, lines, state},
     tls,
@@ -298,6 +298,7 @@ impl Running {
             listeners.spawn(bound.serve(gateway.clone(), gateway.draining.subscribe(), DRAIN_GRACE));
         }
         let sweeper = tokio::spawn(sweep(gateway.clone()));
+        let ending = tokio::spawn(ending::watch(gateway.clone()));
         stop.await;
         tracing::info!("stopping: no new connections, open calls may end");
         // It is done all the same: whoever stops a process has that power.
@@ -310,6 +311,7 @@ impl Running {
         gateway.splices.send_replace(true);
         let _ = tokio::time::timeout(SPLICE_GRACE, gateway.splices.closed()).await;
         sweeper.abort();
+        ending.abort();
         reloader.stop();
         gateway.host.shutdown().await;
         gateway.judge.clone().stop().await;

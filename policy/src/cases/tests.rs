@@ -76,7 +76,7 @@ fn a_case_decides_by_what_is_in_force_unless_it_says_otherwise() {
     assert!(of("expect = 'allow'").passed());
     assert!(of("shadow = true\nexpect = 'deny'\nbecause = ['late']").passed());
     let finding = of("expect = 'deny'\nbecause = ['late']").findings.remove(0);
-    assert_eq!((finding.code, finding.line), ("shadowed_policy", 19), "{finding}");
+    assert_eq!((finding.code, finding.line), ("shadowed_policy", 21), "{finding}");
 }
 
 #[test]
