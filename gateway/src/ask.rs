@@ -61,7 +61,7 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
         }
         (_, _) => (unread(arrived.body, bounds)?, None),
     };
-    let beside = Beside::of(&arrived.generation, served, &identity.principal, &arrived.head.headers, input.is_some());
+    let beside = Beside::of(&arrived.generation, served, &identity.principal, &arrived.head, input.is_some());
     let question = Question {
         principal: Principal::clone(&identity.principal),
         verb: Verb::Call,

@@ -19,7 +19,7 @@ use policy::{
     finding::Finding,
     permit::BundleId,
     question::{FunctionName, Principal},
-    shadow::Shadow,
+    shadow::{Kind, Shadow},
 };
 use std::sync::Arc;
 
@@ -52,8 +52,9 @@ impl Shadows {
         let mut all: Vec<Shadow> = snapshot.shadow().into_iter().collect();
         let (mut bundle, mut problems) = (None, Vec::new());
         if let Some(read) = read {
+            let asked = before.and_then(|before| before.all.iter().find(|shadow| shadow.kind() == Kind::Bundle));
             let load = |sources: &[Source], signed: Option<&Signed>| {
-                load::shadow(snapshot, sources, signed, (emergencies, config))
+                load::shadow((snapshot, asked), sources, signed, (emergencies, config))
             };
             let fresh = read.and_then(|(sources, signed)| {
                 let shadow = load(&sources, signed.as_deref())?;

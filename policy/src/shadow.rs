@@ -134,7 +134,8 @@ impl Shadow {
         Self { snapshot, kind: Kind::Policies }
     }
 
-    /// Loads another bundle, to be asked as if it were in force. It takes from `beside` what is the same there.
+    /// Loads another bundle, to be asked as if it were in force. It takes what is the same from the one that was asked
+    /// before, or from what is in force.
     ///
     /// # Errors
     /// As [`bundle::load`].
@@ -142,9 +143,10 @@ impl Shadow {
         sources: &[Source],
         declared: Arc<Declared>,
         now: Timestamp,
-        beside: &Snapshot,
+        (beside, before): (&Snapshot, Option<&Self>),
     ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
-        let (snapshot, warnings) = bundle::reload(sources, declared, now, beside)?;
+        let known = before.map_or(beside, |before| &before.snapshot);
+        let (snapshot, warnings) = bundle::reload(sources, declared, now, known)?;
         Ok((Self { snapshot: Arc::new(snapshot), kind: Kind::Bundle }, warnings))
     }
 

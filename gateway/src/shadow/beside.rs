@@ -6,11 +6,15 @@ use super::{
     input::{Input, Reader},
     judge::{Job, NotJudged},
 };
-use crate::{call::Envelope, generation::Generation, generation::Served};
+use crate::{
+    call::{Envelope, RequestHead},
+    generation::{Generation, Served},
+};
 use bytes::Bytes;
-use http::{HeaderMap, header::EXPECT};
+use http::{Version, header::EXPECT};
+use http_body::Body as _;
 use http_body_util::BodyExt;
-use mesh::payload::Payload;
+use mesh::payload::{Body, Payload};
 use policy::{
     permit::{Denial, Terms},
     question::{Principal, Question},
@@ -24,9 +28,23 @@ pub struct Beside {
     shadows: Arc<[Shadow]>,
     /// How the input is read that only the shadow looks at.
     reader: Option<Reader>,
-    /// The caller waits to be told that the body is wanted, and it is not for the shadow to say so.
-    expects: bool,
+    /// Whether reading a body that nobody else wants shows the caller nothing.
+    reads_on: ReadsOn,
 }
+
+/// Which bodies of denied calls are read on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReadsOn {
+    /// Any.
+    All,
+    /// Short ones: a connection of HTTP/1 is closed under a longer one, and its answer says so.
+    Short,
+    /// None: the caller waits to be told that the body is wanted, and it is not for the shadow to say so.
+    None,
+}
+
+/// Longest body of a denied call that is read on over HTTP/1, in bytes: most often it is there already.
+const SHORT_BYTES_MAX: u64 = 4096;
 
 impl Beside {
     /// What is asked beside a call, if anything is. `read` says whether its input was read already.
@@ -35,15 +53,20 @@ impl Beside {
         generation: &Generation,
         served: &Arc<Served>,
         principal: &Principal,
-        headers: &HeaderMap,
+        head: &RequestHead,
         read: bool,
     ) -> Option<Self> {
         if generation.shadows.is_empty() {
             return None;
         }
         let wanted = !read && generation.shadows.need_input(&served.function.name, principal);
-        let reader = wanted.then(|| Reader::new(served, headers));
-        Some(Self { shadows: generation.shadows.all.clone(), reader, expects: headers.contains_key(EXPECT) })
+        let reader = wanted.then(|| Reader::new(served, &head.headers));
+        let reads_on = match head.version {
+            _ if head.headers.contains_key(EXPECT) => ReadsOn::None,
+            Version::HTTP_2 => ReadsOn::All,
+            _ => ReadsOn::Short,
+        };
+        Some(Self { shadows: generation.shadows.all.clone(), reader, reads_on })
     }
 
     /// Has a permitted call compared; its payload goes on as it is.
@@ -65,12 +88,11 @@ impl Beside {
 
     /// Has a denied call compared. What of its body is still to come is read on by a task of its own, within bounds.
     pub(crate) fn denied(self, envelope: &Envelope, denial: &Denial, payload: Payload, judge: &Arc<Judge>) {
-        let expects = self.expects;
+        let reads_on = self.reads_on;
         let Some((job, reader)) = self.job(envelope, &denial.question, Decided::denied(denial)) else { return };
         match (reader, payload) {
             (None, _) => judge.submit(job, Input::AsAsked),
-            (Some(_), Payload::Stream(_)) if expects => judge.submit(job, Input::Lost(NotJudged::Input)),
-            (Some(reader), Payload::Stream(body)) => {
+            (Some(reader), Payload::Stream(body)) if reads_on.takes(&body) => {
                 judge.read_on(Copied::new(body, reader, job, judge.clone()));
             }
             (Some(reader), other) => given(&other, reader, job, judge),
@@ -86,6 +108,16 @@ impl Beside {
             decided,
         };
         job.decided.is_compared().then_some((job, self.reader))
+    }
+}
+
+impl ReadsOn {
+    fn takes(self, body: &Body) -> bool {
+        match self {
+            Self::All => true,
+            Self::Short => body.size_hint().exact().is_some_and(|length| length <= SHORT_BYTES_MAX),
+            Self::None => false,
+        }
     }
 }
 

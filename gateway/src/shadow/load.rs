@@ -30,7 +30,7 @@ pub(crate) fn read(wanted: &ShadowBundle, now: Timestamp) -> Read {
 
 /// Loads it as if it were in force, with the emergency forbids that are.
 pub(super) fn shadow(
-    beside: &Snapshot,
+    (beside, before): (&Snapshot, Option<&Shadow>),
     sources: &[Source],
     signed: Option<&Signed>,
     (emergencies, config): (&Emergencies, &Config),
@@ -38,7 +38,7 @@ pub(super) fn shadow(
     let (declared, now) = (Arc::new(config.declared()), Timestamp::now());
     let (emergency, _) = emergency::source(emergencies.list(), &declared, now);
     let sources: Vec<Source> = sources.iter().cloned().chain(emergency).collect();
-    let (shadow, _) = Shadow::load(&sources, declared, now, beside)?;
+    let (shadow, _) = Shadow::load(&sources, declared, now, (beside, before))?;
     if let (Some(signed), Some(ShadowBundle::Signed(wanted))) = (signed, &config.policy.shadow) {
         build::of_this_catalog(shadow.declared_digest(), signed, &wanted.file).map_err(|finding| vec![finding])?;
     }

@@ -76,7 +76,7 @@ fn where_a_call_may_run_and_what_its_caller_is_told_are_compared_too() {
 #[test]
 fn a_bundle_may_miss_a_permit_which_no_policy_is_named_for() {
     let shop = snapshot(&format!("{RUN_ON}{STAFF}"));
-    let load = |text: &str| Shadow::load(&sources(text), Arc::new(declared()), now(), &shop).unwrap().0;
+    let load = |text: &str| Shadow::load(&sources(text), Arc::new(declared()), now(), (&shop, None)).unwrap().0;
     let narrow = load(&format!("{RUN_ON}{}", STAFF.replace("\"call\"", "\"read\"")));
     assert_eq!(narrow.kind(), Kind::Bundle);
     assert_ne!(narrow.id(), shop.id());
@@ -85,7 +85,7 @@ fn a_bundle_may_miss_a_permit_which_no_policy_is_named_for() {
     // It is asked as if it were in force, so what it has in shadow decides nothing there either.
     let watched = load(&format!("{RUN_ON}{STAFF}@id(\"no\") @mode(\"shadow\") forbid(principal, action, resource);"));
     assert_eq!(judged(&shop, &watched, "stock.level"), None);
-    assert!(Shadow::load(&sources("broken"), Arc::new(declared()), now(), &shop).is_err());
+    assert!(Shadow::load(&sources("broken"), Arc::new(declared()), now(), (&shop, None)).is_err());
 }
 
 #[test]

@@ -63,6 +63,8 @@ async fn what_only_the_shadow_reads_is_refused_to_nobody() {
         json("/orders", "{\"amount\": \"99\"}"),
         json("/orders", ""),
         json("/refunds", "{\"amount\": \"1\"}").header("expect", "100-continue"),
+        // Much of it is still to come when the denial is out, and the connection is closed.
+        json("/refunds", &long),
     ]
     .into_iter()
     .enumerate()
@@ -74,6 +76,10 @@ async fn what_only_the_shadow_reads_is_refused_to_nobody() {
         assert_eq!((&record["not_judged"], record.get("would")), (&json!("input"), None), "{place}: {record}");
         metric(&with, &format!("latchwork_shadow_lost_total{{why=\"input\"}} {}", place + 1)).await;
     }
+    let stream = without.client().http2().send(json("/refunds", &long)).await;
+    let answer = with.client().http2().send(json("/refunds", &long)).await;
+    assert_eq!(seen(&answer), seen(&stream));
+    assert_eq!(shadowed(&watched, &answer.call_id()).await["would"], "allow", "a stream is read on");
     let seen: Vec<_> = origin.seen().into_iter().map(|seen| seen.body).collect();
     assert!(seen.chunks(2).all(|pair| pair[0] == pair[1]), "the service was sent the same bytes");
     without.stop().await;
