@@ -12,7 +12,6 @@ pub mod state;
 
 use jiff::Timestamp;
 use meters::TelemetryMeters;
-pub(crate) use shadow::ShadowMeters;
 use policy::question::FunctionName;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -24,6 +23,7 @@ use prometheus_client::{
     },
     registry::Registry,
 };
+pub(crate) use shadow::ShadowMeters;
 use std::{fmt, sync::Arc, time::Duration};
 
 /// All metrics of a gateway.

@@ -142,8 +142,7 @@ pub fn explain_with(snapshot: &Snapshot, question: &Question, hidden: &Hidden) -
     if explanation.decision != Decision::Allow && explanation.reason != Some(DenialReason::Forbidden) {
         explanation.nearest = nearest::nearest(snapshot, question, &asks, &explanation);
     }
-    explanation.shadow =
-        twin.filter(|twin| (twin.decision, twin.reason) != (explanation.decision, explanation.reason));
+    explanation.shadow = twin.filter(|twin| (twin.decision, twin.reason) != (explanation.decision, explanation.reason));
     explanation
 }
 

@@ -63,7 +63,9 @@ async fn project(expired: &str) -> (Project, Origin, Timestamp) {
     let signer = Ed25519::from_pkcs8(&Ed25519::generate().expect("randomness")).expect("a key");
     project.write("trust.toml", &format!("[key.test]\npublic = \"{}\"\nperson = \"alice\"\n", signer.public()));
     // What the command signs is of this catalog; how long a bundle lasts it says in days.
-    let key = tokio::task::block_in_place(|| latchwork::command(project.folder(), &["policy", "key", "new", "a.pem", "--person", "a"]));
+    let key = tokio::task::block_in_place(|| {
+        latchwork::command(project.folder(), &["policy", "key", "new", "a.pem", "--person", "a"])
+    });
     assert!(key.status.success(), "{key:?}");
     let sign = ["policy", "sign", "days.bundle", "--key", "file:a.pem"];
     let made = tokio::task::block_in_place(|| latchwork::command(project.folder(), &sign));

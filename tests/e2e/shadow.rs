@@ -96,8 +96,13 @@ async fn both_directions_are_counted_recorded_and_told_and_no_answer_is_another(
         let got = [&record["enforced"], &record["would"], &record["reason"], &record["determining"]];
         assert_eq!(got, [&json!(enforced), &json!(would), &reason, &json!([name])], "{record}");
         assert_eq!(record["shadow"], "policies", "{record}");
-        metric(&with, &format!("latchwork_shadow_disagreements_total{{policy=\"{name}\",would=\"{would}\",shadow=\"policies\"}} 1"))
-            .await;
+        metric(
+            &with,
+            &format!(
+                "latchwork_shadow_disagreements_total{{policy=\"{name}\",would=\"{would}\",shadow=\"policies\"}} 1"
+            ),
+        )
+        .await;
         let told = run(&watched, &format!("explain {}", calls[name]), 0);
         assert!(told.contains("the policies in shadow would") && told.contains(name), "{told}");
     }
@@ -110,7 +115,8 @@ async fn both_directions_are_counted_recorded_and_told_and_no_answer_is_another(
     assert!(run(&watched, "audit verify audit --key audit/test/vkey", 0).contains("ok"));
     without.stop().await;
     let log = with.stop().await;
-    let line = log.lines().find(|line| line.contains("the shadow would decide otherwise") && line.contains(&calls["stop"]));
+    let line =
+        log.lines().find(|line| line.contains("the shadow would decide otherwise") && line.contains(&calls["stop"]));
     assert!(line.is_some_and(|line| line.contains("INFO") && line.contains("stop")), "{log}");
 }
 

@@ -248,7 +248,7 @@ impl Log {
     /// # Errors
     /// When there is no such room, or the log can't be written.
     pub fn shadow(&self, call: Uuid, shadow: &Shadow) -> Result<(), Unrecorded> {
-        let tail = tail::shadow(call, shadow);
+        let tail = tail::of_call(call, shadow);
         self.0.queue.push_spare(entry(Kind::Shadow, tail, Duty::Owed, Promise::None, None))
     }
 

@@ -285,7 +285,8 @@ fn shadowed(policy: &Policy, place: &Place) -> Result<bool, Finding> {
         Some("shadow") => Ok(true),
         Some(other) => {
             let finding = place.finding("invalid_mode", format!("`{other}` is no mode"), place.annotation("mode"));
-            Err(finding.help("`shadow` asks and counts it and decides nothing; `enforce`, or no `@mode`, has it decide"))
+            Err(finding
+                .help("`shadow` asks and counts it and decides nothing; `enforce`, or no `@mode`, has it decide"))
         }
     }
 }

@@ -40,12 +40,7 @@ impl Snapshot {
     }
 
     /// With these policies in force.
-    fn ready(
-        id: BundleId,
-        ground: Arc<Ground>,
-        policies: Vec<Entry>,
-        before: Option<&Self>,
-    ) -> Result<Self, Finding> {
+    fn ready(id: BundleId, ground: Arc<Ground>, policies: Vec<Entry>, before: Option<&Self>) -> Result<Self, Finding> {
         let by_id = (0..).zip(&policies).map(|(place, entry): (_, &Entry)| (Arc::clone(&entry.info.name.0), place));
         let by_id = by_id.collect();
         let index = Index::new(policies.iter().map(|entry| &entry.rule.head));

@@ -7,7 +7,8 @@ use crate::{
     fixture::{RUN_ON, alice, checkout, declared, name, now, question, snapshot, sources},
 };
 
-const STAFF: &str = "@id(\"staff\") permit(principal in Group::\"corp/staff\", action in Action::\"call\", resource);\n";
+const STAFF: &str =
+    "@id(\"staff\") permit(principal in Group::\"corp/staff\", action in Action::\"call\", resource);\n";
 const SEE: &str = "@id(\"see\") permit(principal, action == Action::\"describe\", resource);\n";
 
 /// How the shadow differs for Alice, who asks for the stock.
@@ -26,7 +27,11 @@ fn judged(snapshot: &Snapshot, shadow: &Shadow, function: &str) -> Option<(Would
     Some((found.would, found.reason, found.determining.iter().map(ToString::to_string).collect()))
 }
 
-fn of(would: Would, reason: Option<DenialReason>, names: &[&str]) -> Option<(Would, Option<DenialReason>, Vec<String>)> {
+fn of(
+    would: Would,
+    reason: Option<DenialReason>,
+    names: &[&str],
+) -> Option<(Would, Option<DenialReason>, Vec<String>)> {
     Some((would, reason, names.iter().map(|name| (*name).to_owned()).collect()))
 }
 
@@ -52,7 +57,10 @@ fn both_directions_are_told_with_the_policies_that_make_the_difference() {
     assert_eq!(differs(&format!("{STAFF}{permit}")), None, "allowed anyway");
     // Denied without a permit, and then by a forbid.
     assert_eq!(differs(forbid), of(Would::Otherwise, forbidden, &["no"]));
-    assert_eq!(differs(&format!("@id(\"also\") forbid(principal, action in Action::\"read\", resource);{forbid}")), None);
+    assert_eq!(
+        differs(&format!("@id(\"also\") forbid(principal, action in Action::\"read\", resource);{forbid}")),
+        None
+    );
     let fails = "@id(\"far\") @mode(\"shadow\") permit(principal, action == Action::\"stock.level\", resource) \
         when { resource.class + 9223372036854775807 > 1 };";
     assert_eq!(differs(&format!("{STAFF}{fails}")), of(Would::Deny, Some(DenialReason::PolicyError), &["far"]));

@@ -43,7 +43,8 @@ async fn a_folder_is_asked_watched_and_kept_when_it_breaks() {
     assert!(gateway.stderr().contains("the shadow bundle can't be asked"), "{}", gateway.stderr());
     assert!(run(&project, "check", 3).contains("next/shop.cedar:1:"));
 
-    let forbids = format!("{RUN_ON}{ENFORCED}\n@id(\"none\")\nforbid (principal, action in Action::\"read\", resource);");
+    let forbids =
+        format!("{RUN_ON}{ENFORCED}\n@id(\"none\")\nforbid (principal, action in Action::\"read\", resource);");
     project.write("next/shop.cedar", &forbids);
     metric(&gateway, "latchwork_shadow_broken 0").await;
     assert_eq!(told(&project, &gateway, "/stock/7").await, (200, "deny forbidden none".into()));

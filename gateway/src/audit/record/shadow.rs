@@ -1,5 +1,6 @@
 //! `shadow`: what policies that are not in force would have answered to a call.
 
+use super::tail::{LISTED_MAX, text};
 use policy::{
     permit::{BundleId, DenialReason, PolicyName},
     question::FunctionName,
@@ -54,7 +55,10 @@ impl Shadow {
         };
         let would = found.as_ref().map(|found| found.would);
         let reason = found.as_ref().and_then(|found| found.reason);
-        let (determining, errors) = found.map(|found| (found.determining, found.errors)).unwrap_or_default();
+        let (mut determining, mut errors) = found.map(|found| (found.determining, found.errors)).unwrap_or_default();
+        determining.truncate(LISTED_MAX);
+        errors.truncate(LISTED_MAX);
+        errors.iter_mut().for_each(|error| *error = text(error).into_owned());
         Self {
             function: function.clone(),
             shadow: shadow.kind(),

@@ -112,7 +112,7 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
         (Kind::System, tail::plain(&started(predecessor))),
         (Kind::Intent, tail::intent(CALL, &known(), &intent(json!({"name": "x", "token": 1})), &redaction)),
         (Kind::Attempt, tail::attempt(CALL, &attempt)),
-        (Kind::Answered, tail::answered(CALL, &Answered { status: 200, target: TargetIndex(1) })),
+        (Kind::Answered, tail::of_call(CALL, &Answered { status: 200, target: TargetIndex(1) })),
         (Kind::Closed, tail::closed(CALL, &closed, 1234)),
         (Kind::Refused, tail::refused(CALL, &known(), &denied(), 99, &redaction, false)),
         (Kind::Refused, tail::refused(CALL, &known(), &unauthenticated, 99, &redaction, false)),
@@ -121,8 +121,8 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
         (Kind::System, tail::plain(&recovered)),
         (Kind::System, tail::plain(&System::Stopped { calls_open: 0 })),
         (Kind::System, tail::plain(&System::ClockSetBack { by_ms: 3_600_000 })),
-        (Kind::Shadow, tail::shadow(CALL, &in_shadow())),
-        (Kind::Shadow, tail::shadow(CALL, &not_judged)),
+        (Kind::Shadow, tail::of_call(CALL, &in_shadow())),
+        (Kind::Shadow, tail::of_call(CALL, &not_judged)),
     ]
 }
 
@@ -256,7 +256,7 @@ fn the_last_records_of_a_call_always_fit_what_was_promised() {
     let mut lines = Vec::new();
     let identity = tail::identity(&"n".repeat(128), INCARNATION);
     let answered = Answered { status: u16::MAX, target: TargetIndex(u16::MAX) };
-    for tail in [tail::closed(CALL, &closed, u64::MAX), tail::answered(CALL, &answered)] {
+    for tail in [tail::closed(CALL, &closed, u64::MAX), tail::of_call(CALL, &answered)] {
         tail::line(&mut lines, Kind::Answered, u64::MAX, Timestamp::MAX, &identity, &tail);
     }
     assert!(lines.len() <= crate::audit::queue::CALL_BYTES, "{}", lines.len());
