@@ -49,7 +49,7 @@ pub struct Gateway {
     /// The audit log.
     pub log: Log,
     /// Asks what is in shadow.
-    pub(crate) judge: Arc<Judge>,
+    pub judge: Arc<Judge>,
     /// Metrics.
     pub metrics: Metrics,
     /// Metrics of calls that named no function.

@@ -7,7 +7,7 @@ use super::{
     notary::{Notary, Progress},
     note::VerifierKey,
     queue::{Duty, Entry, Promise, Queue, Room},
-    record::{Admin, Kind, Known, Predecessor, Refused, Shadow, System, tail},
+    record::{Admin, Kind, Known, Predecessor, Refused, System, tail},
     redact::Redaction,
     repair,
     segment::{self, Disk, Folder},
@@ -241,15 +241,6 @@ impl Log {
             self.0.count_early(known, refused);
         }
         done
-    }
-
-    /// Records what the shadow would have answered, if there is room that no call can need. Nobody waits for it.
-    ///
-    /// # Errors
-    /// When there is no such room, or the log can't be written.
-    pub fn shadow(&self, call: Uuid, shadow: &Shadow) -> Result<(), Unrecorded> {
-        let tail = tail::of_call(call, shadow);
-        self.0.queue.push_spare(entry(Kind::Shadow, tail, Duty::Owed, Promise::None, None))
     }
 
     /// Records something of the gateway's own life.
