@@ -71,6 +71,7 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
             token: identity.token.clone(),
             clock: clock(arrived.envelope.at, &served.zone),
             via: identity.via.clone(),
+            approval: None,
         },
         path: found.parameters.clone(),
         query,

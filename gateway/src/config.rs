@@ -347,6 +347,7 @@ impl Config {
     #[must_use]
     pub fn declared(&self) -> declared::Declared {
         declared::Declared {
+            gateway: self.node.id.clone(),
             apps: self.apps.iter().map(|a| a.declared.clone()).collect(),
             functions: self.functions.iter().map(|f| f.declared.clone()).collect(),
             issuers: self.issuers.iter().map(Issuer::declared).chain(self.credentials.declared()).collect(),

@@ -19,8 +19,8 @@ use cedar_policy_core::{
     ast::{ActionConstraint, Entity, EntityUID},
     entities::Entities,
 };
-use entities::uid;
-use index::Slice;
+use entities::{Declaration, uid};
+use index::{Slice, Subject};
 use jiff::Timestamp;
 use reads::Reads;
 use request::{Asked, Unaskable};
@@ -31,6 +31,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+mod administer;
 mod ask;
 pub(crate) mod entities;
 pub(crate) mod index;
@@ -109,6 +110,8 @@ pub(crate) struct Prepared {
     pub(crate) own: Arc<[Arc<Entity>]>,
     /// What any policy that can concern it looks at.
     pub(crate) reads: Reads,
+    /// It is no function but what an administrator does, so it needs no target.
+    administrative: bool,
     call: Subjected,
     describe: Subjected,
     run_on: Vec<Subjected>,
@@ -137,6 +140,8 @@ pub(crate) struct Trace {
     pub(crate) call: Verdict,
     pub(crate) run_on: Vec<Verdict>,
     pub(crate) describe: Option<Verdict>,
+    /// No target is needed.
+    administrative: bool,
 }
 
 impl Snapshot {
@@ -307,7 +312,7 @@ impl Trace {
         if let Some(reason) = self.call.denied {
             return Some((reason, self.call.clone()));
         }
-        if self.targets().next().is_some() {
+        if self.runs() {
             return None;
         }
         let mut verdict = Verdict::default();
@@ -321,7 +326,11 @@ impl Trace {
     }
 
     fn is_denied(&self) -> bool {
-        self.call.denied.is_some() || self.targets().next().is_none()
+        self.call.denied.is_some() || !self.runs()
+    }
+
+    fn runs(&self) -> bool {
+        self.administrative || self.targets().next().is_some()
     }
 
     /// The targets that `run_on` allowed.
