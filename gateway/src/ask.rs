@@ -129,7 +129,7 @@ fn declared_query(served: &Served, query: Option<&str>) -> Result<BTreeMap<Arc<s
     Ok(values)
 }
 
-fn network(zones: &[Zone], peer: &crate::call::Peer) -> Network {
+pub(crate) fn network(zones: &[Zone], peer: &crate::call::Peer) -> Network {
     let source = peer.source.map(unmapped);
     let holds = |zone: &&Zone| source.is_some_and(|source| zone.networks.iter().any(|n| n.contains(&source)));
     let zone = zones.iter().find(holds).map_or_else(|| ZONE_OTHER.into(), |z| z.name.clone());
@@ -141,7 +141,7 @@ fn unmapped(source: IpAddr) -> IpAddr {
     source.to_canonical()
 }
 
-fn clock(now: jiff::Timestamp, zone: &jiff::tz::TimeZone) -> Clock {
+pub(crate) fn clock(now: jiff::Timestamp, zone: &jiff::tz::TimeZone) -> Clock {
     let local = zone.to_datetime(now);
     Clock {
         now,

@@ -20,7 +20,9 @@ pub(crate) use check::validity::not_after;
 pub(crate) use text::{FILE_BYTES_MAX, Text};
 
 pub use self::policy::{Policy, SignedBundle};
-pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, Webhook};
+pub use credential::{
+    ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, UNIX_ALIAS, Webhook,
+};
 pub use telemetry::{Sampling, Signals, Telemetry};
 
 use crate::address::Address;
@@ -208,6 +210,10 @@ pub struct Admin {
     pub address: Address,
     /// Who may connect, if it is a Unix socket.
     pub access: Access,
+    /// Which credentials count; `None` lets in whoever reaches it, and asks policy nothing.
+    pub identify: Option<Vec<Credential>>,
+    /// Policy is asked of whoever reads metrics, too.
+    pub metrics_asked: bool,
 }
 
 /// `[limits]`
@@ -346,11 +352,16 @@ impl Config {
     /// What the vocabulary and the entities of policy are made from.
     #[must_use]
     pub fn declared(&self) -> declared::Declared {
+        let unix = self.admin.takes(&Credential::Unix).then(|| declared::Issuer {
+            alias: UNIX_ALIAS.into(),
+            groups: BTreeSet::new(),
+            external_groups: false,
+        });
         declared::Declared {
             gateway: self.node.id.clone(),
             apps: self.apps.iter().map(|a| a.declared.clone()).collect(),
             functions: self.functions.iter().map(|f| f.declared.clone()).collect(),
-            issuers: self.issuers.iter().map(Issuer::declared).chain(self.credentials.declared()).collect(),
+            issuers: self.issuers.iter().map(Issuer::declared).chain(self.credentials.declared()).chain(unix).collect(),
             zones: self.zones.iter().map(|z| z.name.clone()).collect(),
         }
     }
@@ -361,6 +372,14 @@ impl Listener {
     #[must_use]
     pub fn takes(&self, credential: &Credential) -> bool {
         self.identify.iter().flat_map(Credential::parts).any(|part| part == credential)
+    }
+}
+
+impl Admin {
+    /// Whether a single credential counts here, alone or with others.
+    #[must_use]
+    pub fn takes(&self, credential: &Credential) -> bool {
+        self.identify.iter().flatten().flat_map(Credential::parts).any(|part| part == credential)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Asking: by our own index and evaluator, and now and then by Cedar's authorizer, so that a fault of ours shows.
 
 use super::{
-    Asked, DenialReason, Entry, Found, Named, PolicyName, Prepared, Question, Reads, Snapshot, Standing, Subjected,
-    Timestamp, Trace, Unaskable, Verb, Verdict, in_words,
+    Asked, DenialReason, Entry, Found, Named, PolicyName, Prepared, Question, Reads, Snapshot, Subjected, Timestamp,
+    Trace, Verb, Verdict, in_words,
 };
 use cedar_policy_core::{
     ast::{Context, EntityUIDEntry, PolicySet, Request},
