@@ -23,9 +23,9 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use peer::Peer;
-use strangers::Strangers;
 use serde_json::{Value, json};
 use std::{convert::Infallible, net::IpAddr, sync::Arc, thread::JoinHandle, time::Duration};
+use strangers::Strangers;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
@@ -140,12 +140,8 @@ async fn accept(socket: Socket, interface: &Arc<Interface>) {
     }
 }
 
-async fn connection<I>(
-    io: I,
-    peer: (Peer, Option<IpAddr>),
-    interface: Arc<Interface>,
-    place: OwnedSemaphorePermit,
-) where
+async fn connection<I>(io: I, peer: (Peer, Option<IpAddr>), interface: Arc<Interface>, place: OwnedSemaphorePermit)
+where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let service = service_fn(|request: Request<Incoming>| {

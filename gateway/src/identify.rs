@@ -1,7 +1,7 @@
 //! Says who calls: turns the credential of a request into one verified identity, or into a clear "no".
 
-pub(crate) mod api_key;
 mod administrator;
+pub(crate) mod api_key;
 mod bearer;
 mod cache;
 mod certificate;

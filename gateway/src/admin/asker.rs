@@ -103,9 +103,8 @@ impl<'a> Asker<'a> {
     /// Whether it could be let do any of these, so that more of the request is worth reading.
     pub(super) fn could(&self, verbs: &[&'static str]) -> bool {
         let permitted = |verb: &&str| match &self.known {
-            Known::As(identity) => {
-                FunctionName::parse(verb).is_ok_and(|v| self.generation.policy.could_administer(&v, &identity.principal))
-            }
+            Known::As(identity) => FunctionName::parse(verb)
+                .is_ok_and(|v| self.generation.policy.could_administer(&v, &identity.principal)),
             Known::Unasked | Known::Nobody(_) | Known::Refused(_) => false,
         };
         match &self.known {
@@ -134,7 +133,9 @@ impl<'a> Asker<'a> {
         let Some(authority) = self.rule(verb, approval) else {
             return match self.unasked() {
                 true => Ok(Actor::named(self.peer.who())),
-                false => Err(error(StatusCode::FORBIDDEN, "in production only the gateway's own user is let in unasked")),
+                false => {
+                    Err(error(StatusCode::FORBIDDEN, "in production only the gateway's own user is let in unasked"))
+                }
             };
         };
         let who = match &authority.principal {

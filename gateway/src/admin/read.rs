@@ -78,4 +78,3 @@ pub(super) fn functions(gateway: &Gateway) -> Value {
     };
     json!({"functions": all.iter().map(one).collect::<Vec<_>>()})
 }
-

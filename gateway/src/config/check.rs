@@ -3,8 +3,8 @@
 use super::{Config, Function, raw, report::Report, text::Text, value::Desk};
 use std::path::PathBuf;
 
-pub(crate) mod api_keys;
 mod admin;
+pub(crate) mod api_keys;
 mod audit;
 mod catalog;
 mod cors;

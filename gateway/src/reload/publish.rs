@@ -1,9 +1,17 @@
 //! Publishes a signed bundle: verified, put where the configuration looks for it, and in force, or none of it.
 
 use super::{Outcome, Wish, Worker};
-use crate::{audit::record::{Actor, Admin}, signed, signed::history::History, state::replace};
+use crate::{
+    audit::record::{Actor, Admin},
+    signed,
+    signed::history::History,
+    state::replace,
+};
 use jiff::Timestamp;
-use policy::{bundle::manifest::{Digest, Manifest}, finding::Finding};
+use policy::{
+    bundle::manifest::{Digest, Manifest},
+    finding::Finding,
+};
 
 /// A bundle that was published.
 #[derive(Clone, Debug, serde::Serialize)]

@@ -33,7 +33,8 @@ impl Ground {
     pub(crate) fn new(declared: Arc<Declared>) -> Result<Self, Vec<Finding>> {
         let (vocabulary, mut warnings) = Vocabulary::new(&declared)?;
         let (directory, declarations) = directory(&declared, &vocabulary, &mut warnings)?;
-        let verbs = vocabulary.verbs().map(|verb| (verb.clone(), directory.verb(verb, &declared, &vocabulary))).collect();
+        let verbs =
+            vocabulary.verbs().map(|verb| (verb.clone(), directory.verb(verb, &declared, &vocabulary))).collect();
         let digest = digest(&vocabulary, &declared);
         Ok(Self { declared, vocabulary, directory, declarations, verbs, warnings, digest })
     }

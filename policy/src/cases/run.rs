@@ -13,8 +13,8 @@ use crate::{
     finding::Finding,
     permit::PolicyName,
     question::{
-        Approval, CallKind, Clock, Facts, FunctionName, Network, Principal, PrincipalAttributes, PrincipalKind, Provenance,
-        Question, Token, Transport, Verb, Via, places,
+        Approval, CallKind, Clock, Facts, FunctionName, Network, Principal, PrincipalAttributes, PrincipalKind,
+        Provenance, Question, Token, Transport, Verb, Via, places,
     },
 };
 use jiff::{Timestamp, tz::TimeZone};

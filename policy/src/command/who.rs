@@ -122,7 +122,8 @@ fn nowhere(asks: &Asks<'_>, now: Timestamp) -> Option<String> {
 }
 
 fn somewhere(asks: &Asks<'_>, now: Timestamp) -> bool {
-    asks.administrative || asks.asks.iter().skip(1).any(|ask| answer(ask, asks, now).decision == crate::explain::Decision::Allow)
+    asks.administrative
+        || asks.asks.iter().skip(1).any(|ask| answer(ask, asks, now).decision == crate::explain::Decision::Allow)
 }
 
 impl Left {

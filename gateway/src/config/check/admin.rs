@@ -76,7 +76,12 @@ fn single(
     match written.value.as_str() {
         "anonymous" => {
             let message = "somebody in particular administers, or nobody is asked";
-            desk.error_help("bad_credential", &written.span, message, "without `identify` whoever reaches it may do all");
+            desk.error_help(
+                "bad_credential",
+                &written.span,
+                message,
+                "without `identify` whoever reaches it may do all",
+            );
             None
         }
         "unix" => {
