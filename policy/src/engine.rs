@@ -279,6 +279,20 @@ impl Snapshot {
         matches!(action, Some(ActionConstraint::Eq(action)) if action.eid().as_ref() == "run_on")
     }
 
+    /// Whether a policy speaks only of what administrators do.
+    pub(crate) fn is_about_verbs(&self, name: &PolicyName) -> bool {
+        let entry = self.by_id.get(&name.0).and_then(|place| self.entry(*place));
+        let verb = |action: &EntityUID| {
+            let id: &str = action.eid().as_ref();
+            id == "administer" || self.vocabulary().verbs().any(|verb| verb.as_str() == id)
+        };
+        match entry.map(|entry| &entry.rule.head.action) {
+            Some(ActionConstraint::Eq(action)) => verb(action),
+            Some(ActionConstraint::In(actions)) => actions.iter().all(|action| verb(action)),
+            Some(ActionConstraint::Any) | None => false,
+        }
+    }
+
     /// Whether the input was left unread on purpose: no permit is for this caller, so nothing can come of it.
     fn input_unread(&self, question: &Question, function: &Prepared) -> bool {
         question.input.is_none()

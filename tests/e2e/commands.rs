@@ -30,6 +30,8 @@ const ENDS: [(&str, i32); 102] = [
     ("policy sign new.bundle --key file:absent.pem", 3),
     ("policy verify absent.bundle --keys absent.toml", 3),
     ("policy verify absent.bundle --keys absent.toml --format json", 3),
+    ("policy approve absent.bundle", 3),
+    ("policy approve latchwork.toml --admin http://127.0.0.1:9", 1),
     ("policy publish absent.bundle", 3),
     ("policy rollback 1 new.bundle --key file:absent.pem", 3),
     ("policy history", 0),

@@ -165,9 +165,11 @@ impl<'a> Asker<'a> {
         Err(refused)
     }
 
-    /// Records what was permitted and could not be done.
+    /// Records what somebody known was permitted and could not do.
     pub(super) async fn not_done(&self, verb: &'static str, actor: &Actor, why: &str) {
-        self.record(Admin { detail: Some(format!("not done: {why}")), ..Admin::by(actor, verb) }).await;
+        if actor.authority.is_some() {
+            self.record(Admin { detail: Some(format!("not done: {why}")), ..Admin::by(actor, verb) }).await;
+        }
     }
 
     /// Nothing is done, so it stands even when the log can't take it.
@@ -192,9 +194,9 @@ impl<'a> Asker<'a> {
         let Some(identity) = identity else {
             let glass = matches!(self.known, Known::Nobody(_)).then(|| self.breaks_glass(verb)).flatten();
             let ruling = glass.unwrap_or(Ruling::Unidentified);
-            return Some(Authority { errors: error.into_iter().collect(), ..Authority::new(ruling) });
+            return Some(Authority { errors: error.into_iter().collect(), ..Authority::new(verb, ruling) });
         };
-        let mut authority = Authority::new(Ruling::Denied);
+        let mut authority = Authority::new(verb, Ruling::Denied);
         authority.principal = Some(identity.principal.clone());
         let Ok(verb_name) = FunctionName::parse(verb) else { return Some(authority) };
         let question = self.question(identity, verb_name, approval);

@@ -5,7 +5,7 @@ use policy::{
     question::{Facts, Principal},
 };
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 /// Somebody who administers.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,8 @@ pub struct Actor {
 /// Everything that policy was asked about an administrator, and what it said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Authority {
+    /// What policy was asked to allow.
+    pub verb: Cow<'static, str>,
     /// Whether it may.
     pub ruling: Ruling,
     /// Who, if that is known.
@@ -66,8 +68,9 @@ impl Actor {
 impl Authority {
     /// Without anything that is known.
     #[must_use]
-    pub fn new(ruling: Ruling) -> Self {
+    pub fn new(verb: &'static str, ruling: Ruling) -> Self {
         Self {
+            verb: verb.into(),
             ruling,
             principal: None,
             facts: None,
@@ -76,5 +79,13 @@ impl Authority {
             determining: Arc::new([]),
             errors: Vec::new(),
         }
+    }
+
+    /// With texts of bounded length.
+    pub(crate) fn bounded(mut self: Box<Self>, bound: impl Fn(&str) -> Cow<'_, str>) -> Box<Self> {
+        for error in &mut self.errors {
+            *error = bound(error).into_owned();
+        }
+        self
     }
 }

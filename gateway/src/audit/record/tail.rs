@@ -264,20 +264,15 @@ pub(crate) fn answered(call: Uuid, answered: &Answered) -> Vec<u8> {
 
 /// The tail of an `admin`.
 pub(crate) fn admin(admin: &Admin) -> Vec<u8> {
-    let mut bounded = Admin {
+    let bounded = Admin {
         verb: word(&admin.verb).into_owned().into(),
         who: text(&admin.who).into_owned(),
         detail: admin.detail.as_deref().map(|detail| text(detail).into_owned()),
+        authority: admin.authority.clone().map(|authority| authority.bounded(text)),
         ..admin.clone()
     };
-    for error in bounded.authority.iter_mut().flat_map(|authority| &mut authority.errors) {
-        *error = text(error).into_owned();
-    }
-    tail(&bounded).unwrap_or_else(|_| {
-        // A token with very many scopes or groups; who it was is in `who`.
-        bounded.authority.iter_mut().for_each(|authority| (authority.facts, authority.principal) = (None, None));
-        plain(&bounded)
-    })
+    // A token with very many scopes or groups; who it was is in `who`.
+    tail(&bounded).unwrap_or_else(|_| plain(&Admin { authority: None, ..bounded }))
 }
 
 /// The tail of a record that is of no call.
