@@ -3,7 +3,9 @@
 pub mod load;
 pub mod schema;
 
+mod admin;
 mod audit;
+mod calendar;
 mod check;
 mod credential;
 mod files;
@@ -15,7 +17,9 @@ mod telemetry;
 pub(crate) mod text;
 pub(crate) mod value;
 
+pub use admin::Admin;
 pub use audit::{Audit, Checkpoints, Durability, Witness};
+pub use calendar::{Calendar, Freeze};
 pub(crate) use check::validity::not_after;
 pub(crate) use text::{FILE_BYTES_MAX, Text};
 
@@ -203,19 +207,6 @@ pub struct Zone {
     pub networks: Vec<IpNet>,
 }
 
-/// `[admin]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Admin {
-    /// Address, on this machine only; port 0 takes any free one.
-    pub address: Address,
-    /// Who may connect, if it is a Unix socket.
-    pub access: Access,
-    /// Which credentials count; `None` lets in whoever reaches it, and asks policy nothing.
-    pub identify: Option<Vec<Credential>>,
-    /// Policy is asked of whoever reads metrics, too.
-    pub metrics_asked: bool,
-}
-
 /// `[limits]`
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -245,6 +236,8 @@ pub struct App {
     pub declared: declared::App,
     /// IANA time zone of its clock facts; `UTC` when absent.
     pub zone: jiff::tz::TimeZone,
+    /// Calendar of its clock facts.
+    pub calendar: Option<Arc<Calendar>>,
     /// What browsers may do with its functions, unless they say so themselves.
     pub cors: Option<Cors>,
 }
@@ -352,16 +345,17 @@ impl Config {
     /// What the vocabulary and the entities of policy are made from.
     #[must_use]
     pub fn declared(&self) -> declared::Declared {
-        let unix = self.admin.takes(&Credential::Unix).then(|| declared::Issuer {
-            alias: UNIX_ALIAS.into(),
-            groups: BTreeSet::new(),
-            external_groups: false,
-        });
         declared::Declared {
             gateway: self.node.id.clone(),
             apps: self.apps.iter().map(|a| a.declared.clone()).collect(),
             functions: self.functions.iter().map(|f| f.declared.clone()).collect(),
-            issuers: self.issuers.iter().map(Issuer::declared).chain(self.credentials.declared()).chain(unix).collect(),
+            issuers: self
+                .issuers
+                .iter()
+                .map(Issuer::declared)
+                .chain(self.credentials.declared())
+                .chain(self.admin.declared())
+                .collect(),
             zones: self.zones.iter().map(|z| z.name.clone()).collect(),
         }
     }
@@ -372,14 +366,6 @@ impl Listener {
     #[must_use]
     pub fn takes(&self, credential: &Credential) -> bool {
         self.identify.iter().flat_map(Credential::parts).any(|part| part == credential)
-    }
-}
-
-impl Admin {
-    /// Whether a single credential counts here, alone or with others.
-    #[must_use]
-    pub fn takes(&self, credential: &Credential) -> bool {
-        self.identify.iter().flatten().flat_map(Credential::parts).any(|part| part == credential)
     }
 }
 

@@ -247,7 +247,7 @@ impl<'a> Asker<'a> {
                 network: ask::network(&self.generation.config.zones, &peer),
                 transport: Transport { mtls: false, tls: 0, sealed: false },
                 token: identity.token.clone(),
-                clock: ask::clock(self.at, &TimeZone::UTC),
+                clock: ask::clock(self.at, &TimeZone::UTC, None),
                 via: identity.via.clone(),
                 approval,
             },

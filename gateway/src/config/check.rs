@@ -6,6 +6,7 @@ use std::path::PathBuf;
 mod admin;
 pub(crate) mod api_keys;
 mod audit;
+mod calendar;
 mod catalog;
 mod cors;
 mod credential;
@@ -56,6 +57,7 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
         audit,
         limits,
         telemetry,
+        calendar,
         app,
         function,
         include: _,
@@ -70,12 +72,13 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
     let policy = settings::policy(&policy, &node, &mut desk);
     let audit = audit::audit(&audit, &node, &mut desk);
     let limits = settings::limits(&limits, &mut desk);
+    let calendars = calendar::calendars(&calendar, &mut desk);
     let telemetry = telemetry::telemetry(telemetry.as_ref(), &node, &mut desk);
 
     let own = raw::Catalog { app, function };
     let mut parts = vec![(&text, &own)];
     parts.extend(catalogs.iter().map(|(text, catalog)| (text, catalog)));
-    let catalog = catalog::catalog(parts, &issuers, node.production, &directory, report);
+    let catalog = catalog::catalog(parts, (&issuers, &calendars), node.production, &directory, report);
 
     let mut desk = Desk { text: &text, directory: &directory, report };
     let surroundings = listener::Surroundings {

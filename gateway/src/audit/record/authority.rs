@@ -1,5 +1,6 @@
 //! Who administers, and by what right.
 
+use super::Admin;
 use policy::{
     permit::{BundleId, DenialReason, PolicyName},
     question::{Facts, Principal},
@@ -80,12 +81,21 @@ impl Authority {
             errors: Vec::new(),
         }
     }
+}
 
+impl Admin {
     /// With texts of bounded length.
-    pub(crate) fn bounded(mut self: Box<Self>, bound: impl Fn(&str) -> Cow<'_, str>) -> Box<Self> {
-        for error in &mut self.errors {
-            *error = bound(error).into_owned();
+    pub(crate) fn bounded(&self, bound: impl Fn(&str) -> Cow<'_, str>) -> Self {
+        let text = |text: &str| bound(text).into_owned();
+        let mut bounded = Self {
+            verb: text(&self.verb).into(),
+            who: text(&self.who),
+            detail: self.detail.as_deref().map(text),
+            ..self.clone()
+        };
+        for error in bounded.authority.iter_mut().flat_map(|authority| &mut authority.errors) {
+            *error = text(error);
         }
-        self
+        bounded
     }
 }

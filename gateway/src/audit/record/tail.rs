@@ -264,14 +264,8 @@ pub(crate) fn answered(call: Uuid, answered: &Answered) -> Vec<u8> {
 
 /// The tail of an `admin`.
 pub(crate) fn admin(admin: &Admin) -> Vec<u8> {
-    let bounded = Admin {
-        verb: word(&admin.verb).into_owned().into(),
-        who: text(&admin.who).into_owned(),
-        detail: admin.detail.as_deref().map(|detail| text(detail).into_owned()),
-        authority: admin.authority.clone().map(|authority| authority.bounded(text)),
-        ..admin.clone()
-    };
-    // A token with very many scopes or groups; who it was is in `who`.
+    let bounded = admin.bounded(text);
+    // Too long is the word of a token with very many scopes; who it was is in `who`.
     tail(&bounded).unwrap_or_else(|_| plain(&Admin { authority: None, ..bounded }))
 }
 

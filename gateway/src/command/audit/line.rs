@@ -1,6 +1,6 @@
 //! One readable line per call, from its records.
 
-use crate::audit::record::{Body, Head, IntentBody, Outcome, Predecessor, RefusedBody, Summary, System};
+use crate::audit::record::{Body, Head, IntentBody, Outcome, Predecessor, RefusedBody, Ruling, Summary, System};
 use jiff::{Timestamp, tz::TimeZone};
 use policy::permit::DenialReason;
 use std::{
@@ -70,6 +70,13 @@ impl Lines {
                 if let Some(detail) = &admin.detail {
                     let _ = write!(text, "  {}", printable(detail));
                 }
+                let ruling = admin.authority.map(|authority| authority.ruling);
+                text.push_str(match ruling {
+                    None | Some(Ruling::Permitted) => "",
+                    Some(Ruling::Denied) => " (policy does not permit it)",
+                    Some(Ruling::Unidentified) => " (nobody knows who)",
+                    Some(Ruling::BreakGlass) => " (break glass: the gateway's own user)",
+                });
                 ("admin", text)
             }
             Body::System(system) => ("system", of_system(&system)),
