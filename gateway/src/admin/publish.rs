@@ -6,7 +6,10 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use policy::bundle::manifest::{BUNDLE_BYTES_MAX, Bundle};
+use policy::{
+    bundle::manifest::{BUNDLE_BYTES_MAX, Bundle, Digest},
+    question::Approval,
+};
 use serde_json::{Value, json};
 
 /// What is in force.
@@ -49,11 +52,7 @@ pub(super) async fn publish(
     // What is no bundle is found out below, by whoever would have been let publish one.
     let opened = Bundle::open(&text).ok();
     let verb = opened.as_ref().map_or("bundle.activate", |(_, manifest)| reload::publish::verb(manifest));
-    let approval = match (&opened, Approvals::read(&asker.generation().config)) {
-        (Some((bundle, _)), Ok(approvals)) => approvals.of(&bundle.digest()),
-        (None, Ok(_)) => None,
-        (_, Err(finding)) => return error(StatusCode::INTERNAL_SERVER_ERROR, &finding.to_string()),
-    };
+    let approval = opened.as_ref().and_then(|(bundle, _)| approval(asker, &bundle.digest()));
     let who = match asker.may(verb, approval).await {
         Ok(who) => who,
         Err(refused) => return refused,
@@ -66,6 +65,17 @@ pub(super) async fn publish(
             asker.not_done(verb, &who, why).await;
             let refused = json!({"published": false, "findings": findings});
             json_answer(StatusCode::UNPROCESSABLE_ENTITY, &refused)
+        }
+    }
+}
+
+/// Who approved a bundle. What can't be read is no approval, and stops nobody who needs none.
+fn approval(asker: &Asker<'_>, digest: &Digest) -> Option<Approval> {
+    match Approvals::read(&asker.generation().config) {
+        Ok(approvals) => approvals.of(digest),
+        Err(finding) => {
+            tracing::error!("nobody has approved: {finding}");
+            None
         }
     }
 }
