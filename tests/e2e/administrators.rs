@@ -302,9 +302,8 @@ async fn without_identify_whoever_reaches_it_may_do_all_and_is_told_so() {
     gateway.stop().await;
     let over_tcp = Project::new().anonymous().http("shop.stock", "GET /stock/{sku}", &origin.url, "");
     let gateway = latchwork::run(&over_tcp.config(), &over_tcp.ca()).await;
-    let logged = gateway.stderr();
+    let logged = gateway.stop().await;
     assert!(logged.contains("whoever reaches the administrative interface may do everything"), "{logged}");
-    gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
