@@ -31,6 +31,8 @@ pub struct Vocabulary {
     /// Declared action groups that the base doesn't have.
     groups: BTreeSet<Arc<str>>,
     functions: BTreeMap<FunctionName, Words>,
+    /// What administrators do, by the names of the actions.
+    verbs: BTreeMap<FunctionName, Words>,
 }
 
 /// What one function adds.
@@ -59,7 +61,8 @@ impl Vocabulary {
     /// When a declaration can't be said in Cedar, or says two things with one name.
     pub fn new(declared: &Declared) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let base = Base::new().map_err(|finding| vec![finding])?;
-        let mut vocabulary = Self { base, groups: BTreeSet::new(), functions: BTreeMap::new() };
+        let verbs = base.verbs().filter_map(|verb| Words::of_verb(verb, &base)).collect();
+        let mut vocabulary = Self { base, groups: BTreeSet::new(), functions: BTreeMap::new(), verbs };
         let mut errors = declared::check(declared, &vocabulary.base);
         let mut warnings = Vec::new();
         for function in &declared.functions {
@@ -146,6 +149,21 @@ impl Vocabulary {
         self.functions.get(name)
     }
 
+    /// What can be asked about under this name: a function, or a verb of administrators.
+    pub(crate) fn askable(&self, name: &FunctionName) -> Option<&Words> {
+        self.functions.get(name).or_else(|| self.verbs.get(name))
+    }
+
+    /// What administrators do: each is asked like a function of that name.
+    pub fn verbs(&self) -> impl Iterator<Item = &FunctionName> {
+        self.verbs.keys()
+    }
+
+    /// Names of all functions and verbs of administrators.
+    pub(crate) fn askables(&self) -> impl Iterator<Item = &str> {
+        self.functions().chain(self.verbs().map(FunctionName::as_str))
+    }
+
     /// Names of all functions.
     pub(crate) fn functions(&self) -> impl Iterator<Item = &str> {
         self.functions.keys().map(FunctionName::as_str)
@@ -170,6 +188,24 @@ impl Vocabulary {
             let _ = writeln!(text, "action \"{group}\" in [\"call\"];");
         }
         text
+    }
+}
+
+impl Words {
+    /// Those of a verb of administrators, which sees facts alone.
+    fn of_verb(verb: &str, base: &Base) -> Option<(FunctionName, Self)> {
+        let (kinds, _) = base.applies_to(verb)?;
+        let principals = PrincipalKind::ALL.into_iter().filter(|kind| kinds.contains(&kind.as_str())).collect();
+        let words = Self {
+            principals,
+            groups: base.ancestors(verb),
+            path: Vec::new(),
+            query: BTreeMap::new(),
+            input: None,
+            shape: "administer".into(),
+            kind: "administer".into(),
+        };
+        Some((FunctionName::parse(verb).ok()?, words))
     }
 }
 

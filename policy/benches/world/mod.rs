@@ -105,6 +105,7 @@ impl World {
             App { name: "shop".into(), owner: Some("corp/g0".into()), environment: "prod".into(), calendar: None };
         let issuer = Issuer { alias: "corp".into(), groups, external_groups: false };
         let declared = Declared {
+            gateway: "gw-1".into(),
             apps: vec![app],
             functions: (0..functions).map(function).collect(),
             issuers: vec![issuer],
@@ -181,6 +182,7 @@ impl World {
                     frozen: None,
                 },
                 via: Via::default(),
+                approval: None,
             },
             path: BTreeMap::new(),
             query: BTreeMap::new(),

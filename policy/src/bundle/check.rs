@@ -147,7 +147,7 @@ fn dead(policy: &Written) -> Option<Finding> {
         policy.scope.resource.uid().is_some_and(|uid| matches!(uid.type_name().basename(), "Function" | "Target"));
     let (caller, subject) = (&policy.scope.principal, &policy.scope.resource);
     let no_caller = !PrincipalKind::ALL.iter().any(|kind| caller.allows_type(kind.as_str()));
-    let no_subject = !["Function", "Target", "Bundle", "Log"].iter().any(|kind| subject.allows_type(kind));
+    let no_subject = !["Function", "Target", "Gateway"].iter().any(|kind| subject.allows_type(kind));
     if exact_action || resource || no_caller || no_subject {
         let message = "no call can match this head, so the policy does nothing";
         let help = "compare the kinds of caller, the groups and the app that the function is declared with";

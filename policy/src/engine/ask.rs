@@ -1,8 +1,8 @@
 //! Asking: by our own index and evaluator, and now and then by Cedar's authorizer, so that a fault of ours shows.
 
 use super::{
-    Asked, DenialReason, Entry, Found, Named, PolicyName, Prepared, Question, Reads, Snapshot, Standing, Subjected,
-    Timestamp, Trace, Unaskable, Verb, Verdict, in_words,
+    Asked, DenialReason, Entry, Found, Named, PolicyName, Prepared, Question, Reads, Snapshot, Subjected, Timestamp,
+    Trace, Verb, Verdict, in_words,
 };
 use cedar_policy_core::{
     ast::{Context, EntityUIDEntry, PolicySet, Request},
@@ -38,15 +38,9 @@ impl Snapshot {
     }
 
     pub(super) fn trace_by(&self, question: &Question, judge: Judge) -> Trace {
-        if let (Standing::Ended, Some(until)) =
-            (self.validity.standing(question.facts.clock.now), self.validity.until())
-        {
-            let error = format!("the bundle expired at {until}");
-            return Trace::unaskable(Unaskable { reason: DenialReason::BundleExpired, error });
-        }
-        let Some(function) = self.functions.get(&question.function) else {
-            let error = format!("the function `{}` is not in this bundle", question.function);
-            return Trace::unaskable(Unaskable { reason: DenialReason::AbsentEntity, error });
+        let function = match self.prepared(&question.function, question.facts.clock.now) {
+            Ok(function) => function,
+            Err(unaskable) => return Trace::unaskable(unaskable),
         };
         let reads = if judge == Judge::Cedar { Reads::ALL } else { function.reads };
         // Made once for however many targets.
@@ -57,7 +51,8 @@ impl Snapshot {
         let now = question.facts.clock.now;
         let facts = asked.facts_context();
         let on = |subject: &Subjected| self.ask(subject, &asked, facts.clone(), now, judge);
-        let mut trace = Trace { call: self.call(question, function, &asked, judge), ..Trace::default() };
+        let call = self.call(question, function, &asked, judge);
+        let mut trace = Trace { call, administrative: function.administrative, ..Trace::default() };
         if trace.call.denied.is_none() {
             trace.run_on = function.run_on.iter().map(on).collect();
         }

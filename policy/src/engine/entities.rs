@@ -28,6 +28,7 @@ pub(crate) struct Types {
     pub(crate) region: EntityType,
     pub(crate) app: EntityType,
     pub(crate) function: EntityType,
+    pub(crate) gateway: EntityType,
     pub(crate) target: EntityType,
     principals: [EntityType; 5],
 }
@@ -94,6 +95,7 @@ impl Types {
             region: parse("Region")?,
             app: parse("App")?,
             function: parse("Function")?,
+            gateway: parse("Gateway")?,
             target: parse("Target")?,
             principals: [kind(a)?, kind(b)?, kind(c)?, kind(d)?, kind(e)?],
         })

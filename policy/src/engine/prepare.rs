@@ -47,7 +47,7 @@ impl Snapshot {
         let mut maker = Maker { policies: &policies, index, slices: Slices::default() };
         let earlier = before.and_then(|before| Some((before, changed(&before.policies, &policies)?)));
         let mut functions = HashMap::with_capacity(ground.declarations.len());
-        for (name, declaration) in &ground.declarations {
+        for (name, declaration) in ground.declarations.iter().chain(&ground.verbs) {
             let ready = earlier.as_ref().and_then(|(before, changed)| {
                 let touched = changed.iter().any(|head| declaration.subjects().any(|subject| subject.is_in(head)));
                 before.functions.get(name).filter(|_| !touched)
@@ -74,13 +74,15 @@ impl Snapshot {
 
     /// Functions for which there is no permit that any of their kinds of caller could satisfy.
     pub fn functions_nobody_may_call(&self) -> impl Iterator<Item = &FunctionName> {
-        let nobody = |function: &Prepared| !self.some_permit(function, &function.call);
+        let nobody = |function: &Prepared| !function.administrative && !self.some_permit(function, &function.call);
         sorted(self.functions.iter().filter(move |(_, function)| nobody(function)).map(|(name, _)| name))
     }
 
     /// Functions that have no target for which there is a `run_on` permit.
     pub fn functions_without_target(&self) -> impl Iterator<Item = &FunctionName> {
-        let without = |function: &Prepared| !function.run_on.iter().any(|target| self.some_permit(function, target));
+        let without = |function: &Prepared| {
+            !function.administrative && !function.run_on.iter().any(|target| self.some_permit(function, target))
+        };
         sorted(self.functions.iter().filter(move |(_, function)| without(function)).map(|(name, _)| name))
     }
 
@@ -131,7 +133,7 @@ impl Maker<'_> {
         vocabulary: &Vocabulary,
     ) -> Result<Prepared, Finding> {
         let error = |code, message: String| Finding::error(code, DECLARED_FILE, message);
-        let words = vocabulary.function(name);
+        let words = vocabulary.askable(name);
         let words = words.ok_or_else(|| error("vocabulary", format!("`{name}` has no words in policy")))?;
         if declaration.run_on.len() > usize::from(u16::MAX) {
             return Err(error("too_many_targets", format!("`{name}` has more than 65535 targets")));
@@ -149,6 +151,7 @@ impl Maker<'_> {
             shared: Arc::clone(&declaration.shared),
             own: Arc::clone(&declaration.own),
             reads: reads.fold(Reads::default(), BitOr::bitor),
+            administrative: vocabulary.function(name).is_none(),
             call,
             describe,
             run_on,

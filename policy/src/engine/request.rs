@@ -2,7 +2,7 @@
 
 use super::{
     Prepared,
-    entities::{Absent, Directory, with},
+    entities::{Absent, Directory, uid, with},
     reads::Reads,
     value::{entity, instant, ip, record, texts, value},
 };
@@ -86,6 +86,9 @@ impl Asked {
             (Some(_), None) => return Err(format!("`{}` has no input that policy can see", question.function).into()),
         };
         let (path, query) = (path(question, function)?, query(question, function)?);
+        if function.administrative {
+            return Ok(self.facts_context());
+        }
         let parts = [("facts", self.facts.clone()), ("path", path), ("query", query)];
         Ok(context(record(parts.into_iter().chain(input))))
     }
@@ -166,6 +169,16 @@ impl Callers<'_> {
         }
     }
 
+    /// Somebody who was verified when approving: by name, as what the credential said then may not hold now.
+    fn add_approver(&mut self, id: &Arc<str>) -> Result<Value, Unaskable> {
+        let approver = Principal::named(PrincipalKind::User, id);
+        let uid = uid(self.directory.types.principal(PrincipalKind::User), id);
+        if self.known(&uid).is_none() {
+            self.add(&approver)?;
+        }
+        Ok(entity(&Arc::new(uid)))
+    }
+
     fn add_via(&mut self, principal: &Principal, kind: PrincipalKind) -> Result<Value, Unaskable> {
         if principal.kind != kind {
             return Err(format!("`{}` forwards the call as a {} but is none", principal.id, kind.as_str()).into());
@@ -185,7 +198,7 @@ fn facts(facts: &Facts, reads: Reads, callers: &mut Callers<'_>) -> Result<Value
     };
     let zone = when(Reads::ZONE, network.zone.as_ref().into()).map(|zone| ("zone", zone));
     let now = if reads.any(Reads::NOW) { Some(("now", instant(clock.now)?)) } else { None };
-    let mut pairs = Vec::with_capacity(6);
+    let mut pairs = Vec::with_capacity(7);
     pairs.extend(when(Reads::CALL, facts.call.as_str().into()).map(|call| ("call", call)));
     if reads.any(Reads::NETWORK) {
         pairs.push(("network", record(source.into_iter().chain(zone))));
@@ -203,6 +216,12 @@ fn facts(facts: &Facts, reads: Reads, callers: &mut Callers<'_>) -> Result<Value
     }
     if reads.any(Reads::VIA) {
         pairs.push(("via", via.value()));
+    }
+    if let Some(approval) = &facts.approval {
+        let by: Vec<_> = approval.by.iter().map(|id| callers.add_approver(id)).collect::<Result<_, _>>()?;
+        let count = i64::try_from(by.len()).unwrap_or(i64::MAX);
+        let members = [("count", count.into()), ("by", Value::set(by, None)), ("oldest", instant(approval.oldest)?)];
+        pairs.push(("approval", record(members)));
     }
     if let Some(said) = facts.token.as_ref().filter(|_| reads.any(Reads::TOKEN)) {
         pairs.push(("token", token(said, reads)?));

@@ -104,6 +104,11 @@ impl Base {
         self.applied.iter()
     }
 
+    /// Names of the actions of administrators.
+    pub(crate) fn verbs(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.applied.iter().filter(|action| self.ancestors(action).contains("administer"))
+    }
+
     /// Whether an entity of one type can be within an entity of another.
     pub(crate) fn can_be_in(&self, inner: &str, outer: &str) -> bool {
         let mut seen = BTreeSet::from([inner]);
