@@ -9,15 +9,14 @@ use crate::{
 use aws_lc_rs::digest::{Context, SHA256};
 use ground::Ground;
 use jiff::{SignedDuration, Timestamp};
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
-use written::{Earlier, Written};
+use kept::{Earlier, Piece};
+use std::{collections::HashMap, sync::Arc};
+use written::Written;
 
 mod check;
 mod compare;
 pub(crate) mod ground;
+pub(crate) mod kept;
 mod names;
 pub(crate) mod split;
 pub(crate) mod tree;
@@ -68,22 +67,22 @@ pub fn reload(sources: &[Source], declared: Arc<Declared>, now: Timestamp, befor
 
 fn load_on(ground: Arc<Ground>, sources: &[Source], now: Timestamp, before: Option<&Snapshot>) -> Loaded {
     let mut findings = ground.warnings.clone();
-    let earlier = before.map(Snapshot::parsed);
-    let policies = read_again(sources, earlier.unwrap_or(&Earlier::new()), &mut findings);
-    soon(&policies, now, &mut findings);
-    if policies.iter().any(|policy| !policy.checked) {
+    let earlier = before.map(Snapshot::earlier);
+    let pieces = read(sources, earlier.unwrap_or(&Earlier::new()), &mut findings);
+    soon(&pieces, now, &mut findings);
+    let new: Vec<&Written> = pieces.iter().filter_map(|piece| piece.written.as_ref()).collect();
+    if !new.is_empty() {
         let known = names::Known::new(&ground.vocabulary, &ground.declared);
-        let new = policies.iter().filter(|policy| !policy.checked);
         // Policies with unknown names are reported for these alone; the others are checked further.
-        let sound: Vec<&Written> = new.filter(|policy| known.check(policy, &mut findings)).collect();
+        let sound: Vec<_> = new.into_iter().filter(|policy| known.check(policy, &mut findings)).collect();
         check::check(&sound, &ground.declarations, &ground.vocabulary, &mut findings);
     }
     if has_errors(&findings) {
         return Err(report(findings));
     }
-    let parsed = quiet(&policies, &findings);
+    let quiet = kept::quiet(&pieces, &findings);
     let id = bundle_id(sources, &ground);
-    match Snapshot::new(id, ground, policies, parsed, before) {
+    match Snapshot::new(id, ground, pieces, quiet, before) {
         Ok((snapshot, warnings)) => {
             findings.extend(warnings);
             Ok((snapshot, report(findings)))
@@ -92,64 +91,48 @@ fn load_on(ground: Arc<Ground>, sources: &[Source], now: Timestamp, before: Opti
     }
 }
 
-/// The policies of which there is nothing to say. Any other is checked again by the next load, and so said again.
-fn quiet(policies: &[Written], findings: &[Finding]) -> Earlier {
-    let noted: HashSet<(&str, usize)> = findings.iter().map(|finding| (finding.file.as_ref(), finding.line)).collect();
-    let is_noted = |policy: &Written| {
-        let place = &policy.place;
-        let lines = place.source.text.get(place.range.clone()).unwrap_or_default().matches('\n').count();
-        (place.line..=place.line + lines).any(|line| noted.contains(&(place.source.file.as_ref(), line)))
-    };
-    let quiet = policies.iter().filter(|policy| noted.is_empty() || !is_noted(policy));
-    quiet.map(|policy| (policy.digest(), Arc::clone(policy.parsed()))).collect()
-}
-
 fn has_errors(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Error)
 }
 
 /// Reads every file within the limits, and sees that no two policies have one id.
-pub(crate) fn read(sources: &[Source], findings: &mut Vec<Finding>) -> Vec<Written> {
-    read_again(sources, &Earlier::new(), findings)
-}
-
-fn read_again(sources: &[Source], earlier: &Earlier, findings: &mut Vec<Finding>) -> Vec<Written> {
-    let mut policies: Vec<Written> = Vec::new();
+pub(crate) fn read(sources: &[Source], earlier: &Earlier, findings: &mut Vec<Finding>) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
     for source in sources {
         if source.text.len() > FILE_BYTES_MAX {
             let message = format!("a file of policies has at most {FILE_BYTES_MAX} bytes");
             findings.push(Finding::error("file_too_large", source.file.as_ref(), message));
             continue;
         }
-        policies.extend(written::read_again(source, earlier, findings));
-        if policies.len() > POLICIES_MAX {
+        pieces.extend(written::read(source, earlier, findings));
+        if pieces.len() > POLICIES_MAX {
             let message = format!("a bundle has at most {POLICIES_MAX} policies");
             findings.push(Finding::error("too_many_policies", source.file.as_ref(), message));
             break;
         }
     }
-    let mut first: HashMap<&str, &written::Place> = HashMap::with_capacity(policies.len());
-    for policy in &policies {
-        if let Some(there) = first.insert(&policy.name.0, &policy.place) {
-            let message = format!("the id `{}` is taken by {}:{}", policy.name, there.source.file, there.line);
-            findings.push(policy.place.finding("duplicate_id", message, None));
+    let mut first: HashMap<&str, &written::Place> = HashMap::with_capacity(pieces.len());
+    for Piece { kept, place, .. } in &pieces {
+        if let Some(there) = first.insert(&kept.name.0, place) {
+            let message = format!("the id `{}` is taken by {}:{}", kept.name, there.source.file, there.line);
+            findings.push(place.finding("duplicate_id", message, None));
         }
     }
-    policies
+    pieces
 }
 
-fn soon(policies: &[Written], now: Timestamp, findings: &mut Vec<Finding>) {
-    for policy in policies {
-        let Some(expires) = policy.expires else { continue };
+fn soon(pieces: &[Piece], now: Timestamp, findings: &mut Vec<Finding>) {
+    for Piece { kept, place, .. } in pieces {
+        let Some(expires) = kept.expires else { continue };
         let left = expires.duration_since(now);
         let message = if left <= SignedDuration::ZERO {
-            format!("`{}` has expired and grants nothing", policy.name)
+            format!("`{}` has expired and grants nothing", kept.name)
         } else if left <= SignedDuration::from_hours(24 * EXPIRES_SOON_DAYS) {
-            format!("`{}` expires in {} days", policy.name, left.as_hours() / 24)
+            format!("`{}` expires in {} days", kept.name, left.as_hours() / 24)
         } else {
             continue;
         };
-        findings.push(policy.place.finding("expires_soon", message, None).warning());
+        findings.push(place.finding("expires_soon", message, None).warning());
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     bundle::{
         ground::Ground,
-        written::{Earlier, Written},
+        kept::{Earlier, Piece},
     },
     declared::QueryType,
     finding::Finding,
@@ -30,6 +30,7 @@ use std::{
 };
 
 mod ask;
+mod bare;
 pub(crate) mod entities;
 pub(crate) mod index;
 mod prepare;
@@ -47,7 +48,7 @@ pub struct Snapshot {
     by_id: HashMap<Arc<str>, u32>,
     functions: HashMap<FunctionName, Arc<Prepared>>,
     /// For the next load.
-    parsed: Earlier,
+    earlier: Earlier,
 }
 
 /// What a policy does when its head and conditions hold.
@@ -203,8 +204,8 @@ impl Snapshot {
     }
 
     /// Its policies, for a later load.
-    pub(crate) fn parsed(&self) -> &Earlier {
-        &self.parsed
+    pub(crate) fn earlier(&self) -> &Earlier {
+        &self.earlier
     }
 
     /// Every policy in force, in the order of files and lines.

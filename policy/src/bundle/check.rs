@@ -5,7 +5,7 @@
 
 use super::{compare, tree, written::Written};
 use crate::{
-    engine::{entities::Declaration, index::Index},
+    engine::{entities::Declaration, index::Index, rule::Head},
     finding::Finding,
     index::{Actions, Bound, Scope},
     question::{FunctionName, PrincipalKind},
@@ -90,9 +90,10 @@ fn batches(groups: BTreeMap<BTreeSet<FunctionName>, Vec<&Written>>) -> Groups<'_
 
 fn reaches(policies: &[&Written], declarations: &[(FunctionName, Declaration)], vocabulary: &Vocabulary) -> Vec<Reach> {
     let mut reaches: Vec<Reach> = policies.iter().map(|policy| fixed(&policy.scope, vocabulary)).collect();
-    let index = Index::new(policies.iter().map(|policy| &policy.rule.head));
+    let heads: Vec<_> = policies.iter().map(|policy| Head::of(policy.policy.as_ref())).collect();
+    let index = Index::new(&heads);
     let place_of = |place: u32| usize::try_from(place).ok();
-    let head = |place: u32| Some(&policies.get(place_of(place)?)?.rule.head);
+    let head = |place: u32| heads.get(place_of(place)?);
     for (name, declaration) in declarations {
         let Some(words) = vocabulary.function(name) else { continue };
         for place in index.matching(&declaration.call, head).into_iter().filter_map(place_of) {

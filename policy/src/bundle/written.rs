@@ -2,13 +2,13 @@
 
 use super::{
     Source,
+    kept::{self, Earlier, Piece},
     split::{self, Constant, Token, TokenKind},
-    tree,
 };
-use crate::{engine::rule::Rule, finding::Finding, index::Scope, permit::PolicyName};
+use crate::{finding::Finding, index::Scope, permit::PolicyName};
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Template, ffi::DetailedError, pst};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use std::{collections::HashMap, ops::Range, str::FromStr, sync::Arc};
+use std::{ops::Range, str::FromStr, sync::Arc};
 
 /// Annotations that Latchwork reads.
 const ANNOTATIONS: [&str; 4] = ["id", "owner", "expires", "description"];
@@ -18,15 +18,6 @@ const ID_BYTES_MAX: usize = 256;
 /// A parsed policy and where it stands.
 #[derive(Debug)]
 pub(crate) struct Written {
-    parsed: Arc<Parsed>,
-    pub(crate) place: Place,
-    /// It was checked against the same declarations before, and nothing was found.
-    pub(crate) checked: bool,
-}
-
-/// All of a policy that doesn't depend on where it stands. A later load takes it from an earlier one.
-#[derive(Debug)]
-pub(crate) struct Parsed {
     pub(crate) name: PolicyName,
     pub(crate) policy: Policy,
     pub(crate) tree: pst::Template,
@@ -36,39 +27,7 @@ pub(crate) struct Parsed {
     pub(crate) description: Option<Arc<str>>,
     /// When a permit stops granting.
     pub(crate) expires: Option<Timestamp>,
-    /// Whether a condition looks at the input.
-    pub(crate) reads_input: bool,
-    pub(crate) rule: Arc<Rule>,
-}
-
-/// Policies that an earlier load parsed, by the hash of their text.
-pub(crate) type Earlier = HashMap<Digest, Arc<Parsed>>;
-
-/// SHA-256.
-pub(crate) type Digest = [u8; 32];
-
-impl std::ops::Deref for Written {
-    type Target = Parsed;
-
-    fn deref(&self) -> &Parsed {
-        &self.parsed
-    }
-}
-
-impl Written {
-    pub(crate) fn parsed(&self) -> &Arc<Parsed> {
-        &self.parsed
-    }
-
-    /// The hash of its text, by which a later load knows it again.
-    pub(crate) fn digest(&self) -> Digest {
-        digest(self.place.text())
-    }
-}
-
-fn digest(text: &str) -> Digest {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-    digest.as_ref().try_into().unwrap_or_default()
+    pub(crate) place: Place,
 }
 
 /// Where a policy stands.
@@ -130,14 +89,9 @@ impl Place {
     }
 }
 
-/// Parses one file; every policy that can be read is, whatever is wrong with the others.
-#[cfg(test)]
-pub(crate) fn read(source: &Source, findings: &mut Vec<Finding>) -> Vec<Written> {
-    read_again(source, &Earlier::new(), findings)
-}
-
-/// Parses what an earlier load has not.
-pub(crate) fn read_again(source: &Source, earlier: &Earlier, findings: &mut Vec<Finding>) -> Vec<Written> {
+/// Parses one file; every policy that can be read is, whatever is wrong with the others. What an earlier load found
+/// nothing wrong with is taken from it.
+pub(crate) fn read(source: &Source, earlier: &Earlier, findings: &mut Vec<Finding>) -> Vec<Piece> {
     let mut policies = Vec::new();
     let (mut line, mut counted) = (1, 0);
     for piece in split::pieces(&source.text) {
@@ -148,8 +102,9 @@ pub(crate) fn read_again(source: &Source, earlier: &Earlier, findings: &mut Vec<
         line += source.text.get(counted..range.start).unwrap_or_default().matches('\n').count();
         counted = range.start;
         let place = Place { source: source.clone(), range, piece, line };
-        if let Some(parsed) = (!earlier.is_empty()).then(|| earlier.get(&digest(text))).flatten() {
-            policies.push(Written { parsed: Arc::clone(parsed), place, checked: true });
+        let digest = kept::digest(text);
+        if let Some(kept) = earlier.get(&digest) {
+            policies.push(Piece { kept: Arc::clone(kept), place, digest, written: None });
             continue;
         }
         if split::depth(text) > split::DEPTH_MAX {
@@ -158,7 +113,7 @@ pub(crate) fn read_again(source: &Source, earlier: &Earlier, findings: &mut Vec<
             continue;
         }
         match Policy::parse(None, text) {
-            Ok(policy) => policies.extend(written(policy, place, findings)),
+            Ok(policy) => policies.extend(written(policy, place, findings).map(|written| Piece::new(written, digest))),
             // Blanks and comments after the last policy: Cedar itself must find nothing there.
             Err(_) if PolicySet::from_str(text).is_ok_and(|set| set.is_empty()) => {}
             Err(_) if Template::parse(None, text).is_ok_and(|t| t.slots().next().is_some()) => {
@@ -233,21 +188,17 @@ fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<
     let id = id.filter(|_| ok)?;
     let constants = split::constants(place.text());
     let note = |name: &str| policy.annotation(name).filter(|text| !text.is_empty()).map(Arc::from);
-    let policy = policy.new_id(PolicyId::new(&id));
-    let core: &cedar_policy_core::ast::Policy = policy.as_ref();
-    let parsed = Parsed {
+    Some(Written {
         name: PolicyName(id.as_str().into()),
-        rule: Arc::new(Rule::new(core.clone())),
-        reads_input: tree::reads_input(&tree),
         scope: Scope::of(&policy),
         owner: note("owner"),
         description: note("description"),
-        policy,
+        policy: policy.new_id(PolicyId::new(&id)),
         tree,
         constants,
         expires,
-    };
-    Some(Written { parsed: Arc::new(parsed), place, checked: false })
+        place,
+    })
 }
 
 fn is_id(id: &str) -> bool {

@@ -1,8 +1,8 @@
 //! Making a snapshot: slices, entities and requests of every function, ready before the first question.
 
 use super::{
-    Arc, BTreeSet, BundleId, DECLARED_FILE, Earlier, Effect, Entry, Finding, FunctionName, Ground, HashMap, PolicyInfo,
-    Prepared, Reads, Rule, Snapshot, Subjected, Vocabulary, Written,
+    Arc, BTreeSet, BundleId, DECLARED_FILE, Earlier, Effect, Entry, Finding, FunctionName, Ground, HashMap, Piece,
+    PolicyInfo, Prepared, Reads, Rule, Snapshot, Subjected, Vocabulary,
     entities::Declaration,
     index::{Index, Slices, Subject},
     rule::Head,
@@ -17,19 +17,19 @@ impl Snapshot {
     pub(crate) fn new(
         id: BundleId,
         ground: Arc<Ground>,
-        written: Vec<Written>,
-        parsed: Earlier,
+        pieces: Vec<Piece>,
+        earlier: Earlier,
         before: Option<&Self>,
     ) -> Result<(Self, Vec<Finding>), Finding> {
-        let policies: Vec<_> = written.iter().map(entry).collect();
+        let policies: Vec<_> = pieces.iter().map(entry).collect();
         let by_id = (0..).zip(&policies).map(|(place, entry): (_, &Entry)| (Arc::clone(&entry.info.name.0), place));
         let by_id = by_id.collect();
         let index = Index::new(policies.iter().map(|entry| &entry.rule.head));
         let mut maker = Maker { policies: &policies, index, slices: Slices::default() };
-        let earlier = before.and_then(|before| Some((before, changed(&before.policies, &policies)?)));
+        let ready = before.and_then(|before| Some((before, changed(&before.policies, &policies)?)));
         let mut functions = HashMap::with_capacity(ground.declarations.len());
         for (name, declaration) in &ground.declarations {
-            let ready = earlier.as_ref().and_then(|(before, changed)| {
+            let ready = ready.as_ref().and_then(|(before, changed)| {
                 let touched = changed.iter().any(|head| declaration.subjects().any(|subject| subject.is_in(head)));
                 before.functions.get(name).filter(|_| !touched)
             });
@@ -39,7 +39,7 @@ impl Snapshot {
             };
             functions.insert(name.clone(), prepared);
         }
-        let snapshot = Self { id, ground, policies, by_id, functions, parsed };
+        let snapshot = Self { id, ground, policies, by_id, functions, earlier };
         let warnings = snapshot.unusable();
         Ok((snapshot, warnings))
     }
@@ -143,17 +143,17 @@ impl Maker<'_> {
     }
 }
 
-fn entry(written: &Written) -> Entry {
+fn entry(Piece { kept, place, .. }: &Piece) -> Entry {
     let info = PolicyInfo {
-        line: written.place.line,
-        file: Arc::clone(&written.place.source.file),
-        name: written.name.clone(),
-        effect: if written.rule.is_permit() { Effect::Permit } else { Effect::Forbid },
-        owner: written.owner.clone(),
-        description: written.description.clone(),
-        expires: written.expires,
+        line: place.line,
+        file: Arc::clone(&place.source.file),
+        name: kept.name.clone(),
+        effect: if kept.rule.is_permit() { Effect::Permit } else { Effect::Forbid },
+        owner: kept.owner.clone(),
+        description: kept.description.clone(),
+        expires: kept.expires,
     };
-    Entry { info, rule: Arc::clone(&written.rule), reads_input: written.reads_input }
+    Entry { info, rule: Arc::clone(&kept.rule), reads_input: kept.reads_input }
 }
 
 fn sorted<'a>(names: impl Iterator<Item = &'a FunctionName>) -> impl Iterator<Item = &'a FunctionName> {

@@ -53,7 +53,9 @@ impl Asked {
         directory: &Directory,
         reads: Reads,
     ) -> Result<Self, Unaskable> {
-        let mut callers = Callers { directory, function, made: Vec::new() };
+        let via = &question.facts.via;
+        let alone = !reads.any(Reads::ENTITIES) && via.workload.is_none() && via.client.is_none();
+        let mut callers = Callers { directory, function, made: Vec::new(), alone };
         let principal = callers.add(&question.principal)?;
         let facts = facts(&question.facts, reads, &mut callers)?;
         let Callers { made, .. } = callers;
@@ -136,6 +138,8 @@ struct Callers<'a> {
     directory: &'a Directory,
     function: &'a Prepared,
     made: Vec<Arc<Entity>>,
+    /// Only the caller itself is wanted.
+    alone: bool,
 }
 
 impl Callers<'_> {
@@ -143,6 +147,10 @@ impl Callers<'_> {
     fn add(&mut self, principal: &Principal) -> Result<Arc<Entity>, Unaskable> {
         let entities = self.directory.principal(principal)?;
         let me = entities.first().cloned().ok_or_else(|| format!("`{}` has no entity", principal.id))?;
+        // Without entities to look into and without forwarders, nothing can be described twice.
+        if self.alone {
+            return Ok(me);
+        }
         for entity in entities {
             let known = self.known(entity.uid());
             match known {

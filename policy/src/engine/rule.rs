@@ -1,10 +1,10 @@
 //! One policy made ready to be asked: its head is tested here, its body by Cedar's own evaluator.
 
-use super::reads::Reads;
+use super::{bare::bare, reads::Reads};
 use cedar_policy_core::{
     ast::{
-        ActionConstraint, Effect, Entity, EntityReference, EntityType, EntityUID, Expr, Literal, Policy,
-        PrincipalOrResourceConstraint, ValueKind,
+        ActionConstraint, Annotations, Effect, Entity, EntityReference, EntityType, EntityUID, Expr, Literal, Policy,
+        PrincipalOrResourceConstraint, StaticPolicy, ValueKind,
     },
     authorizer::AuthorizationError,
     evaluator::Evaluator,
@@ -61,7 +61,7 @@ impl<'a> Named<'a> {
 }
 
 impl Head {
-    fn of(policy: &Policy) -> Self {
+    pub(crate) fn of(policy: &Policy) -> Self {
         Self {
             principal: policy.principal_constraint().into_inner(),
             action: policy.action_constraint().clone(),
@@ -131,10 +131,11 @@ pub(crate) fn bound_to(bound: &PrincipalOrResourceConstraint) -> Option<&EntityU
 }
 
 impl Rule {
-    pub(crate) fn new(policy: Policy) -> Self {
-        let body = policy.non_scope_constraints();
-        let reads = body.map(Reads::of).unwrap_or_default();
-        let condition = body.map(|body| Expr::and(Expr::val(true), body.clone()));
+    pub(crate) fn new(policy: &Policy) -> Self {
+        let body = policy.non_scope_constraints().map(bare);
+        let reads = body.as_ref().map(Reads::of).unwrap_or_default();
+        let condition = body.as_ref().map(|body| Expr::and(Expr::val(true), body.clone()));
+        let policy = unwritten(policy, body).unwrap_or_else(|| policy.clone());
         Self { head: Head::of(&policy), reads, condition, policy }
     }
 
@@ -153,6 +154,16 @@ impl Rule {
             }
         }
     }
+}
+
+/// The same policy without annotations and places; a link stays as it is.
+fn unwritten(policy: &Policy, body: Option<Expr>) -> Option<Policy> {
+    let (principal, action) = (policy.principal_constraint(), policy.action_constraint().clone());
+    let (id, notes, effect) = (policy.id().clone(), Annotations::new(), policy.effect());
+    let resource = policy.resource_constraint();
+    let policy =
+        policy.is_static().then(|| StaticPolicy::new(id, None, notes, effect, principal, action, resource, body));
+    policy.and_then(Result::ok).map(Policy::from)
 }
 
 /// An error as Cedar's public interface says it.

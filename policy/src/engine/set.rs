@@ -31,7 +31,7 @@ pub(crate) struct Answer {
 
 impl Set {
     pub(crate) fn new(policies: impl IntoIterator<Item = Policy>) -> Self {
-        let rules: Vec<_> = policies.into_iter().map(Rule::new).collect();
+        let rules: Vec<_> = policies.into_iter().map(|policy| Rule::new(&policy)).collect();
         let index = Index::new(rules.iter().map(|rule| &rule.head));
         Self { rules, index }
     }
