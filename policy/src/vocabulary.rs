@@ -121,8 +121,13 @@ impl Vocabulary {
         self.functions.get(name).map(|words| format!("action \"{name}\" {}\n", words.shape))
     }
 
-    /// Base, groups and the given functions as one schema to validate against.
-    pub(crate) fn slice<'a>(&self, names: impl IntoIterator<Item = &'a FunctionName>) -> Result<Schema, Finding> {
+    /// Base, groups and the given functions as one schema to validate against; without the fixed actions if policies
+    /// are over `functions_alone`.
+    pub(crate) fn slice<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a FunctionName>,
+        functions_alone: bool,
+    ) -> Result<Schema, Finding> {
         let mut text = self.groups_text();
         for name in names {
             text.push_str(&self.function_text(name).unwrap_or_default());
@@ -131,7 +136,8 @@ impl Vocabulary {
             Finding::error("vocabulary", DECLARED_FILE, format!("the vocabulary is not valid: {error}"))
         };
         let (generated, _) = SchemaFragment::from_cedarschema_str(&text).map_err(|e| internal(&e))?;
-        Schema::from_schema_fragments([self.base.fragment().clone(), generated]).map_err(|e| internal(&e))
+        Schema::from_schema_fragments([self.base.fragment(functions_alone).clone(), generated])
+            .map_err(|e| internal(&e))
     }
 
     pub(crate) fn function(&self, name: &FunctionName) -> Option<&Words> {

@@ -15,7 +15,7 @@ use cedar_policy::{
     Effect, PolicyId, PolicySet, ValidationError, ValidationMode, ValidationWarning, Validator, ffi::DetailedError,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -23,7 +23,7 @@ use std::{
 const LEVEL_MAX: u32 = 2;
 
 /// How many functions one schema has at least, if there are so many to check exactly.
-const BATCH_FUNCTIONS: usize = 16;
+const BATCH_FUNCTIONS: usize = 4;
 
 /// What the head of a policy can reach.
 #[derive(Debug, Default)]
@@ -88,13 +88,27 @@ fn batches(groups: BTreeMap<BTreeSet<FunctionName>, Vec<&Written>>) -> Groups<'_
     batches
 }
 
+/// Whether a policy names one function's action and nowhere a fixed one: then no fixed action concerns it.
+fn is_over_one_function(policy: &Written, vocabulary: &Vocabulary) -> bool {
+    let is_fixed = |name: &str| vocabulary.base.is_applied(name);
+    let mut actions = policy.constants.iter().filter(|constant| constant.entity_type == "Action");
+    matches!(&policy.scope.action, Actions::Eq(name) if !is_fixed(name)) && !actions.any(|action| is_fixed(&action.id))
+}
+
 fn reaches(policies: &[&Written], declarations: &[(FunctionName, Declaration)], vocabulary: &Vocabulary) -> Vec<Reach> {
     let mut reaches: Vec<Reach> = policies.iter().map(|policy| fixed(&policy.scope, vocabulary)).collect();
     let heads: Vec<_> = policies.iter().map(|policy| Head::of(policy.policy.as_ref())).collect();
     let index = Index::new(&heads);
     let place_of = |place: u32| usize::try_from(place).ok();
     let head = |place: u32| heads.get(place_of(place)?);
-    for (name, declaration) in declarations {
+    let action = |policy: &&Written| match &policy.scope.action {
+        Actions::Eq(name) => Some(Arc::clone(name)),
+        Actions::Any | Actions::In(_) => None,
+    };
+    // If every head names its one action, no other function is reached.
+    let named: Option<HashSet<Arc<str>>> = policies.iter().map(action).collect();
+    let is_named = |name: &FunctionName| named.as_ref().is_none_or(|named| named.contains(name.as_str()));
+    for (name, declaration) in declarations.iter().filter(|(name, _)| is_named(name)) {
         let Some(words) = vocabulary.function(name) else { continue };
         for place in index.matching(&declaration.call, head).into_iter().filter_map(place_of) {
             let (Some(policy), Some(reach)) = (policies.get(place), reaches.get_mut(place)) else { continue };
@@ -164,7 +178,8 @@ fn validate(
     vocabulary: &Vocabulary,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Finding> {
-    let validator = Validator::new(vocabulary.slice(names)?);
+    let functions_alone = group.iter().all(|policy| is_over_one_function(policy, vocabulary));
+    let validator = Validator::new(vocabulary.slice(names, functions_alone)?);
     let mut set = PolicySet::new();
     let mut by_id: HashMap<PolicyId, &Written> = HashMap::new();
     for policy in group {

@@ -73,8 +73,25 @@ impl Declaration {
 #[error("{0}")]
 pub(crate) struct Absent(String);
 
-/// Entities that functions share, by app and action groups.
-pub(crate) type Shared = HashMap<(Arc<str>, BTreeSet<Arc<str>>), Arc<Entities>>;
+/// What functions share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// By app and action groups.
+    entities: HashMap<(Arc<str>, BTreeSet<Arc<str>>), Arc<Entities>>,
+    labels: HashMap<Vec<Arc<str>>, PartialValue>,
+    /// Regions and tenants.
+    plain: HashMap<EntityUID, Arc<Entity>>,
+}
+
+impl Shared {
+    fn labels(&mut self, labels: &[Arc<str>]) -> PartialValue {
+        self.labels.entry(labels.to_vec()).or_insert_with(|| value::texts(labels).into()).clone()
+    }
+
+    fn plain(&mut self, uid: EntityUID) -> Arc<Entity> {
+        Arc::clone(self.plain.entry(uid).or_insert_with_key(|uid| plain(uid.clone())))
+    }
+}
 
 type Attributes = Vec<(&'static str, PartialValue)>;
 
@@ -237,11 +254,11 @@ impl Directory {
                 .nearest(&function.app, self.apps.keys().map(AsRef::as_ref))
         })?;
         let key = (Arc::clone(&app.name), words.groups.clone());
-        let shared = match shared.get(&key) {
-            Some(shared) => Arc::clone(shared),
+        let common = match shared.entities.get(&key) {
+            Some(common) => Arc::clone(common),
             None => {
                 let made = Arc::new(self.shared(app, &words.groups, base)?);
-                shared.insert(key, Arc::clone(&made));
+                shared.entities.insert(key, Arc::clone(&made));
                 made
             }
         };
@@ -253,7 +270,7 @@ impl Directory {
             ("environment", environment.clone().into()),
             ("shared", function.shared.into()),
             ("class", function.class.into()),
-            ("labels", value::texts(&function.labels).into()),
+            ("labels", shared.labels(&function.labels)),
             ("idempotent", function.idempotent.into()),
         ];
         if let Some(owner) = &function.owner {
@@ -262,7 +279,7 @@ impl Directory {
         if let Some(tenant) = &function.tenant {
             let tenant = uid(&self.types.tenant, tenant);
             attributes.push(("tenant", tenant.clone().into()));
-            own.add(plain(tenant));
+            own.add(shared.plain(tenant));
         }
         let me = uid(&self.types.function, name.as_str());
         let me = entity(me, attributes, HashSet::from([app.clone()]), HashSet::from([environment.clone()]));
@@ -271,13 +288,13 @@ impl Directory {
         let groups = words.groups.iter().map(|group| uid(&self.types.action, group)).collect();
         let action = entity(uid(&self.types.action, name.as_str()), Attributes::new(), groups, HashSet::new());
         own.add(Arc::clone(&action));
-        let run_on = self.targets(function, &me, &mut own);
+        let run_on = self.targets(function, &me, &mut own, shared);
         let on = |resource| Subject { action: Arc::clone(&self.run_on), resource };
         let run_on = run_on.into_iter().map(on).collect();
         let describe = Subject { action: Arc::clone(&self.describe), resource: Arc::clone(&me) };
-        own.0.retain(|uid, _| !matches!(shared.entity(uid), Dereference::Data(_)));
+        own.0.retain(|uid, _| !matches!(common.entity(uid), Dereference::Data(_)));
         let own = own.0.into_values().collect();
-        Ok(Declaration { shared, own, call: Subject { action, resource: me }, describe, run_on })
+        Ok(Declaration { shared: common, own, call: Subject { action, resource: me }, describe, run_on })
     }
 
     /// What is the same for every function of an app whose action is in these groups.
@@ -316,7 +333,13 @@ impl Directory {
         Ok(uid(&self.types.group, owner).into())
     }
 
-    fn targets(&self, function: &Function, me: &Entity, entities: &mut Entries) -> Vec<Arc<Entity>> {
+    fn targets(
+        &self,
+        function: &Function,
+        me: &Entity,
+        entities: &mut Entries,
+        shared: &mut Shared,
+    ) -> Vec<Arc<Entity>> {
         let mut targets = Vec::with_capacity(function.targets.len());
         for (place, target) in function.targets.iter().enumerate() {
             let mut parents = HashSet::from([me.uid().clone()]);
@@ -328,7 +351,7 @@ impl Directory {
             if let Some(region) = &target.region {
                 let region = uid(&self.types.region, region);
                 attributes.push(("region", region.clone().into()));
-                entities.add(plain(region.clone()));
+                entities.add(shared.plain(region.clone()));
                 parents.insert(region);
             }
             let uid = uid(&self.types.target, &format!("{}#{place}", function.name));

@@ -1,8 +1,8 @@
 //! Making a snapshot: slices, entities and requests of every function, ready before the first question.
 
 use super::{
-    Arc, BTreeSet, BundleId, DECLARED_FILE, Earlier, Effect, Entry, Finding, FunctionName, Ground, HashMap, Piece,
-    PolicyInfo, Prepared, Reads, Rule, Snapshot, Subjected, Vocabulary,
+    Arc, BTreeSet, BundleId, DECLARED_FILE, Earlier, Effect, Entity, EntityUID, Entry, Finding, FunctionName, Ground,
+    HashMap, Piece, PolicyInfo, Prepared, Reads, Rule, Snapshot, Subjected, Vocabulary,
     entities::Declaration,
     index::{Index, Slices, Subject},
     rule::Head,
@@ -25,7 +25,7 @@ impl Snapshot {
         let by_id = (0..).zip(&policies).map(|(place, entry): (_, &Entry)| (Arc::clone(&entry.info.name.0), place));
         let by_id = by_id.collect();
         let index = Index::new(policies.iter().map(|entry| &entry.rule.head));
-        let mut maker = Maker { policies: &policies, index, slices: Slices::default() };
+        let mut maker = Maker { policies: &policies, index, slices: Slices::default(), uids: HashMap::new() };
         let ready = before.and_then(|before| Some((before, changed(&before.policies, &policies)?)));
         let mut functions = HashMap::with_capacity(ground.declarations.len());
         for (name, declaration) in &ground.declarations {
@@ -83,6 +83,7 @@ struct Maker<'a> {
     policies: &'a [Entry],
     index: Index,
     slices: Slices,
+    uids: HashMap<EntityUID, Arc<EntityUID>>,
 }
 
 /// The heads of changed policies, old and new, if all others are in the same places and few have changed.
@@ -132,10 +133,16 @@ impl Maker<'_> {
         let head = |place: u32| -> Option<&Head> { Some(&policies.get(usize::try_from(place).ok()?)?.rule.head) };
         let places = self.index.matching(subject, head);
         Subjected {
-            action: Arc::new(subject.action.uid().clone()),
-            resource: Arc::new(subject.resource.uid().clone()),
+            action: self.uid(&subject.action),
+            resource: self.uid(&subject.resource),
             slice: self.slices.of(places, head),
         }
+    }
+
+    /// A uid, once for all that ask of it.
+    fn uid(&mut self, entity: &Entity) -> Arc<EntityUID> {
+        let uid = self.uids.entry(entity.uid().clone());
+        Arc::clone(uid.or_insert_with_key(|uid| Arc::new(uid.clone())))
     }
 
     fn rule(&self, place: u32) -> Option<&Rule> {

@@ -15,6 +15,8 @@ pub(crate) const TEXT: &str = include_str!("base.cedarschema");
 #[derive(Debug)]
 pub(crate) struct Base {
     fragment: SchemaFragment,
+    /// The same without the actions that are asked of something themselves: for policies over functions alone.
+    groups: SchemaFragment,
     /// Every action and the groups it is in, directly or not.
     actions: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     /// Actions that are asked of something themselves, so are no groups.
@@ -48,13 +50,24 @@ impl Base {
             let above = entities.ancestors(&uid).into_iter().flatten().map(word).collect();
             actions.insert(word(&uid), above);
         }
-        let applied = schema.request_envs().map(|env| word(env.action())).collect();
+        let applied: BTreeSet<_> = schema.request_envs().map(|env| word(env.action())).collect();
         let json = fragment.clone().to_json_value().map_err(|e| broken(&e))?;
-        Ok(Self { fragment, actions, applied, json })
+        let mut groups = json.clone();
+        if let Some(all) = groups.get_mut("").and_then(|all| all.get_mut("actions")).and_then(Value::as_object_mut) {
+            all.retain(|name, _| !applied.contains(name.as_str()));
+        }
+        let groups = SchemaFragment::from_json_value(groups).map_err(|e| broken(&e))?;
+        Ok(Self { fragment, groups, actions, applied, json })
     }
 
-    pub(crate) fn fragment(&self) -> &SchemaFragment {
-        &self.fragment
+    /// All of it, or only what policies over functions can reach.
+    pub(crate) fn fragment(&self, functions_alone: bool) -> &SchemaFragment {
+        if functions_alone { &self.groups } else { &self.fragment }
+    }
+
+    /// Whether something is asked of this action itself.
+    pub(crate) fn is_applied(&self, action: &str) -> bool {
+        self.applied.contains(action)
     }
 
     pub(crate) fn is_action(&self, name: &str) -> bool {
