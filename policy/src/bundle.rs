@@ -16,6 +16,7 @@ use written::Written;
 mod check;
 mod compare;
 pub(crate) mod ground;
+mod halves;
 pub(crate) mod kept;
 mod names;
 pub(crate) mod split;
@@ -26,6 +27,8 @@ pub(crate) mod written;
 pub const FILE_BYTES_MAX: usize = 1 << 20;
 /// Most policies of one bundle.
 pub const POLICIES_MAX: usize = 20_000;
+/// How many policies a file is taken to have when work is shared out.
+const POLICIES_TYPICAL: usize = 16;
 /// Most findings that one load reports.
 pub const FINDINGS_MAX: usize = 100;
 /// How many days before its `@expires` a permit is warned of.
@@ -98,18 +101,13 @@ fn has_errors(findings: &[Finding]) -> bool {
 /// Reads every file within the limits, and sees that no two policies have one id.
 pub(crate) fn read(sources: &[Source], earlier: &Earlier, findings: &mut Vec<Finding>) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
-    for source in sources {
-        if source.text.len() > FILE_BYTES_MAX {
-            let message = format!("a file of policies has at most {FILE_BYTES_MAX} bytes");
-            findings.push(Finding::error("file_too_large", source.file.as_ref(), message));
-            continue;
-        }
-        pieces.extend(written::read(source, earlier, findings));
-        if pieces.len() > POLICIES_MAX {
-            let message = format!("a bundle has at most {POLICIES_MAX} policies");
-            findings.push(Finding::error("too_many_policies", source.file.as_ref(), message));
-            break;
-        }
+    for (read, found) in halves::halves(sources, POLICIES_TYPICAL, |sources| read_each(sources, earlier)) {
+        pieces.extend(read);
+        findings.extend(found);
+    }
+    if let Some(piece) = pieces.get(POLICIES_MAX) {
+        let message = format!("a bundle has at most {POLICIES_MAX} policies");
+        findings.push(Finding::error("too_many_policies", piece.place.source.file.as_ref(), message));
     }
     let mut first: HashMap<&str, &written::Place> = HashMap::with_capacity(pieces.len());
     for Piece { kept, place, .. } in &pieces {
@@ -119,6 +117,22 @@ pub(crate) fn read(sources: &[Source], earlier: &Earlier, findings: &mut Vec<Fin
         }
     }
     pieces
+}
+
+fn read_each(sources: &[Source], earlier: &Earlier) -> (Vec<Piece>, Vec<Finding>) {
+    let (mut pieces, mut findings) = (Vec::new(), Vec::new());
+    for source in sources {
+        if source.text.len() > FILE_BYTES_MAX {
+            let message = format!("a file of policies has at most {FILE_BYTES_MAX} bytes");
+            findings.push(Finding::error("file_too_large", source.file.as_ref(), message));
+            continue;
+        }
+        pieces.extend(written::read(source, earlier, &mut findings));
+        if pieces.len() > POLICIES_MAX {
+            break;
+        }
+    }
+    (pieces, findings)
 }
 
 fn soon(pieces: &[Piece], now: Timestamp, findings: &mut Vec<Finding>) {

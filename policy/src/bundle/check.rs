@@ -3,7 +3,7 @@
 //! One schema of all functions would cost the square of their number. Functions whose actions are declared
 //! alike are validated once, by the first of them.
 
-use super::{compare, tree, written::Written};
+use super::{compare, halves, tree, written::Written};
 use crate::{
     engine::{entities::Declaration, index::Index, rule::Head},
     finding::Finding,
@@ -56,12 +56,18 @@ pub(crate) fn check(
         findings.extend(compare::check(policy, reach, vocabulary));
         findings.extend(boundless(policy));
     }
-    for (names, group) in batches(groups) {
-        if let Err(finding) = validate(&names, &group, vocabulary, findings) {
-            findings.push(finding);
-            return;
+    let batches = batches(groups);
+    let validated = halves::halves(&batches, BATCH_FUNCTIONS, |batches| {
+        let mut findings = Vec::new();
+        for (names, group) in batches {
+            if let Err(finding) = validate(names, group, vocabulary, &mut findings) {
+                findings.push(finding);
+                break;
+            }
         }
-    }
+        findings
+    });
+    findings.extend(validated.flatten());
 }
 
 type Groups<'a> = Vec<(BTreeSet<FunctionName>, Vec<&'a Written>)>;

@@ -167,17 +167,22 @@ impl Directory {
     }
 
     /// The entities of a caller, itself first: its groups, issuer and tenant. Refused unless its credential vouches
-    /// for all of them.
-    pub(crate) fn principal(&self, principal: &Principal) -> Result<Vec<Arc<Entity>>, Absent> {
+    /// for all of them. `alone` it has no attributes and there are no others: then nobody looks into it.
+    pub(crate) fn principal(&self, principal: &Principal, alone: bool) -> Result<Vec<Arc<Entity>>, Absent> {
         let me = uid(self.types.principal(principal.kind), &principal.id);
-        let mut others = Vec::with_capacity(2 * principal.groups.len() + 2);
+        let mut others = Vec::new();
         let mut parents = HashSet::with_capacity(principal.groups.len());
         for group in principal.groups.iter() {
-            let entities = self.group(group)?;
-            parents.extend(entities.first().map(|group| group.uid().clone()));
-            others.extend(entities);
+            let [group, issuer] = self.group(group)?;
+            parents.insert(group.uid().clone());
+            if !alone {
+                others.extend([group, issuer]);
+            }
         }
         let attributes = self.attributes(principal, &mut others)?;
+        if alone {
+            return Ok(vec![entity(me, Attributes::new(), parents, HashSet::new())]);
+        }
         let mut entities = Vec::with_capacity(others.len() + 1);
         entities.push(entity(me, attributes, parents, HashSet::new()));
         entities.extend(others);

@@ -145,7 +145,7 @@ struct Callers<'a> {
 impl Callers<'_> {
     /// Adds a caller's entities, and returns its own.
     fn add(&mut self, principal: &Principal) -> Result<Arc<Entity>, Unaskable> {
-        let entities = self.directory.principal(principal)?;
+        let entities = self.directory.principal(principal, self.alone)?;
         let me = entities.first().cloned().ok_or_else(|| format!("`{}` has no entity", principal.id))?;
         // Without entities to look into and without forwarders, nothing can be described twice.
         if self.alone {
@@ -193,29 +193,31 @@ fn facts(facts: &Facts, reads: Reads, callers: &mut Callers<'_>) -> Result<Value
     };
     let zone = when(Reads::ZONE, network.zone.as_ref().into()).map(|zone| ("zone", zone));
     let now = if reads.any(Reads::NOW) { Some(("now", instant(clock.now)?)) } else { None };
-    let mut pairs = Vec::with_capacity(6);
-    pairs.extend(when(Reads::CALL, facts.call.as_str().into()).map(|call| ("call", call)));
-    if reads.any(Reads::NETWORK) {
-        pairs.push(("network", record(source.into_iter().chain(zone))));
-    }
-    if reads.any(Reads::TRANSPORT) {
-        let transport =
-            [("mtls", transport.mtls.into()), ("tls", transport.tls.into()), ("sealed", transport.sealed.into())];
-        pairs.push(("transport", record(transport)));
-    }
-    if reads.any(Reads::CLOCK) {
+    let call = when(Reads::CALL, facts.call.as_str().into()).map(|call| ("call", call));
+    let network = || ("network", record(source.into_iter().chain(zone)));
+    let transport = || {
+        let sealed = ("sealed", transport.sealed.into());
+        ("transport", record([("mtls", transport.mtls.into()), ("tls", transport.tls.into()), sealed]))
+    };
+    let clock = || {
         let calendar = [("weekday", clock.weekday.into()), ("minute", clock.minute.into())];
         let business_day = clock.business_day.map(|day| ("business_day", day.into()));
         let frozen = clock.frozen.map(|frozen| ("frozen", frozen.into()));
-        pairs.push(("clock", record(calendar.into_iter().chain(now).chain(business_day).chain(frozen))));
-    }
-    if reads.any(Reads::VIA) {
-        pairs.push(("via", via.value()));
-    }
-    if let Some(said) = facts.token.as_ref().filter(|_| reads.any(Reads::TOKEN)) {
-        pairs.push(("token", token(said, reads)?));
-    }
-    Ok(record(pairs))
+        ("clock", record(calendar.into_iter().chain(now).chain(business_day).chain(frozen)))
+    };
+    let token = match facts.token.as_ref().filter(|_| reads.any(Reads::TOKEN)) {
+        Some(said) => Some(("token", token(said, reads)?)),
+        None => None,
+    };
+    let parts = [
+        call,
+        reads.any(Reads::NETWORK).then(network),
+        reads.any(Reads::TRANSPORT).then(transport),
+        reads.any(Reads::CLOCK).then(clock),
+        reads.any(Reads::VIA).then(|| ("via", via.value())),
+        token,
+    ];
+    Ok(record(parts.into_iter().flatten()))
 }
 
 /// Who acts for the principal, by name.

@@ -25,6 +25,8 @@ static IP: Constructor = LazyLock::new(|| constructor("ip"));
 static DECIMAL: Constructor = LazyLock::new(|| constructor("decimal"));
 static DATETIME: Constructor = LazyLock::new(|| constructor("datetime"));
 
+static EMPTY: LazyLock<Cedar> = LazyLock::new(|| Cedar::empty_record(None));
+
 /// Makes a value of a declared type. `at` names the place in errors.
 pub(crate) fn value(shape: &Shape, json: &Value, at: &str) -> Result<Cedar, String> {
     let misfit = |what: &str| Err(format!("`{at}` is not {what}"));
@@ -53,19 +55,19 @@ pub(crate) fn value(shape: &Shape, json: &Value, at: &str) -> Result<Cedar, Stri
             Ok(Cedar::set(values?, None))
         }
         (Shape::Record(fields), Value::Object(members)) => {
-            let mut pairs = Vec::with_capacity(fields.len());
+            let mut record = BTreeMap::new();
             for Field { name, required, shape } in fields.iter() {
                 match members.get(name.as_ref()) {
                     // The place is only for errors, and most values are fine.
                     Some(json) => match leaf(shape, json) {
-                        Some(value) => pairs.push((name.as_ref(), value)),
-                        None => pairs.push((name.as_ref(), value(shape, json, &format!("{at}.{name}"))?)),
+                        Some(value) => record.insert(name.as_ref().into(), value),
+                        None => record.insert(name.as_ref().into(), value(shape, json, &format!("{at}.{name}"))?),
                     },
                     None if *required => return Err(format!("`{at}.{name}` is missing")),
-                    None => {}
-                }
+                    None => None,
+                };
             }
-            Ok(record(pairs))
+            Ok(Cedar::record_arc(Arc::new(record), None))
         }
         (Shape::Bool, _) => misfit("true or false"),
         (Shape::String, _) => misfit("text"),
@@ -92,7 +94,7 @@ pub(crate) fn record<'a>(members: impl IntoIterator<Item = (&'a str, Cedar)>) ->
     for (name, value) in members {
         record.insert(name.into(), value);
     }
-    Cedar::record_arc(Arc::new(record), None)
+    if record.is_empty() { EMPTY.clone() } else { Cedar::record_arc(Arc::new(record), None) }
 }
 
 /// Makes a set of texts.
