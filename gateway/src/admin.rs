@@ -1,5 +1,9 @@
 //! The administrative interface: its own port, thread and runtime, so that it answers while calls are saturated.
 
+mod emergency;
+mod peer;
+mod publish;
+
 use crate::{
     address::Address,
     config,
@@ -9,9 +13,10 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use peer::Peer;
 use serde_json::{Value, json};
 use std::{convert::Infallible, sync::Arc, thread::JoinHandle, time::Duration};
 use tokio::{
@@ -25,6 +30,8 @@ const PREFIX: &str = "/latchwork/v1/";
 const CONNECTIONS_MAX: usize = 64;
 /// A head must be there within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A body must be there within this time.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Must be sent with everything that changes something: a web page can't send it to another origin.
 pub const CHANGE_HEADER: &str = "latchwork-admin";
 
@@ -99,22 +106,32 @@ async fn accept(socket: Socket, gateway: &Arc<Gateway>, reloads: &reload::Handle
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let (gateway, reloads) = (gateway.clone(), reloads.clone());
         match socket.accept().await {
-            Ok(Stream::Tcp(stream, _)) => drop(tokio::spawn(connection(stream, named, gateway, reloads, place))),
-            Ok(Stream::Unix(stream)) => drop(tokio::spawn(connection(stream, named, gateway, reloads, place))),
+            Ok(Stream::Tcp(stream, _)) => {
+                drop(tokio::spawn(connection(stream, (named, Peer::Loopback), gateway, reloads, place)));
+            }
+            Ok(Stream::Unix(stream)) => {
+                let peer = Peer::of(&stream);
+                drop(tokio::spawn(connection(stream, (named, peer), gateway, reloads, place)));
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
 }
 
-async fn connection<I>(io: I, named: bool, gateway: Arc<Gateway>, reloads: reload::Handle, place: OwnedSemaphorePermit)
-where
+async fn connection<I>(
+    io: I,
+    (named, peer): (bool, Peer),
+    gateway: Arc<Gateway>,
+    reloads: reload::Handle,
+    place: OwnedSemaphorePermit,
+) where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let service = service_fn(|request| {
         let (gateway, reloads) = (gateway.clone(), reloads.clone());
         async move {
             let answer = match !named || local(&request) {
-                true => answer(&gateway, &reloads, request).await,
+                true => answer(&gateway, &reloads, &peer, request).await,
                 false => {
                     let title = "the administrative interface answers only to a loopback host";
                     error(StatusCode::MISDIRECTED_REQUEST, title)
@@ -130,20 +147,30 @@ where
     drop(place);
 }
 
-async fn answer(gateway: &Gateway, reloads: &reload::Handle, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(
+    gateway: &Gateway,
+    reloads: &reload::Handle,
+    peer: &Peer,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
     let path = request.uri().path();
     let name = path.strip_prefix(PREFIX).or_else(|| path.strip_prefix('/')).unwrap_or_default();
+    if let Some(rest) = name.strip_prefix("emergency").filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+        let id = rest.strip_prefix('/').map(str::to_owned);
+        return emergency::answer(gateway, reloads, id, peer, request).await;
+    }
     match (request.method(), name) {
         (&Method::GET | &Method::HEAD, "live") => json_answer(StatusCode::OK, &json!({"live": true})),
         (&Method::GET | &Method::HEAD, "ready") => ready(gateway),
         (&Method::GET | &Method::HEAD, "metrics") => metrics(gateway),
         (&Method::GET | &Method::HEAD, "functions") => json_answer(StatusCode::OK, &functions(gateway)),
-        (&Method::GET | &Method::HEAD, "bundle") => json_answer(StatusCode::OK, &bundle(gateway)),
+        (&Method::GET | &Method::HEAD, "bundle") => json_answer(StatusCode::OK, &publish::bundle(gateway)),
+        (&Method::POST, "bundle") => publish::publish(reloads, peer, request).await,
         (&Method::POST, "reload") => reload(reloads, &request).await,
         (_, "live" | "ready" | "metrics" | "functions" | "bundle" | "reload") => {
             error(StatusCode::METHOD_NOT_ALLOWED, "the method is not supported here")
         }
-        _ => error(StatusCode::NOT_FOUND, "there is live, ready, metrics, functions, bundle and reload"),
+        _ => error(StatusCode::NOT_FOUND, "there is live, ready, metrics, functions, bundle, reload and emergency"),
     }
 }
 
@@ -173,6 +200,7 @@ fn ready(gateway: &Gateway) -> Response<Full<Bytes>> {
         "audit": {"healthy": healthy, "problem": gateway.log.stats().failing.map(|f| f.error)},
         "bundle": generation.policy.id(),
         "reload": gateway.reloads.last(),
+        "emergencies": generation.emergencies.list(),
         "issuers": issuers,
         "quarantined": quarantined,
     });
@@ -217,24 +245,17 @@ fn functions(gateway: &Gateway) -> Value {
     json!({"functions": all.iter().map(one).collect::<Vec<_>>()})
 }
 
-fn bundle(gateway: &Gateway) -> Value {
-    let generation = gateway.generation();
-    let policies: Vec<Value> = generation
-        .policy
-        .policies()
-        .map(|p| json!({"id": p.name, "effect": p.effect, "owner": p.owner, "file": p.file, "line": p.line}))
-        .collect();
-    json!({"bundle": generation.policy.id(), "generation": generation.number, "policies": policies})
-}
-
 async fn reload(reloads: &reload::Handle, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    if !request.headers().contains_key(CHANGE_HEADER) {
-        return error(StatusCode::FORBIDDEN, "a change needs the header `latchwork-admin`");
+    if let Err(refused) = change(request) {
+        return refused;
     }
     let wish = match request.uri().query() {
         Some("dry_run=true") => Wish::DryRun,
+        Some("accept_removals=true") => Wish::Accepted,
         None | Some("") => Wish::Confirmed,
-        Some(_) => return error(StatusCode::BAD_REQUEST, "the only query is `dry_run=true`"),
+        Some(_) => {
+            return error(StatusCode::BAD_REQUEST, "the only queries are `dry_run=true`, `accept_removals=true`");
+        }
     };
     match reloads.reload(wish).await {
         None => error(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping"),
@@ -242,6 +263,22 @@ async fn reload(reloads: &reload::Handle, request: &Request<Incoming>) -> Respon
             let failed = matches!(outcome.result, "failed" | "held");
             json_answer(if failed { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &json!(outcome))
         }
+    }
+}
+
+/// Sees that a change is meant.
+#[expect(clippy::result_large_err, reason = "it is the answer, moved once and then sent")]
+fn change<B>(request: &Request<B>) -> Result<(), Response<Full<Bytes>>> {
+    let meant = request.headers().contains_key(CHANGE_HEADER);
+    if meant { Ok(()) } else { Err(error(StatusCode::FORBIDDEN, "a change needs the header `latchwork-admin`")) }
+}
+
+async fn read(request: Request<Incoming>, bytes_max: usize) -> Result<Bytes, Response<Full<Bytes>>> {
+    let whole = tokio::time::timeout(BODY_TIMEOUT, Limited::new(request.into_body(), bytes_max).collect()).await;
+    match whole {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(_)) => Err(error(StatusCode::PAYLOAD_TOO_LARGE, "the body broke off or is too large")),
+        Err(_) => Err(error(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
     }
 }
 

@@ -3,15 +3,23 @@
 //! [`log::Log`] is opened once per incarnation of the gateway; a [`guard::Guard`] is opened per call and settled by
 //! its outcome. [`query`] reads what was written.
 
+pub mod checkpoint;
 pub(crate) mod early;
 pub mod guard;
 pub mod log;
+pub(crate) mod notary;
+pub mod note;
+pub mod proof;
+pub mod prove;
 pub mod query;
 pub(crate) mod queue;
 pub mod record;
 pub mod redact;
 pub(crate) mod repair;
 pub(crate) mod segment;
+pub mod signer;
+pub mod tree;
+pub mod verify;
 pub(crate) mod writer;
 
 #[cfg(test)]

@@ -36,8 +36,10 @@ pub fn seen(denial: &Denial) -> Refusal {
     }
     match denial.reason {
         DenialReason::PolicyError => Refusal::PolicyError,
-        DenialReason::NotPermitted | DenialReason::Forbidden | DenialReason::AbsentEntity | DenialReason::NoTarget => {
-            Refusal::Denied
-        }
+        DenialReason::NotPermitted
+        | DenialReason::Forbidden
+        | DenialReason::AbsentEntity
+        | DenialReason::NoTarget
+        | DenialReason::BundleExpired => Refusal::Denied,
     }
 }

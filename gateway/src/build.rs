@@ -2,9 +2,11 @@
 
 use crate::{
     config::{self, BackendConfig, Config, load::Loaded},
+    emergency::Emergencies,
     generation::{Generation, Quarantine, Served},
     identify::Identify,
     route::Router,
+    signed::{Signed, history::History},
     telemetry::Metrics,
 };
 use jiff::Timestamp;
@@ -14,7 +16,13 @@ use mesh::{
     function::{Function, Target},
     host::Host,
 };
-use policy::{bundle, finding::Finding, permit::TargetIndex};
+use policy::{
+    bundle::{self, Source},
+    emergency,
+    engine::Snapshot,
+    finding::Finding,
+    permit::TargetIndex,
+};
 use std::{collections::HashMap, sync::Arc};
 use tokio::sync::Semaphore;
 
@@ -57,20 +65,24 @@ impl Built {
 /// Everything that is wrong with policies, vocabulary, routes or issuers. A function whose target can't be made is
 /// quarantined instead: it answers 503, and the others serve.
 pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared) -> Result<Built, Vec<Finding>> {
-    let Loaded { config, policies, warnings, .. } = loaded;
+    let Loaded { config, policies, warnings, signed, .. } = loaded;
     let config = Arc::new(config);
     let emptied = Generation::emptiable(&policies);
     let mut findings = Vec::new();
     let mut all_warnings = warnings;
-    let (declared, now) = (Arc::new(config.declared()), Timestamp::now());
-    let policy = match previous {
-        Some(previous) => bundle::reload(&policies, declared, now, &previous.policy),
-        None => bundle::load(&policies, declared, now),
+    // What is in force counts, not what is on disk: removing the file lifts nothing.
+    let emergencies = match previous {
+        Some(previous) => previous.emergencies.clone(),
+        None => Arc::new(Emergencies::read(&config).map_err(|finding| vec![finding])?),
     };
-    let snapshot = match policy {
+    let before = previous.map(|previous| &*previous.policy);
+    let snapshot = match policy(&policies, &emergencies, &config, before) {
         Ok((snapshot, warnings)) => {
             all_warnings.extend(warnings);
-            Some(snapshot)
+            match &signed {
+                None => Some(snapshot),
+                Some(signed) => in_time(snapshot, signed, &config).map_err(|finding| findings.push(finding)).ok(),
+            }
         }
         Err(errors) => {
             findings.extend(errors);
@@ -99,11 +111,55 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
         policy: Arc::new(snapshot),
         identify: Arc::new(identify),
         served: served.into_iter().map(|s| (s.function.name.clone(), s)).collect(),
-        routers,
+        routers: Arc::new(routers),
         config,
         sources: emptied,
+        policies: policies.into(),
+        signed,
+        emergencies,
     };
     Ok(Built { generation, warnings: all_warnings })
+}
+
+/// The snapshot of a signed bundle: for what is declared here, no older than any before, and until its end.
+fn in_time(snapshot: Snapshot, signed: &Signed, config: &Config) -> Result<Snapshot, Finding> {
+    let Some(wanted) = &config.policy.signed else { return Ok(snapshot) };
+    let file = wanted.file.display().to_string();
+    if snapshot.declared_digest() != signed.manifest.declared {
+        let message = "the bundle was approved for another catalog: functions, apps, issuers or zones differ";
+        let help = "sign a new one for this catalog, or put the catalog back";
+        return Err(Finding::error("other_catalog", file, message).help(help));
+    }
+    History::read(config)?.accepts(signed, &file)?;
+    Ok(snapshot.with_validity(signed.validity(wanted)))
+}
+
+/// The policies as they were read, and what is forbidden besides.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub(crate) fn policy(
+    policies: &[Source],
+    emergencies: &Emergencies,
+    config: &Config,
+    before: Option<&Snapshot>,
+) -> bundle::Loaded {
+    let (declared, now) = (Arc::new(config.declared()), Timestamp::now());
+    let (emergency, notes) = emergency::source(emergencies.list(), &declared, now);
+    let sources: Vec<Source> = policies.iter().cloned().chain(emergency).collect();
+    let (snapshot, mut warnings) = match before {
+        Some(before) => bundle::reload(&sources, declared, now, before)?,
+        None => bundle::load(&sources, declared, now)?,
+    };
+    let taken = snapshot.policies().find(|p| p.name.0.starts_with(emergency::PREFIX) && *p.file != *emergency::FILE);
+    if let Some(taken) = taken {
+        let message = format!("the id `{}` begins as those of emergency forbids do", taken.name);
+        let mut finding = Finding::error("reserved_id", &*taken.file, message).help("choose another id");
+        finding.line = taken.line;
+        return Err(vec![finding]);
+    }
+    warnings.extend(notes);
+    Ok((snapshot.with_observed(config.observed()), warnings))
 }
 
 fn served(
@@ -229,6 +285,7 @@ fn routers(config: &Config, served: &[Arc<Served>], findings: &mut Vec<Finding>)
 #[must_use]
 pub fn findings(loaded: &Loaded) -> Vec<Finding> {
     let config = loaded.config.clone();
+    let lints = policy::lint::lints(&loaded.policies, &config.declared(), &policy::lint::Unproven);
     let host = match Host::start() {
         Ok(host) => host,
         Err(error) => {
@@ -237,12 +294,18 @@ pub fn findings(loaded: &Loaded) -> Vec<Finding> {
         }
     };
     let shared = Shared { metrics: Metrics::new(crate::telemetry::state::State::default()), host };
-    let loaded = Loaded { config, policies: loaded.policies.clone(), cases: Vec::new(), warnings: Vec::new() };
+    let loaded = Loaded {
+        config,
+        policies: loaded.policies.clone(),
+        cases: Vec::new(),
+        warnings: Vec::new(),
+        signed: loaded.signed.clone(),
+    };
     match generation(loaded, None, &shared) {
         Err(findings) => findings,
         Ok(built) => {
             let broken = built.generation.served.values().filter_map(|s| s.quarantine.as_ref());
-            broken.map(|q| q.finding.clone()).chain(built.warnings).collect()
+            broken.map(|q| q.finding.clone()).chain(built.warnings).chain(lints).collect()
         }
     }
 }

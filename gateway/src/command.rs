@@ -1,5 +1,7 @@
 //! The commands of `latchwork`, one file each. Names and exit codes are a contract.
 
+pub mod administer;
+pub mod asked;
 pub mod audit;
 pub mod call;
 pub mod check;
@@ -47,7 +49,7 @@ pub enum Command {
     Reload(reload::ReloadArgs),
     /// Call a function as a client
     Call(call::CallArgs),
-    /// Explain why a call was answered as it was
+    /// Explain why a call was answered as it was, or would be, down to the clause
     Explain(explain::Explain),
     /// Make and inspect tokens
     #[command(subcommand)]
@@ -55,10 +57,10 @@ pub enum Command {
     /// Make, rotate, revoke and list API keys of clients
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Test policies
+    /// Test policies and ask them
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
-    /// Read the audit log
+    /// Read, verify and prove the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
     /// Write a script that completes this command line in a shell
@@ -123,19 +125,13 @@ pub fn run(command: Command, out: &mut dyn Write, talk: &mut dyn Write) -> Exit 
         Command::Run(args) => run::run(&args, out, talk),
         Command::Reload(args) => reload::run(&args, out, talk),
         Command::Call(args) => call::run(&args, out, talk),
-        Command::Explain(args) => match loaded(&args.config, talk) {
-            Ok(l) => explain::explain(&args, &l.config.audit.path, &l.config.node.id, (out, talk)),
-            Err(exit) => exit,
-        },
+        Command::Explain(args) => explain::run(&args, out, talk),
         Command::Token(command) => token::run(&command, out, talk),
         Command::Key(command) => key::run(&command, out, talk),
         Command::Completions(args) => written(completions::run(&args, out)),
         Command::Man(args) => written(man::run(&args, out, talk)),
         Command::Policy(command) => policy::run(&command, out, talk),
-        Command::Audit(audit::Audit::Tail(args)) => match loaded(&args.config, talk) {
-            Ok(l) => audit::tail(&args, &l.config.audit.path, &l.config.node.id, (out, talk), &|| false),
-            Err(exit) => exit,
-        },
+        Command::Audit(command) => audit::run(&command, out, talk),
     }
 }
 
@@ -173,6 +169,9 @@ pub(crate) fn runtime(talk: &mut dyn Write) -> Result<tokio::runtime::Runtime, E
         Exit::Failed
     })
 }
+
+/// The variable that holds the token of whoever administers, where the interface asks for one.
+pub(crate) const TOKEN_VARIABLE: &str = "LATCHWORK_ADMIN_TOKEN";
 
 /// Where the configuration is, unless said otherwise.
 pub(crate) fn default_config() -> PathBuf {

@@ -3,27 +3,33 @@
 pub mod load;
 pub mod schema;
 
+mod audit;
 mod check;
 mod credential;
 mod files;
 mod parse;
+mod policy;
 mod raw;
 mod report;
 mod telemetry;
-mod text;
+pub(crate) mod text;
 pub(crate) mod value;
 
+pub use audit::{Audit, Checkpoints, Durability, Witness};
 pub(crate) use check::validity::not_after;
+pub(crate) use text::{FILE_BYTES_MAX, Text};
+
+pub use self::policy::{Policy, SignedBundle};
 pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, Webhook};
 pub use telemetry::{Sampling, Signals, Telemetry};
 
 use crate::address::Address;
+use ::policy::{declared, question::PrincipalKind};
 use ipnet::IpNet;
 use mesh::{
     backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig},
     bind::protobuf::Method,
 };
-use policy::{declared, question::PrincipalKind};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 /// Everything that `latchwork.toml`, its includes and the files they name say.
@@ -204,35 +210,6 @@ pub struct Admin {
     pub access: Access,
 }
 
-/// `[policy]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Policy {
-    /// Folder of `*.cedar` and `*.cases.toml` files, read recursively in lexical order.
-    pub path: PathBuf,
-}
-
-/// `[audit]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Audit {
-    /// Folder.
-    pub path: PathBuf,
-    /// What an accepted record survives.
-    pub durability: Durability,
-    /// A segment is closed at this size, in bytes.
-    pub segment_bytes_max: u64,
-    /// Segments closed longer ago than this may be removed by an operator; the gateway never removes one.
-    pub retention: Duration,
-}
-
-/// What an accepted record survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// A power cut: `fdatasync` returned.
-    Fsync,
-    /// A killed process: `write` returned.
-    Write,
-}
-
 /// `[limits]`
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -313,6 +290,8 @@ pub struct Function {
     pub cors: Option<Cors>,
     /// Where it runs.
     pub targets: Vec<Target>,
+    /// Until when denials of it are only recorded.
+    pub observe: Option<jiff::Timestamp>,
     /// Where its table starts, for messages: file and line.
     pub written: (Arc<str>, usize),
 }

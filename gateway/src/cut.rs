@@ -24,6 +24,7 @@ pub fn cut(
     target: TargetIndex,
     expires: Option<Timestamp>,
 ) -> Cut {
+    let expires = [expires, terms.observed_until()].into_iter().flatten().min();
     Cut(Box::pin(async move {
         let expiry = async {
             match expires {

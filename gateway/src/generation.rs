@@ -1,8 +1,13 @@
 //! Everything that a reload replaces at once: configuration, catalog, routes, policies, issuers, of one moment.
 
-use crate::{config::Config, identify::Identify, route::Router};
+use crate::{config::Config, emergency::Emergencies, identify::Identify, route::Router, signed::Signed};
 use mesh::function::Function;
-use policy::{bundle::Source, engine::Snapshot, finding::Finding, question::FunctionName};
+use policy::{
+    bundle::{Source, manifest::Digest},
+    engine::Snapshot,
+    finding::Finding,
+    question::FunctionName,
+};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -10,7 +15,7 @@ use std::{
 use tokio::sync::Semaphore;
 
 /// One moment's state. A unary call sees exactly one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Generation {
     /// Counts from 1.
     pub number: u64,
@@ -21,11 +26,17 @@ pub struct Generation {
     /// Functions as the gateway serves them.
     pub served: HashMap<FunctionName, Arc<Served>>,
     /// Routes, by listener name.
-    pub routers: HashMap<Arc<str>, Router>,
+    pub routers: Arc<HashMap<Arc<str>, Router>>,
     /// Verifies credentials.
     pub identify: Arc<Identify>,
     /// Policy files, and whether they said anything.
     pub sources: BTreeMap<Arc<str>, bool>,
+    /// Policies as they were read, without emergency forbids.
+    pub policies: Arc<[Source]>,
+    /// The bundle that they are from, if they are from one.
+    pub signed: Option<Arc<Signed>>,
+    /// What is forbidden besides.
+    pub emergencies: Arc<Emergencies>,
 }
 
 /// A function that does not serve because its own configuration is broken.
@@ -63,6 +74,18 @@ impl Served {
 }
 
 impl Generation {
+    /// The next one, in which only policy is another.
+    #[must_use]
+    pub fn with_policy(&self, policy: Arc<Snapshot>, emergencies: Arc<Emergencies>) -> Self {
+        Self { number: self.number + 1, policy, emergencies, ..self.clone() }
+    }
+
+    /// The hash that names the signed bundle.
+    #[must_use]
+    pub fn bundle(&self) -> Option<&Digest> {
+        self.signed.as_ref().map(|signed| &signed.digest)
+    }
+
     /// Policy files, and whether they say anything.
     #[must_use]
     pub fn emptiable(sources: &[Source]) -> BTreeMap<Arc<str>, bool> {
@@ -87,6 +110,8 @@ impl Generation {
     pub fn losses(&self, next: &Self) -> Vec<String> {
         let kept = next.policy.forbid_names();
         let gone = self.policy.forbid_names().into_iter().filter(|name| !kept.contains(name));
+        // An emergency forbid goes when it ends or when what it forbids is declared no more.
+        let gone = gone.filter(|name| !name.0.starts_with(policy::emergency::PREFIX));
         let mut losses: Vec<String> = gone.map(|name| format!("forbid `{name}` vanished")).collect();
         let emptied =
             self.sources.iter().filter(|(file, full)| **full && !next.sources.get(*file).copied().unwrap_or(false));

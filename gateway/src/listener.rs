@@ -2,6 +2,7 @@
 
 use crate::{
     address::Address,
+    audit::record::{Known, Refused, Stage},
     config, front,
     identify::svid::ClientCertificate,
     server::Gateway,
@@ -16,9 +17,15 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
+use uuid::Uuid;
 
 /// How long accepting pauses when the system has no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// nginx's number for a client certificate that is refused; nothing was sent but an alert.
+const STATUS_CERTIFICATE: u16 = 495;
+/// nginx's number for a client certificate that is missing.
+const STATUS_NO_CERTIFICATE: u16 = 496;
 
 /// What a call knows of the listener that it came through.
 #[derive(Clone, Debug)]
@@ -181,7 +188,13 @@ where
                     let session = front::http::Session::of(stream.get_ref().1, certificate);
                     front::http::serve(connection, stream, Some(session)).await;
                 }
-                Ok(Err(_)) | Err(_) => {
+                Ok(Err(error)) => {
+                    metrics.handshakes_failed.get_or_create(&labels).inc();
+                    if let Some(refused) = refused(&error) {
+                        record(&connection, &refused).await;
+                    }
+                }
+                Err(_) => {
                     metrics.handshakes_failed.get_or_create(&labels).inc();
                 }
             }
@@ -189,4 +202,24 @@ where
     }
     metrics.connections.get_or_create(&labels).dec();
     drop(place);
+}
+
+/// What the record says of a handshake that ended because of the client's certificate. Other failed handshakes are of
+/// nobody in particular and only counted.
+fn refused(error: &std::io::Error) -> Option<Refused> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        error @ rustls::Error::InvalidCertificate(_) => {
+            Some(Refused::worded("certificate_refused", STATUS_CERTIFICATE, Stage::Tls).error(error.to_string()))
+        }
+        rustls::Error::NoCertificatesPresented => {
+            Some(Refused::worded("certificate_missing", STATUS_NO_CERTIFICATE, Stage::Tls))
+        }
+        _ => None,
+    }
+}
+
+/// Nothing is told to the client but a TLS alert, which it has, so a record that is not accepted is counted later.
+async fn record(connection: &Connection, refused: &Refused) {
+    let known = Known { listener: Some(connection.listener.clone()), source: connection.source, ..Known::default() };
+    let _ = connection.gateway.log.refused_early(Uuid::now_v7(), &known, refused).await;
 }

@@ -1,18 +1,26 @@
 //! Puts a changed configuration in force: built off the hot path, validated, then swapped; a broken one changes nothing.
 
+pub mod emergency;
+pub mod publish;
 mod watcher;
 
 use crate::{
     audit::record::Admin,
     build::{self, Shared},
     config::{Config, load},
+    emergency::Change,
     server::Gateway,
+    signed::history::History,
     telemetry::ResultLabels,
 };
 use policy::{finding::Finding, permit::BundleId};
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread::JoinHandle,
 };
 use tokio::{runtime::Handle as Runtime, sync::oneshot};
@@ -39,8 +47,10 @@ pub struct Outcome {
 /// What is asked of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// Someone asked for it, and means what the files say.
+    /// Someone asked for it.
     Confirmed,
+    /// Someone asked for it, and for what it takes away.
+    Accepted,
     /// Files changed.
     Noticed,
     /// Say what would change; change nothing.
@@ -57,11 +67,17 @@ pub struct Reloader {
 
 /// Asks for reloads.
 #[derive(Clone, Debug)]
-pub struct Handle(mpsc::Sender<Message>);
+pub struct Handle {
+    messages: mpsc::Sender<Message>,
+    /// A noticed change waits already, so that a busy folder does not queue reloads faster than they are done.
+    noticed: Arc<AtomicBool>,
+}
 
 #[derive(Debug)]
 enum Message {
     Reload(Wish, Option<oneshot::Sender<Outcome>>),
+    Publish(String, String, oneshot::Sender<Result<publish::Published, Vec<Finding>>>),
+    Emergency(Change, String, oneshot::Sender<Result<emergency::Changed, emergency::Refused>>),
     Stop,
 }
 
@@ -85,13 +101,34 @@ impl Handle {
     /// Reloads, and returns once that is in force or refused. `None` when the gateway stops.
     pub async fn reload(&self, wish: Wish) -> Option<Outcome> {
         let (done, outcome) = oneshot::channel();
-        self.0.send(Message::Reload(wish, Some(done))).ok()?;
+        self.messages.send(Message::Reload(wish, Some(done))).ok()?;
         outcome.await.ok()
     }
 
+    /// Changes emergency forbids in the name of `who`, and returns once that is in force or refused. `None` when the
+    /// gateway stops.
+    pub async fn emergency(
+        &self,
+        change: Change,
+        who: String,
+    ) -> Option<Result<emergency::Changed, emergency::Refused>> {
+        let (done, changed) = oneshot::channel();
+        self.messages.send(Message::Emergency(change, who, done)).ok()?;
+        changed.await.ok()
+    }
+
+    /// Puts a signed bundle in force in the name of `who`. `None` when the gateway stops.
+    pub async fn publish(&self, text: String, who: String) -> Option<Result<publish::Published, Vec<Finding>>> {
+        let (done, published) = oneshot::channel();
+        self.messages.send(Message::Publish(text, who, done)).ok()?;
+        published.await.ok()
+    }
+
     fn noticed(&self) {
-        // The receiver is gone only when the gateway stops.
-        let _ = self.0.send(Message::Reload(Wish::Noticed, None));
+        if !self.noticed.swap(true, Ordering::AcqRel) {
+            // The receiver is gone only when the gateway stops.
+            let _ = self.messages.send(Message::Reload(Wish::Noticed, None));
+        }
     }
 }
 
@@ -100,11 +137,12 @@ impl Reloader {
     #[must_use]
     pub fn start(file: PathBuf, gateway: Arc<Gateway>, shared: Shared) -> Self {
         let (sender, receiver) = mpsc::channel();
-        let handle = Handle(sender);
+        let handle = Handle { messages: sender, noticed: Arc::default() };
+        let noticed = handle.noticed.clone();
         let watcher = watcher::Watcher::start(&gateway.generation().config, handle.clone());
         let runtime = Runtime::current();
         let name = "latchwork-reload".to_owned();
-        let work = move || Worker { file, gateway, shared, runtime }.run(&receiver);
+        let work = move || Worker { file, gateway, shared, runtime, noticed }.run(&receiver);
         let thread = std::thread::Builder::new().name(name).spawn(work);
         if let Err(error) = &thread {
             tracing::error!(%error, "reloads are not possible: no thread");
@@ -121,7 +159,7 @@ impl Reloader {
     /// Stops the thread; a reload under way ends first.
     pub fn stop(self) {
         drop(self.watcher);
-        let _ = self.handle.0.send(Message::Stop);
+        let _ = self.handle.messages.send(Message::Stop);
         if let Some(thread) = self.thread {
             let _ = thread.join();
         }
@@ -133,17 +171,29 @@ struct Worker {
     gateway: Arc<Gateway>,
     shared: Shared,
     runtime: Runtime,
+    noticed: Arc<AtomicBool>,
 }
 
 impl Worker {
     fn run(self, receiver: &mpsc::Receiver<Message>) {
         // Fetching keys spawns tasks, which needs a runtime at hand.
         let _inside = self.runtime.enter();
-        while let Ok(Message::Reload(wish, done)) = receiver.recv() {
-            let outcome = self.reload(wish);
-            if let Some(done) = done {
-                // Whoever asked may have gone.
-                let _ = done.send(outcome);
+        while let Ok(message) = receiver.recv() {
+            // Whoever asked may have gone.
+            match message {
+                Message::Reload(wish, done) => {
+                    if wish == Wish::Noticed {
+                        // Before the files are read: what changes from here on is noticed again.
+                        self.noticed.store(false, Ordering::Release);
+                    }
+                    let outcome = self.reload(wish);
+                    if let Some(done) = done {
+                        let _ = done.send(outcome);
+                    }
+                }
+                Message::Publish(text, who, done) => drop(done.send(self.publish(&text, &who))),
+                Message::Emergency(change, who, done) => drop(done.send(self.emergency(&change, &who))),
+                Message::Stop => return,
             }
         }
     }
@@ -156,6 +206,11 @@ impl Worker {
         if wish != Wish::DryRun {
             if outcome.result != "ok" {
                 self.keys_alone();
+            }
+            if matches!(wish, Wish::Confirmed | Wish::Accepted) && outcome.result == "failed" {
+                let detail = Some(outcome.result.to_owned());
+                // It changes nothing, so it stands even when the log can't take it.
+                let _ = self.record(&outcome.bundle, None, wish, detail);
             }
             self.gateway.metrics.reloads.get_or_create(&ResultLabels { result: outcome.result }).inc();
             self.tell(&outcome, wish);
@@ -179,16 +234,29 @@ impl Worker {
             }
         };
         let losses = old.losses(&built.generation);
-        if wish == Wish::Noticed && !losses.is_empty() {
+        // What a signed bundle takes away, those who signed it meant.
+        let meant = built.generation.signed.is_some() || wish == Wish::Accepted;
+        if wish != Wish::DryRun && !meant && !losses.is_empty() {
             return Outcome { losses, ..self.outcome("held", self.certificates(&old.config, wish)) };
         }
         let same = built.generation.policy.id() == old.policy.id()
             && built.generation.config == old.config
-            && built.generation.keeps_backends(&old);
+            && built.generation.keeps_backends(&old)
+            && built.generation.bundle() == old.bundle();
         if wish == Wish::DryRun {
             let bundle = built.generation.policy.id().clone();
             let result = if same { "unchanged" } else { "ok" };
             return Outcome { bundle, losses, ..self.outcome(result, built.warnings) };
+        }
+        // What was in force once stays known even if it then does not come into force: nothing older comes back.
+        if let Some(signed) = &built.generation.signed
+            && let Err(finding) = History::activate(&built.generation.config, signed, who(wish))
+        {
+            return self.failed(vec![finding]);
+        }
+        // Recorded before it is done: what the log can't take does not happen.
+        if !same && let Err(finding) = self.record(old.policy.id(), Some(built.generation.policy.id()), wish, None) {
+            return self.failed(vec![finding]);
         }
         let certificates = self.certificates(&built.generation.config, wish);
         if same {
@@ -198,7 +266,6 @@ impl Worker {
         let next = Arc::new(built.generation);
         next.identify.warm();
         self.gateway.put_in_force(next.clone());
-        self.record(&old.policy.id().clone(), next.policy.id(), wish);
         let findings = built.warnings.into_iter().chain(certificates).collect();
         Outcome { losses, ..self.outcome("ok", findings) }
     }
@@ -213,13 +280,27 @@ impl Worker {
         let now = self.gateway.generation();
         for known in &now.config.credentials.api_keys {
             match load::keys_again(known, &now.config.directory) {
-                Ok(keys) => now.identify.take_keys(keys),
+                Ok(keys) => {
+                    if keys != *known {
+                        self.record_keys(&keys.alias);
+                    }
+                    now.identify.take_keys(keys);
+                }
                 Err(findings) => {
                     for finding in findings {
                         tracing::error!(keys = &*known.alias, "the keys stay as they were: {finding}");
                     }
                 }
             }
+        }
+    }
+
+    /// A revocation does not wait for the log either.
+    fn record_keys(&self, alias: &str) {
+        let (who, detail) = ("watcher".to_owned(), Some(alias.to_owned()));
+        let record = Admin { verb: "keys".into(), who, bundle_before: None, bundle_after: None, detail };
+        if let Err(error) = self.runtime.block_on(self.gateway.log.admin(&record)) {
+            tracing::error!(%error, "the change of keys is not in the audit log");
         }
     }
 
@@ -245,7 +326,7 @@ impl Worker {
                 tracing::error!(
                     bundle,
                     losses,
-                    "reload held back, the old configuration stays in force; `latchwork reload` confirms it"
+                    "reload held back, the old configuration stays in force; `latchwork reload --accept-removals` confirms it"
                 );
             }
             // A log that lies in a watched folder would otherwise be noticed, told of, noticed, and so on.
@@ -254,21 +335,31 @@ impl Worker {
         }
     }
 
-    fn record(&self, before: &BundleId, after: &BundleId, wish: Wish) {
-        let who = match wish {
-            Wish::Confirmed => "admin",
-            Wish::Noticed | Wish::DryRun => "watcher",
-        };
+    fn record(
+        &self,
+        before: &BundleId,
+        after: Option<&BundleId>,
+        wish: Wish,
+        detail: Option<String>,
+    ) -> Result<(), Finding> {
         let record = Admin {
             verb: "reload".into(),
-            who: who.to_owned(),
+            who: who(wish).to_owned(),
             bundle_before: Some(before.clone()),
-            bundle_after: Some(after.clone()),
-            detail: None,
+            bundle_after: after.cloned(),
+            detail,
         };
-        if let Err(error) = self.runtime.block_on(self.gateway.log.admin(&record)) {
-            tracing::error!(%error, "the reload is not in the audit log");
-        }
+        self.runtime.block_on(self.gateway.log.admin(&record)).map_err(|error| {
+            Finding::error("unrecorded", self.file.display().to_string(), format!("the reload is not done: {error}"))
+        })
+    }
+}
+
+/// In whose name a reload is made.
+fn who(wish: Wish) -> &'static str {
+    match wish {
+        Wish::Confirmed | Wish::Accepted => "admin",
+        Wish::Noticed | Wish::DryRun => "watcher",
     }
 }
 
@@ -283,6 +374,7 @@ fn needs_restart(old: &Config, new: &Config) -> Option<Finding> {
         "`admin`"
     } else if old.audit.path != new.audit.path
         || old.audit.durability != new.audit.durability
+        || old.audit.checkpoints != new.audit.checkpoints
         || old.node.id != new.node.id
     {
         "`audit` or `node.id`"

@@ -3,13 +3,14 @@
 use crate::{
     address::Address,
     admin,
-    audit::log::Log,
+    audit::{log::Log, record::Admin},
     build::{self, Shared},
     config::{Config, Timeouts, load::Loaded},
     generation::Generation,
     listener::{self, Listening},
     meter::Meter,
     reload::{self, Reloader},
+    signed::history::History,
     socket::Socket,
     telemetry::{FunctionMeters, Metrics, export::Exporter, lines, state},
     tls,
@@ -89,6 +90,9 @@ pub enum StartError {
     /// The audit log can't be opened.
     #[error("the audit log can't be opened: {0}")]
     Audit(#[source] crate::audit::log::OpenError),
+    /// The start can't be recorded.
+    #[error("the start can't be recorded: {0}")]
+    Unrecorded(#[source] crate::audit::Unrecorded),
     /// A listener can't be bound.
     #[error(transparent)]
     Listener(#[from] listener::BindError),
@@ -216,6 +220,10 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     let built = build::generation(loaded, None, &shared).map_err(StartError::Findings)?;
     built.report();
     let generation = Arc::new(built.generation);
+    if let Some(signed) = &generation.signed {
+        let kept = History::activate(&generation.config, signed, "start");
+        kept.map_err(|finding| StartError::Findings(vec![finding]))?;
+    }
     let config = generation.config.clone();
     let mut bound = Vec::new();
     for listener in &config.listeners {
@@ -250,6 +258,8 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
         exporter: ArcSwapOption::empty(),
         current: ArcSwap::new(generation),
     });
+    let start = Admin::of_process("start", Some(gateway.generation().policy.id().clone()));
+    gateway.log.admin(&start).await.map_err(StartError::Unrecorded)?;
     state.set(&gateway);
     gateway.export(&config);
     gateway.generation().identify.warm();
@@ -286,6 +296,10 @@ impl Running {
         let sweeper = tokio::spawn(sweep(gateway.clone()));
         stop.await;
         tracing::info!("stopping: no new connections, open calls may end");
+        // It is done all the same: whoever stops a process has that power.
+        if let Err(error) = gateway.log.admin(&Admin::of_process("drain", None)).await {
+            tracing::warn!(%error, "the drain is not in the audit log");
+        }
         gateway.draining.send_replace(true);
         while listeners.join_next().await.is_some() {}
         // Upgraded connections outlive the server's tasks; their records must be written before the log closes.

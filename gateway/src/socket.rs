@@ -155,6 +155,7 @@ fn unix(path: &Path, access: &Access) -> io::Result<Socket> {
 }
 
 /// One process at a time looks at the files of a folder and binds there, or two could replace each other's.
+#[expect(clippy::disallowed_methods, reason = "a lock on a file says nothing when it is let go")]
 fn turn(folder: &Path) -> io::Result<File> {
     let named = |e: io::Error| io::Error::new(e.kind(), format!("the folder `{}`: {e}", folder.display()));
     let folder_file = File::open(folder).map_err(named)?;

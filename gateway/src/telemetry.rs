@@ -33,6 +33,7 @@ pub struct Metrics {
     backends: Family<FunctionLabels, Histogram, fn() -> Histogram>,
     in_flight: Family<FunctionLabels, Gauge>,
     denials: Family<DenialLabels, Counter>,
+    observed: Family<DenialLabels, Counter>,
     /// Reloads by result.
     pub reloads: Family<ResultLabels, Counter>,
     /// Connections by listener.
@@ -53,6 +54,7 @@ pub struct FunctionMeters {
     backend: Histogram,
     in_flight: Gauge,
     denials: Family<DenialLabels, Counter>,
+    observed: Family<DenialLabels, Counter>,
 }
 
 /// Labels of calls.
@@ -100,6 +102,7 @@ impl Metrics {
         let backends = Family::<FunctionLabels, Histogram, fn() -> Histogram>::new_with_constructor(histogram);
         let in_flight = Family::<FunctionLabels, Gauge>::default();
         let denials = Family::<DenialLabels, Counter>::default();
+        let observed = Family::<DenialLabels, Counter>::default();
         let reloads = Family::<ResultLabels, Counter>::default();
         let connections = Family::<ListenerLabels, Gauge>::default();
         let handshakes_failed = Family::<ListenerLabels, Counter>::default();
@@ -120,6 +123,7 @@ impl Metrics {
         );
         registry.register("calls_in_flight", "Calls between admission and the end of the answer", in_flight.clone());
         registry.register("denials", "Denials of policy by function and reason", denials.clone());
+        registry.register("denials_observed", "Denials that were only recorded", observed.clone());
         registry.register("reloads", "Reloads by result", reloads.clone());
         registry.register("connections", "Open connections by listener", connections.clone());
         registry.register(
@@ -137,6 +141,7 @@ impl Metrics {
             backends,
             in_flight,
             denials,
+            observed,
             reloads,
             connections,
             handshakes_failed,
@@ -173,6 +178,7 @@ impl Metrics {
             backend: self.backends.get_or_create_owned(&labels),
             in_flight: self.in_flight.get_or_create_owned(&labels),
             denials: self.denials.clone(),
+            observed: self.observed.clone(),
             name,
         }
     }
@@ -202,6 +208,11 @@ impl FunctionMeters {
     /// A target answered, or failed.
     pub fn ran(&self, took: Duration) {
         self.backend.observe(took.as_secs_f64());
+    }
+
+    /// Policy said no, and the call runs all the same.
+    pub fn observed(&self, reason: &'static str) {
+        self.observed.get_or_create(&DenialLabels { function: self.name.clone(), reason }).inc();
     }
 
     /// Policy said no.

@@ -143,7 +143,13 @@ impl Trail {
     }
 
     pub(crate) fn permitted(&mut self, permitted: &Permitted) {
-        self.question = Some(permitted.permit.terms().question().clone());
+        let terms = permitted.permit.terms();
+        self.question = Some(terms.question().clone());
+        if let Some(denial) = terms.observed() {
+            self.meters.observed(reason(denial));
+            let (call, function) = (self.envelope.id, terms.function().as_str());
+            tracing::warn!(%call, function, reason = reason(denial), "denied, but only observed: the call runs");
+        }
     }
 
     /// Before the effect: the decision and everything that it depended on.
@@ -352,6 +358,7 @@ fn reason(denial: &Denial) -> &'static str {
         DenialReason::PolicyError => "policy_error",
         DenialReason::AbsentEntity => "absent_entity",
         DenialReason::NoTarget => "no_target",
+        DenialReason::BundleExpired => "bundle_expired",
     }
 }
 

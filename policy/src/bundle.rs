@@ -7,6 +7,7 @@ use crate::{
     permit::BundleId,
 };
 use aws_lc_rs::digest::{Context, SHA256};
+use grants::Surroundings;
 use ground::Ground;
 use jiff::{SignedDuration, Timestamp};
 use kept::{Earlier, Piece};
@@ -15,12 +16,18 @@ use written::Written;
 
 mod check;
 mod compare;
+pub mod grants;
 pub(crate) mod ground;
 mod halves;
 pub(crate) mod kept;
+pub mod manifest;
 mod names;
+pub mod sign;
 pub(crate) mod split;
+pub mod team;
 pub(crate) mod tree;
+pub mod validity;
+mod words;
 pub(crate) mod written;
 
 /// Largest file of policies, in bytes.
@@ -70,12 +77,14 @@ pub fn reload(sources: &[Source], declared: Arc<Declared>, now: Timestamp, befor
 
 fn load_on(ground: Arc<Ground>, sources: &[Source], now: Timestamp, before: Option<&Snapshot>) -> Loaded {
     let mut findings = ground.warnings.clone();
-    let earlier = before.map(Snapshot::earlier);
-    let pieces = read(sources, earlier.unwrap_or(&Earlier::new()), &mut findings);
+    let around = Surroundings { vocabulary: &ground.vocabulary, declared: &ground.declared };
+    let pieces = pieces(sources, Some(around), before.map(Snapshot::earlier), &mut findings);
     soon(&pieces, now, &mut findings);
+    team::check(sources, &pieces, &ground.declared, &mut findings);
     let new: Vec<&Written> = pieces.iter().filter_map(|piece| piece.written.as_ref()).collect();
     if !new.is_empty() {
         let known = names::Known::new(&ground.vocabulary, &ground.declared);
+        words::check(&new, &ground.declared, &mut findings);
         // Policies with unknown names are reported for these alone; the others are checked further.
         let sound: Vec<_> = new.into_iter().filter(|policy| known.check(policy, &mut findings)).collect();
         check::check(&sound, &ground.declarations, &ground.vocabulary, &mut findings);
@@ -98,10 +107,21 @@ fn has_errors(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Error)
 }
 
-/// Reads every file within the limits, and sees that no two policies have one id.
-pub(crate) fn read(sources: &[Source], earlier: &Earlier, findings: &mut Vec<Finding>) -> Vec<Piece> {
+/// Reads every file within the limits, and sees that no two policies have one id. Without surroundings there are no grants.
+pub(crate) fn read(sources: &[Source], around: Option<Surroundings<'_>>, findings: &mut Vec<Finding>) -> Vec<Written> {
+    pieces(sources, around, None, findings).into_iter().filter_map(|piece| piece.written).collect()
+}
+
+fn pieces(
+    sources: &[Source],
+    around: Option<Surroundings<'_>>,
+    earlier: Option<&Earlier>,
+    findings: &mut Vec<Finding>,
+) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
-    for (read, found) in halves::halves(sources, POLICIES_TYPICAL, |sources| read_each(sources, earlier)) {
+    let none = Earlier::new();
+    let earlier = earlier.unwrap_or(&none);
+    for (read, found) in halves::halves(sources, POLICIES_TYPICAL, |sources| read_each(sources, around, earlier)) {
         pieces.extend(read);
         findings.extend(found);
     }
@@ -119,7 +139,7 @@ pub(crate) fn read(sources: &[Source], earlier: &Earlier, findings: &mut Vec<Fin
     pieces
 }
 
-fn read_each(sources: &[Source], earlier: &Earlier) -> (Vec<Piece>, Vec<Finding>) {
+fn read_each(sources: &[Source], around: Option<Surroundings<'_>>, earlier: &Earlier) -> (Vec<Piece>, Vec<Finding>) {
     let (mut pieces, mut findings) = (Vec::new(), Vec::new());
     for source in sources {
         if source.text.len() > FILE_BYTES_MAX {
@@ -127,7 +147,13 @@ fn read_each(sources: &[Source], earlier: &Earlier) -> (Vec<Piece>, Vec<Finding>
             findings.push(Finding::error("file_too_large", source.file.as_ref(), message));
             continue;
         }
-        pieces.extend(written::read(source, earlier, &mut findings));
+        match around {
+            Some(around) if source.file.ends_with(grants::SUFFIX) => {
+                pieces.extend(grants::read(source, around, &mut findings));
+            }
+            _ if team::is_binding(source) => {}
+            _ => pieces.extend(written::read_again(source, earlier, &mut findings)),
+        }
         if pieces.len() > POLICIES_MAX {
             break;
         }
@@ -151,7 +177,7 @@ fn soon(pieces: &[Piece], now: Timestamp, findings: &mut Vec<Finding>) {
 }
 
 /// Errors first, then by place; never more than are read.
-fn report(mut findings: Vec<Finding>) -> Vec<Finding> {
+pub(crate) fn report(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by(|a, b| {
         let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.file.clone(), f.line, f.column);
         key(a).cmp(&key(b))
@@ -181,8 +207,9 @@ fn bundle_id(sources: &[Source], ground: &Ground) -> BundleId {
     let mut files: Vec<_> = sources.iter().map(|source| (&source.file, &source.text)).collect();
     files.sort_unstable();
     add(&(files.len() as u64).to_be_bytes());
+    let folder = folder(files.iter().map(|(file, _)| file.as_ref()));
     for (file, text) in files {
-        add(file.as_bytes());
+        add(file.get(folder..).unwrap_or_default().as_bytes());
         add(text.as_bytes());
     }
     add(&ground.digest);
@@ -191,6 +218,16 @@ fn bundle_id(sources: &[Source], ground: &Ground) -> BundleId {
         id.push_str(&format!("{byte:02x}"));
     }
     BundleId(id.into())
+}
+
+/// Length of the folder that all files are in: however it was named, what is in it is the same bundle.
+fn folder<'a>(mut files: impl Iterator<Item = &'a str>) -> usize {
+    let parent = |file: &str| file.rfind('/').map_or(0, |slash| slash + 1);
+    let first = files.next().unwrap_or_default();
+    files.fold(parent(first), |length, file| {
+        let shared = first.bytes().zip(file.bytes()).take_while(|(a, b)| a == b).count();
+        first.get(..shared.min(length)).map_or(0, parent)
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,20 @@
 //! Commands over policies. They take iterators and writers; the gateway opens files and prints.
 
+pub mod check;
 pub mod decide;
+pub mod diff;
+mod findings;
+pub mod format;
+pub mod new;
+pub mod replay;
+pub mod schema;
+pub mod suggest;
 pub mod test;
+pub mod unused;
+pub mod what_if;
+pub mod who;
+
+use std::io::{self, Write};
 
 /// How a command writes its result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,4 +53,8 @@ impl Exit {
             Self::GrantsNew => 4,
         }
     }
+}
+
+fn write_json(value: &serde_json::Value, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{value:#}")
 }

@@ -4,8 +4,10 @@ use crate::{
     bundle::{
         ground::Ground,
         kept::{Earlier, Piece},
+        validity::{Standing, Validity},
     },
     declared::QueryType,
+    explain::anatomy::Clause,
     finding::Finding,
     permit::{BundleId, Denial, DenialReason, Permit, PolicyName, TargetIndex, Terms},
     question::{FunctionName, Principal, PrincipalKind, Question, Verb},
@@ -26,13 +28,15 @@ use rule::{Found, Named, Rule, in_words};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 mod ask;
 mod bare;
 pub(crate) mod entities;
 pub(crate) mod index;
+pub(crate) mod look;
+pub mod observe;
 mod prepare;
 pub(crate) mod reads;
 pub(crate) mod request;
@@ -47,6 +51,8 @@ pub struct Snapshot {
     policies: Vec<Entry>,
     by_id: HashMap<Arc<str>, u32>,
     functions: HashMap<FunctionName, Arc<Prepared>>,
+    validity: Validity,
+    observed: observe::Observed,
     /// For the next load.
     earlier: Earlier,
 }
@@ -85,6 +91,10 @@ struct Entry {
     info: PolicyInfo,
     rule: Arc<Rule>,
     reads_input: bool,
+    /// Its text is not the file's own.
+    generated: bool,
+    /// Its clauses, taken apart when somebody first asks why.
+    clauses: OnceLock<Vec<Clause>>,
 }
 
 /// A function made ready to be asked about.
@@ -131,7 +141,8 @@ pub(crate) struct Trace {
 }
 
 impl Snapshot {
-    /// Answers a question. Only an allow, without any error and on at least one target, makes a permit.
+    /// Answers a question. Only an allow, without any error and on at least one target, makes a permit. Of a function that
+    /// is only observed a denial makes one too, and is kept inside it.
     ///
     /// # Errors
     /// A denial, in every other case.
@@ -144,20 +155,29 @@ impl Snapshot {
                 let determining = trace.call.determining.into();
                 Ok(Permit::grant(question, self.id.clone(), determining, targets.into()))
             }
-            Some((reason, verdict)) => Err(Denial {
-                may_describe: trace.describe.as_ref().is_some_and(|verdict| verdict.denied.is_none()),
-                determining: verdict.determining.into(),
-                errors: verdict.errors,
-                bundle: self.id.clone(),
-                reason,
-                question,
-            }),
+            Some((reason, verdict)) => {
+                let denial = Denial {
+                    may_describe: trace.describe.as_ref().is_some_and(|verdict| verdict.denied.is_none()),
+                    determining: verdict.determining.into(),
+                    errors: verdict.errors,
+                    bundle: self.id.clone(),
+                    reason,
+                    question,
+                };
+                match self.observed(&denial) {
+                    Some((targets, until)) => Ok(Permit::observe(denial, targets.into(), until)),
+                    None => Err(denial),
+                }
+            }
         }
     }
 
     /// Whether a caller may know that a function exists.
     #[must_use]
     pub fn may_describe(&self, question: &Question) -> bool {
+        if self.validity.standing(question.facts.clock.now) == Standing::Ended {
+            return false;
+        }
         let Some(function) = self.functions.get(&question.function) else { return false };
         let Ok(asked) = Asked::new(question, function, &self.ground.directory, function.reads) else { return false };
         let now = question.facts.clock.now;
@@ -171,8 +191,7 @@ impl Snapshot {
     pub fn still(&self, terms: &Terms, target: TargetIndex, now: Timestamp) -> bool {
         let mut question = Question::clone(terms.question());
         question.facts.clock.now = now;
-        let trace = self.trace(&question);
-        trace.denied().is_none() && trace.targets().any(|allowed| allowed == target)
+        self.decide(question).is_ok_and(|permit| permit.terms().targets().contains(&target))
     }
 
     /// Whether a decision can depend on the input: some permit of the function is for such a caller,
@@ -191,6 +210,18 @@ impl Snapshot {
     #[must_use]
     pub fn id(&self) -> &BundleId {
         &self.id
+    }
+
+    /// The same snapshot with the time for which its bundle was signed.
+    #[must_use]
+    pub fn with_validity(self, validity: Validity) -> Self {
+        Self { validity, ..self }
+    }
+
+    /// Until when it decides.
+    #[must_use]
+    pub fn validity(&self) -> &Validity {
+        &self.validity
     }
 
     /// The words of policy.

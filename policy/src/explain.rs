@@ -1,174 +1,311 @@
-//! A recorded decision in plain words: what was decided, by which policies, and where they stand.
+//! Why a question is answered as it is: every candidate policy down to the clause, and what would change the answer.
 
 use crate::{
-    engine::{Effect, Snapshot},
-    permit::{BundleId, Denial, DenialReason, PolicyName, Terms},
+    engine::{
+        Effect, Snapshot,
+        look::{Ask, Asks, Candidate, Subject},
+        request::Unaskable,
+    },
+    permit::{BundleId, DenialReason, PolicyName, TargetIndex},
     question::{Question, Verb},
 };
+use anatomy::{Clause, Part};
+use hidden::Hidden;
+use jiff::Timestamp;
+use judge::{Came, Judge, Judged};
 use std::sync::Arc;
 
-/// What was asked and answered, as a record keeps it.
-#[derive(Clone, Copy, Debug)]
-pub struct Recorded<'a> {
-    /// What was asked.
-    pub question: &'a Question,
-    /// Which bundle decided.
-    pub bundle: &'a BundleId,
-    /// Why it was denied; `None` when it was allowed.
-    pub reason: Option<DenialReason>,
-    /// The policies that decided.
-    pub determining: &'a [PolicyName],
-    /// Errors and absent entities, in words.
-    pub errors: &'a [String],
-}
+pub mod anatomy;
+pub mod hidden;
+pub mod human;
+pub mod judge;
+mod nearest;
+mod open;
+pub mod read;
+#[cfg(test)]
+mod tests;
+mod words;
 
-/// Why a call was answered as it was.
+pub use nearest::Nearest;
+
+/// Why a question is answered as it is.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Explanation {
-    /// Whether it was allowed.
+    /// The bundle that answers.
+    pub bundle: BundleId,
+    /// Yes, no, or not known.
     pub decision: Decision,
     /// Why not.
     pub reason: Option<DenialReason>,
-    /// The policies that decided.
-    pub determining: Vec<Determining>,
-    /// The whole in sentences.
-    pub sentences: Vec<String>,
+    /// Why Cedar was not even asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unaskable: Option<String>,
+    /// The policies that decide.
+    pub determining: Vec<PolicyName>,
+    /// Every request that was made for it: the call, then each of its targets.
+    pub asked: Vec<Answer>,
+    /// The permit that is missing least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<Nearest>,
+    /// Places of the question that are not known, so that no answer depends on a guess.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hidden: Vec<String>,
 }
 
 /// Yes or no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
-    /// The call was allowed.
+    /// Allowed.
     Allow,
-    /// The call was denied.
+    /// Denied.
     Deny,
+    /// It depends on what is not known.
+    Unknown,
 }
 
-/// A policy that decided. All but its name are absent when the snapshot no longer has it.
+/// What one request came to.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Determining {
+pub struct Answer {
+    /// The target, when it is about where to run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetIndex>,
+    /// Yes, no, or not known.
+    pub decision: Decision,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<DenialReason>,
+    /// The policies that decide.
+    pub determining: Vec<PolicyName>,
+    /// Every policy whose action and resource fit.
+    pub policies: Vec<Examined>,
+}
+
+/// A policy with what came of its clauses.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Examined {
     /// Its `@id`.
     pub policy: PolicyName,
     /// What it does.
-    pub effect: Option<Effect>,
+    pub effect: Effect,
     /// Its `@owner`.
     pub owner: Option<Arc<str>>,
+    /// Its `@description`.
+    pub description: Option<Arc<str>>,
     /// The file as the user named it.
-    pub file: Option<Arc<str>>,
+    pub file: Arc<str>,
     /// Line of its first word, from 1.
-    pub line: Option<usize>,
+    pub line: usize,
+    /// Whether it applies.
+    pub came: Came,
+    /// The first clause that does not hold, by its place in `clauses`.
+    pub first: Option<usize>,
+    /// Every clause.
+    pub clauses: Vec<Judged>,
 }
 
-impl<'a> From<&'a Terms> for Recorded<'a> {
-    fn from(terms: &'a Terms) -> Self {
-        Self {
-            question: terms.question(),
-            bundle: terms.bundle(),
-            reason: None,
-            determining: terms.determining(),
-            errors: &[],
-        }
-    }
-}
-
-impl<'a> From<&'a Denial> for Recorded<'a> {
-    fn from(denial: &'a Denial) -> Self {
-        Self {
-            question: &denial.question,
-            bundle: &denial.bundle,
-            reason: Some(denial.reason),
-            determining: &denial.determining,
-            errors: &denial.errors,
-        }
-    }
-}
-
-/// Explains a decision with the policies of a snapshot, best the one that decided.
+/// Explains what a snapshot answers to a question of which everything is known.
 #[must_use]
-pub fn explain(snapshot: &Snapshot, recorded: Recorded<'_>) -> Explanation {
-    let determining: Vec<_> = recorded.determining.iter().map(|name| determining(snapshot, name)).collect();
-    let question = recorded.question;
-    let principal = &question.principal;
-    let verb = match question.verb {
-        Verb::Call => "call",
-        Verb::Describe => "know of",
+pub fn explain(snapshot: &Snapshot, question: &Question) -> Explanation {
+    explain_with(snapshot, question, &Hidden::default())
+}
+
+/// Explains what a snapshot answers to a question of which some places are not known.
+#[must_use]
+pub fn explain_with(snapshot: &Snapshot, question: &Question, hidden: &Hidden) -> Explanation {
+    let mut explanation = Explanation {
+        bundle: snapshot.id().clone(),
+        decision: Decision::Deny,
+        reason: None,
+        unaskable: None,
+        determining: Vec::new(),
+        asked: Vec::new(),
+        nearest: None,
+        hidden: hidden.places().map(ToOwned::to_owned).collect(),
     };
-    let kind = principal.kind.as_str();
-    let mut sentences = vec![format!("{kind} `{}` asked to {verb} `{}`.", principal.id, question.function)];
-    let policies: Vec<_> = determining.iter().map(ToString::to_string).collect();
-    sentences.push(verdict(recorded.reason, &policies.join(" and ")));
-    if recorded.reason == Some(DenialReason::NotPermitted) && recorded.errors.is_empty() {
-        sentences.push(permits(snapshot, question));
+    let asks = match hidden.asks(snapshot, question) {
+        Ok(asks) => asks,
+        Err(Unaskable { reason, error }) => {
+            explanation.reason = Some(reason);
+            explanation.unaskable = Some(error);
+            return explanation;
+        }
+    };
+    let now = question.facts.clock.now;
+    explanation.asked = asks.asks.iter().map(|ask| answer(ask, &asks, now)).collect();
+    explanation.settle(&question.verb);
+    if explanation.decision != Decision::Allow && explanation.reason != Some(DenialReason::Forbidden) {
+        explanation.nearest = nearest::nearest(snapshot, question, &asks, &explanation);
     }
-    sentences.extend(recorded.errors.iter().map(|error| format!("Policy said: {error}.")));
-    if recorded.bundle != snapshot.id() {
-        sentences.push(format!("Bundle {} decided; these words are of bundle {}.", recorded.bundle, snapshot.id()));
-    }
-    let decision = if recorded.reason.is_some() { Decision::Deny } else { Decision::Allow };
-    Explanation { decision, reason: recorded.reason, determining, sentences }
+    explanation
 }
 
-fn verdict(reason: Option<DenialReason>, policies: &str) -> String {
-    match reason {
-        None => format!("It was allowed by {policies}, and nothing forbade it."),
-        Some(DenialReason::Forbidden) => {
-            format!("It was denied by {policies}. A forbid wins over every permit.")
+impl Explanation {
+    /// One decision of all answers, as the gateway draws it.
+    fn settle(&mut self, verb: &Verb) {
+        let Some(first) = self.asked.first() else { return };
+        (self.decision, self.reason) = (first.decision, first.reason);
+        self.determining.clone_from(&first.determining);
+        if *verb == Verb::Describe || self.decision == Decision::Deny {
+            return;
         }
-        Some(DenialReason::NotPermitted) => "It was denied because no permit was satisfied.".to_owned(),
-        Some(DenialReason::PolicyError) if policies.is_empty() => {
-            "It was denied because the question does not fit the vocabulary.".to_owned()
+        let targets: Vec<_> = self.asked.iter().skip(1).collect();
+        if targets.iter().any(|answer| answer.decision == Decision::Allow) {
+            return;
         }
-        Some(DenialReason::PolicyError) => format!("It was denied because {policies} could not be evaluated."),
-        Some(DenialReason::AbsentEntity) => {
-            "It was denied because it names somebody or something that nothing vouches for.".to_owned()
+        if targets.iter().any(|answer| answer.decision == Decision::Unknown) {
+            self.decision = Decision::Unknown;
+            return;
         }
-        Some(DenialReason::NoTarget) if policies.is_empty() => {
-            "It was permitted, but no permit lets it run on any of its targets.".to_owned()
-        }
-        Some(DenialReason::NoTarget) => {
-            format!("It was permitted, but it may run on none of its targets: {policies}.")
-        }
-    }
-}
-
-/// Which permits were written for such a caller and function at all.
-fn permits(snapshot: &Snapshot, question: &Question) -> String {
-    let in_scope = snapshot.in_scope(question).into_iter();
-    let of_function =
-        in_scope.filter(|policy| policy.effect == Effect::Permit && !snapshot.is_about_targets(&policy.name));
-    let names: Vec<_> = of_function.map(|policy| format!("`{}`", policy.name)).collect();
-    if names.is_empty() {
-        return "No permit is written for this caller and function.".to_owned();
-    }
-    format!("For this caller and function there is {}; its conditions did not hold.", names.join(", "))
-}
-
-fn determining(snapshot: &Snapshot, name: &PolicyName) -> Determining {
-    let info = snapshot.policy(name);
-    Determining {
-        policy: name.clone(),
-        effect: info.map(|info| info.effect),
-        owner: info.and_then(|info| info.owner.clone()),
-        file: info.map(|info| Arc::clone(&info.file)),
-        line: info.map(|info| info.line),
+        let mut determining: Vec<_> = targets.iter().flat_map(|answer| answer.determining.iter().cloned()).collect();
+        determining.sort_unstable();
+        determining.dedup();
+        (self.decision, self.reason, self.determining) = (Decision::Deny, Some(DenialReason::NoTarget), determining);
     }
 }
 
-impl std::fmt::Display for Determining {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.effect {
-            Some(Effect::Permit) => f.write_str("permit ")?,
-            Some(Effect::Forbid) => f.write_str("forbid ")?,
-            None => f.write_str("policy ")?,
+pub(crate) fn answer(ask: &Ask<'_>, asks: &Asks<'_>, now: Timestamp) -> Answer {
+    let judge = Judge::new(ask, asks);
+    let policies: Vec<_> = ask.candidates.iter().map(|candidate| examine(&judge, candidate, now)).collect();
+    let (decision, reason, determining) = verdict(&policies, ask, asks.unread);
+    let target = match ask.subject {
+        Subject::Target(target) => Some(target),
+        Subject::Call | Subject::Describe => None,
+    };
+    Answer { target, decision, reason, determining, policies }
+}
+
+/// Cedar's rule over the policies as they were examined, and ours: an error denies.
+fn verdict(policies: &[Examined], ask: &Ask<'_>, unread: bool) -> (Decision, Option<DenialReason>, Vec<PolicyName>) {
+    let named = |effect: Effect, came: Came| -> Vec<PolicyName> {
+        let found = policies.iter().filter(|policy| policy.effect == effect && policy.came == came);
+        let mut names: Vec<_> = found.map(|policy| policy.policy.clone()).collect();
+        names.sort_unstable();
+        names
+    };
+    let forbids = named(Effect::Forbid, Came::Holds);
+    if !forbids.is_empty() {
+        return (Decision::Deny, Some(DenialReason::Forbidden), forbids);
+    }
+    let permits = named(Effect::Permit, Came::Holds);
+    let reads_input = |name: &PolicyName| ask.candidates.iter().any(|c| c.info.name == *name && c.reads_input);
+    let mut errors = [named(Effect::Permit, Came::Error), named(Effect::Forbid, Came::Error)].concat();
+    // What fails only for want of an input that nobody read is no reason where nothing permits anyway.
+    errors.retain(|name| !unread || !permits.is_empty() || !reads_input(name));
+    errors.sort_unstable();
+    let open = |effect| policies.iter().any(|policy| policy.effect == effect && policy.came == Came::Unknown);
+    if !errors.is_empty() {
+        // Whether it is denied for the error or forbidden may be open; that it is denied is not.
+        return (Decision::Deny, Some(DenialReason::PolicyError), errors);
+    }
+    if permits.is_empty() {
+        return match open(Effect::Permit) {
+            true => (Decision::Unknown, None, Vec::new()),
+            false => (Decision::Deny, Some(DenialReason::NotPermitted), Vec::new()),
+        };
+    }
+    if open(Effect::Forbid) { (Decision::Unknown, None, Vec::new()) } else { (Decision::Allow, None, permits) }
+}
+
+/// Tells of every condition that was met on the way to an answer, and whether it was true.
+///
+/// As in the engine, targets are asked about only if the call is allowed.
+pub(crate) fn conditions_met(
+    snapshot: &Snapshot,
+    question: &Question,
+    allowed: bool,
+    met: &mut dyn FnMut(&PolicyName, usize, bool),
+) {
+    let Ok(asks) = snapshot.asks(question) else { return };
+    for ask in asks.asks.iter().filter(|ask| allowed || !matches!(ask.subject, Subject::Target(_))) {
+        let judge = Judge::new(ask, &asks);
+        for candidate in &ask.candidates {
+            for (place, clause) in candidate.clauses.iter().enumerate() {
+                let (came, _) = judge.came(clause);
+                if clause.part.is_condition() && matches!(came, Came::Holds | Came::Fails) {
+                    met(&candidate.info.name, place, (came == Came::Holds) == clause.wanted);
+                }
+                if came != Came::Holds {
+                    break;
+                }
+            }
         }
-        write!(f, "`{}`", self.policy)?;
-        let place = self.file.as_ref().zip(self.line).map(|(file, line)| format!("{file}:{line}"));
-        let owner = self.owner.as_ref().map(|owner| format!("owner {owner}"));
-        let notes: Vec<_> = place.into_iter().chain(owner).collect();
-        if notes.is_empty() { Ok(()) } else { write!(f, " ({})", notes.join(", ")) }
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// A policy with every clause judged; the first that does not hold decides.
+fn examine(judge: &Judge<'_>, candidate: &Candidate<'_>, now: Timestamp) -> Examined {
+    let info = candidate.info;
+    let mut judged: Vec<Judged> = Vec::new();
+    let mut first = None;
+    if let Some(expires) = info.expires.filter(|expires| now >= *expires) {
+        first = Some(0);
+        judged.push(expired(expires, info.line));
+    }
+    for clause in candidate.clauses {
+        let clause = judge.judge(clause, line(candidate, clause), first.is_some());
+        // What is open may fail, so what comes after it is not past.
+        if first.is_none() && matches!(clause.came, Came::Fails | Came::Error) {
+            first = Some(judged.len());
+        }
+        judged.push(clause);
+    }
+    let open = judged.iter().position(|clause| clause.came == Came::Unknown);
+    let came = match (first.and_then(|place| judged.get(place)), open) {
+        // An error behind something open is met only if that holds.
+        (Some(clause), Some(open)) if clause.came == Came::Error && first > Some(open) => Came::Unknown,
+        (Some(clause), _) => clause.came,
+        (None, Some(_)) => Came::Unknown,
+        (None, None) => Came::Holds,
+    };
+    Examined {
+        policy: info.name.clone(),
+        effect: info.effect,
+        owner: info.owner.clone(),
+        description: info.description.clone(),
+        file: Arc::clone(&info.file),
+        line: info.line,
+        came,
+        first: first.or(open),
+        clauses: judged,
+    }
+}
+
+fn expired(expires: Timestamp, line: usize) -> Judged {
+    let text: Arc<str> = format!("@expires: it granted until {expires}").into();
+    Judged {
+        part: Part::Expires,
+        text,
+        line,
+        wanted: true,
+        came: Came::Fails,
+        past: false,
+        reads: Vec::new(),
+        because: Vec::new(),
+        error: None,
+        needs: "it must be renewed by its owner".to_owned(),
+    }
+}
+
+/// Line of a clause in its file: the policy's own, and the lines between its first word and the clause.
+pub(crate) fn line(candidate: &Candidate<'_>, clause: &Clause) -> usize {
+    if candidate.generated {
+        return candidate.info.line;
+    }
+    let first = crate::bundle::split::tokens(candidate.text).first().map_or(0, |token| token.range.start);
+    let between = candidate.text.get(first..clause.range.start).unwrap_or_default();
+    candidate.info.line + between.matches('\n').count()
+}
+
+impl Examined {
+    /// The clause that decided, if one did.
+    #[must_use]
+    pub fn first(&self) -> Option<&Judged> {
+        self.first.and_then(|place| self.clauses.get(place))
+    }
+
+    /// The clauses that do not hold.
+    pub fn missing(&self) -> impl Iterator<Item = &Judged> {
+        self.clauses.iter().filter(|clause| clause.came != Came::Holds)
+    }
+}

@@ -29,6 +29,8 @@ pub struct Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
+    /// Worth knowing; not even a warning.
+    Note,
     /// Reported; the load goes on.
     Warning,
     /// The load fails.
@@ -55,6 +57,12 @@ impl Finding {
     #[must_use]
     pub fn warning(self) -> Self {
         Self { severity: Severity::Warning, ..self }
+    }
+
+    /// The same finding as a note.
+    #[must_use]
+    pub fn note(self) -> Self {
+        Self { severity: Severity::Note, ..self }
     }
 
     /// The same finding at a byte range of `source`; takes the offending text from there.
@@ -111,6 +119,7 @@ impl fmt::Display for Finding {
     /// `file:line:column: error: message`, then the offending text and the suggestion on lines of their own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {
+            Severity::Note => "note",
             Severity::Warning => "warning",
             Severity::Error => "error",
         };

@@ -4,12 +4,18 @@ pub mod bundle;
 pub mod cases;
 pub mod command;
 pub mod declared;
+pub mod emergency;
 pub mod engine;
 pub mod explain;
 pub mod finding;
 #[cfg(test)]
 mod fixture;
 mod index;
+pub mod lint;
 pub mod permit;
 pub mod question;
+pub mod replay;
+pub mod review;
+pub mod suggest;
+pub mod usage;
 pub mod vocabulary;

@@ -48,6 +48,7 @@ struct Granted {
     determining: Arc<[PolicyName]>,
     targets: Arc<[TargetIndex]>,
     valid_until: Timestamp,
+    observed: Option<(Box<Denial>, Timestamp)>,
 }
 
 impl Terms {
@@ -75,6 +76,16 @@ impl Terms {
     #[must_use]
     pub fn targets(&self) -> &[TargetIndex] {
         &self.0.targets
+    }
+    /// The denial that was only observed: policy said no, and the function is not enforced yet.
+    #[must_use]
+    pub fn observed(&self) -> Option<&Denial> {
+        self.0.observed.as_ref().map(|(denial, _)| &**denial)
+    }
+    /// When a call that was only observed must be over.
+    #[must_use]
+    pub fn observed_until(&self) -> Option<Timestamp> {
+        self.0.observed.as_ref().map(|(_, until)| *until)
     }
     /// When the permit lapses if it is not spent.
     #[must_use]
@@ -105,7 +116,15 @@ impl Permit {
         targets: Arc<[TargetIndex]>,
     ) -> Self {
         let valid_until = question.facts.clock.now + jiff::SignedDuration::from_secs(PERMIT_SECONDS_MAX);
-        Self(Terms(Arc::new(Granted { question, bundle, determining, targets, valid_until })))
+        Self(Terms(Arc::new(Granted { question, bundle, determining, targets, valid_until, observed: None })))
+    }
+
+    // INVARIANT: called from `engine` only, for a function that is observed and not enforced yet.
+    pub(crate) fn observe(denial: Denial, targets: Arc<[TargetIndex]>, until: Timestamp) -> Self {
+        let (question, bundle) = (denial.question.clone(), denial.bundle.clone());
+        let valid_until = question.facts.clock.now + jiff::SignedDuration::from_secs(PERMIT_SECONDS_MAX);
+        let (determining, observed) = (denial.determining.clone(), Some((Box::new(denial), until)));
+        Self(Terms(Arc::new(Granted { question, bundle, determining, targets, valid_until, observed })))
     }
 
     /// What was granted.
@@ -137,6 +156,8 @@ pub enum DenialReason {
     AbsentEntity,
     /// The call is permitted, but on none of the function's targets.
     NoTarget,
+    /// The bundle's time is over, and it is configured to deny then.
+    BundleExpired,
 }
 
 /// A "no" of policy, with what the records need. The caller sees none of it.

@@ -4,6 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, net::IpAddr, str::FromStr, sync::Arc};
 
+pub mod places;
+pub mod sketch;
+
 /// Longest function name, in bytes.
 pub const FUNCTION_NAME_BYTES_MAX: usize = 128;
 

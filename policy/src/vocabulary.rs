@@ -18,6 +18,7 @@ pub(crate) mod base;
 mod declared;
 mod locate;
 pub use locate::locate_pointer;
+pub(crate) mod property;
 pub(crate) mod shape;
 
 /// The name that findings about the declarations carry instead of a file.
@@ -109,6 +110,13 @@ impl Vocabulary {
         text
     }
 
+    /// The schema of the base and one function, if it exists.
+    #[must_use]
+    pub fn text_of(&self, name: &FunctionName) -> Option<String> {
+        let own = self.function_text(name)?;
+        Some(format!("{}\n// Generated from the catalog.\n{}{own}", base::TEXT, self.groups_text()))
+    }
+
     /// The base vocabulary alone, as it was written.
     #[must_use]
     pub fn base_text() -> &'static str {
@@ -121,12 +129,23 @@ impl Vocabulary {
         self.functions.get(name).map(|words| format!("action \"{name}\" {}\n", words.shape))
     }
 
-    /// Base, groups and the given functions as one schema to validate against; without the fixed actions if policies
-    /// are over `functions_alone`.
-    pub(crate) fn slice<'a>(
+    /// Base, groups and the given functions as one schema to validate against.
+    pub(crate) fn slice<'a>(&self, names: impl IntoIterator<Item = &'a FunctionName>) -> Result<Schema, Finding> {
+        self.schema(self.base.fragment(), names)
+    }
+
+    /// The same without the fixed actions, for policies over functions alone.
+    pub(crate) fn slice_of_calls<'a>(
         &self,
         names: impl IntoIterator<Item = &'a FunctionName>,
-        functions_alone: bool,
+    ) -> Result<Schema, Finding> {
+        self.schema(self.base.groups(), names)
+    }
+
+    fn schema<'a>(
+        &self,
+        base: &SchemaFragment,
+        names: impl IntoIterator<Item = &'a FunctionName>,
     ) -> Result<Schema, Finding> {
         let mut text = self.groups_text();
         for name in names {
@@ -136,8 +155,7 @@ impl Vocabulary {
             Finding::error("vocabulary", DECLARED_FILE, format!("the vocabulary is not valid: {error}"))
         };
         let (generated, _) = SchemaFragment::from_cedarschema_str(&text).map_err(|e| internal(&e))?;
-        Schema::from_schema_fragments([self.base.fragment(functions_alone).clone(), generated])
-            .map_err(|e| internal(&e))
+        Schema::from_schema_fragments([base.clone(), generated]).map_err(|e| internal(&e))
     }
 
     pub(crate) fn function(&self, name: &FunctionName) -> Option<&Words> {

@@ -15,14 +15,20 @@ use tests::{
     records, skip, wait,
 };
 
+mod durability;
+mod evidence;
+
 /// Callers at once under load.
 const CALLERS: usize = 16;
 
 /// Answers after which the gateway is killed.
 const ANSWERS: usize = 200;
 
-/// How often it is killed.
-const ROUNDS: usize = 3;
+/// How often it is killed, unless [`ROUNDS_VARIABLE`] says otherwise.
+const ROUNDS: usize = 5;
+
+/// The variable for long runs, such as 100 rounds.
+const ROUNDS_VARIABLE: &str = "LATCHWORK_KILL_ROUNDS";
 
 /// Size of the disk that is filled.
 const DISK_MIB: u32 = 4;
@@ -94,7 +100,8 @@ async fn a_killed_gateway_has_lost_no_acknowledged_call() {
     let (project, origin, mut gateway) = open_shop("durability = \"fsync\"").await;
     let config = project.config();
     let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
-    for round in 1..=ROUNDS {
+    let rounds = std::env::var(ROUNDS_VARIABLE).ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
+    for round in 1..=rounds {
         let callers: Vec<_> =
             (0..CALLERS).map(|_| tokio::spawn(call_until_lost(gateway.client(), acknowledged.clone()))).collect();
         wait::until("answers under load", wait::LONG, || async {
@@ -117,6 +124,9 @@ async fn a_killed_gateway_has_lost_no_acknowledged_call() {
         gateway = latchwork::run(&config, &project.ca()).await;
         let started = records::read(&project.audit()).into_iter().rfind(|r| r["event"] == "started").unwrap();
         assert!(started["predecessor"]["last_seq"].is_u64(), "the new log cites the old one: {started}");
+        assert!(started["predecessor"]["tree"]["root"].is_string(), "and vouches for it: {started}");
+        let (exit, text) = evidence::verify(&project, &[]);
+        assert_eq!(exit, 0, "round {round}: {text}");
     }
     assert_eq!(gateway.client().send(Request::post("/orders", "x")).await.status, 200);
     gateway.stop().await;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 49] = [
+const ENDS: [(&str, i32); 102] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -19,8 +19,56 @@ const ENDS: [(&str, i32); 49] = [
     ("policy test -c broken.toml", 3),
     ("policy test -c absent.toml", 3),
     ("policy decide", 3),
+    ("policy diff . .", 0),
+    ("policy diff . absent", 3),
+    ("policy replay absent", 3),
+    ("policy suggest -c absent.toml", 3),
+    ("policy unused -c absent.toml", 3),
     ("policy decide --policies absent.cedar", 3),
+    ("policy key new latchwork.toml --person alice", 1),
+    ("policy key", 3),
+    ("policy sign new.bundle --key file:absent.pem", 3),
+    ("policy verify absent.bundle --keys absent.toml", 3),
+    ("policy verify absent.bundle --keys absent.toml --format json", 3),
+    ("policy publish absent.bundle", 3),
+    ("policy rollback 1 new.bundle --key file:absent.pem", 3),
+    ("policy history", 0),
+    ("policy history --format json", 0),
+    ("policy emergency", 3),
+    ("policy emergency forbid --reason x", 3),
+    ("policy emergency forbid --function shop.echo --reason x --admin http://127.0.0.1:9", 1),
+    ("policy emergency list --admin http://127.0.0.1:9", 1),
+    ("policy emergency lift 1 --reason x --admin http://127.0.0.1:9", 1),
+    ("policy test no-such-case", 1),
+    ("policy test --min-coverage 101", 3),
+    ("policy what-if --principal anonymous --function shop.echo --set facts.transport.mtls=true", 0),
+    ("policy what-if --principal anonymous --function shop.echo --set facts.transport.mtsl=true --format json", 3),
+    ("policy what-if --last", 1),
+    ("policy who-can shop.echo", 0),
+    ("policy who-can shop.ecko", 3),
+    ("policy can anonymous --format json", 0),
+    ("policy can no-caller", 3),
+    ("explain --principal anonymous --function shop.echo", 0),
+    ("explain --principal anonymous --function shop.ecko", 3),
+    ("explain --question absent.json", 3),
     ("policy", 3),
+    ("policy new shop.echo --expires 2099-12-31 --id a --owner a", 0),
+    ("policy new shop.echo --expires 2099-12-31 --id b --owner a", 1),
+    ("policy new shop.absent", 3),
+    ("policy new shop.echo --forbid --expires 2099-12-31", 3),
+    ("policy new shop.echo -c absent.toml", 3),
+    ("policy check", 0),
+    ("policy check --format json", 0),
+    ("policy check --deny-warnings", 3),
+    ("policy check --lints", 0),
+    ("policy check -c absent.toml", 3),
+    ("policy format --check", 1),
+    ("policy format", 0),
+    ("policy format --check --format json", 0),
+    ("policy format absent.cedar", 3),
+    ("policy schema", 0),
+    ("policy schema --function shop.absent", 3),
+    ("policy schema -c absent.toml", 3),
     ("key", 3),
     ("key new acme -c absent.toml", 3),
     ("key rotate acme -c absent.toml", 3),
@@ -46,6 +94,11 @@ const ENDS: [(&str, i32); 49] = [
     ("token inspect no.token.here", 1),
     ("token inspect no.token.here -c absent.toml", 3),
     ("token", 3),
+    ("audit key show -c absent.toml", 3),
+    ("audit key new --file made.key", 0),
+    ("audit key show --file made.key --format json", 0),
+    ("audit verify -c absent.toml", 3),
+    ("audit prove 01930000-0000-7000-8000-000000000000 -c absent.toml", 3),
     ("audit tail -c absent.toml", 3),
     ("audit", 3),
     ("completions bash", 0),
@@ -101,6 +154,18 @@ async fn a_call_ends_as_policy_says() {
         let output = tokio::task::spawn_blocking(call).await.expect("the command ends");
         assert_eq!(output.status.code(), Some(expected), "`{function}`: {}", said(&output));
     }
+    let folder = project.folder().to_path_buf();
+    let last = |words: &[&str]| said(&latchwork::command(&folder, words));
+    let story = last(&["explain", "--last"]);
+    for part in ["clause by clause, with the policies that decided:", "NOT PERMITTED", "nearest permit: `open`"] {
+        assert!(story.contains(part), "{part}: {story}");
+    }
+    let flip = last(&["policy", "what-if", "--last", "--set", "facts.transport.tls=0"]);
+    assert!(flip.contains("before: NOT PERMITTED") && flip.contains("no clause comes out otherwise"), "{flip}");
+    project
+        .write("policies/more.cedar", "@id(\"shut\") permit (principal, action == Action::\"shop.shut\", resource);");
+    let changed = last(&["explain", "--last"]);
+    assert!(changed.contains("THE POLICIES HAVE CHANGED SINCE; today's give ANOTHER answer:"), "{changed}");
     gateway.stop().await;
 }
 
@@ -115,7 +180,10 @@ fn every_command_is_in_the_table() {
     assert!(names.len() > 10, "{names:?}");
     for name in names.iter().filter_map(|name| name.strip_prefix("latchwork-")) {
         let words = name.replace('-', " ");
-        assert!(ENDS.iter().any(|(line, _)| line.starts_with(&words)), "`latchwork {words}` is not in the table");
+        assert!(
+            ENDS.iter().any(|(line, _)| line.replace('-', " ").starts_with(&words)),
+            "`latchwork {words}` is not in the table"
+        );
     }
 }
 

@@ -40,6 +40,7 @@ async fn a_service_that_was_there_before() {
 
     succeeds(&folder, &["check"]);
     succeeds(&folder, &["policy", "test"]);
+    crate::scenarios::judged_by_the_printed_schema(&folder);
     let gateway = latchwork::run(&folder.join("latchwork.toml"), &folder.join("no-certificate.pem")).await;
     let read = gateway.client().send(Request::get("/items/42")).await;
     assert_eq!(read.status, 200, "anybody may read: {}", read.text());

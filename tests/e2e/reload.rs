@@ -36,11 +36,28 @@ async fn reload_returns_once_it_is_in_force() {
     let (project, _origin, gateway) = start().await;
     for (policies, expected) in [(DENY, 403), (ALLOW, 200), (DENY, 403)] {
         project.write_policies(policies);
-        let output = latchwork::command(project.folder(), &["reload", "--wait", "-c", "latchwork.toml"]);
+        let words = ["reload", "--wait", "--accept-removals", "-c", "latchwork.toml"];
+        let output = latchwork::command(project.folder(), &words);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{}: {said}", output.status);
         assert_eq!(status(&gateway).await, expected);
     }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_forbid_vanishes_only_if_that_is_accepted() {
+    let (project, _origin, gateway) = start().await;
+    project.write_policies(DENY);
+    wait::until("the denial", wait::LONG, || async { (status(&gateway).await == 403).then_some(()) }).await;
+    project.write_policies(ALLOW);
+    let output = latchwork::command(project.folder(), &["reload"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("forbid `deny` vanished") && said.contains("--accept-removals"), "{said}");
+    assert_eq!(status(&gateway).await, 403);
+    assert!(latchwork::command(project.folder(), &["reload", "--accept-removals"]).status.success());
+    assert_eq!(status(&gateway).await, 200);
     gateway.stop().await;
 }
 
@@ -70,4 +87,17 @@ async fn start() -> (Project, Origin, Running) {
     let project = Project::new().anonymous().http("shop.stock", "GET /stock/{sku}", &origin.url, "").policy(ALLOW);
     let gateway = latchwork::run(&project.config(), &project.ca()).await;
     (project, origin, gateway)
+}
+
+#[tokio::test]
+async fn a_permit_that_has_ended_grants_nothing_and_is_counted() {
+    let (project, _origin, gateway) = start().await;
+    assert!(gateway.metrics().await.contains("latchwork_policies_expired 0\n"));
+    project.write_policies(&ALLOW.replace("@id(\"allow\")", "@id(\"allow\")\n@expires(\"2020-12-31\")"));
+    wait::until("the denial", wait::LONG, || async { (status(&gateway).await == 403).then_some(()) }).await;
+    let metrics = gateway.metrics().await;
+    for line in ["latchwork_policies_expired 1\n", "latchwork_policies_expiring 0\n"] {
+        assert!(metrics.contains(line), "`{line}` is not in:\n{metrics}");
+    }
+    gateway.stop().await;
 }

@@ -11,6 +11,7 @@ pub mod disk;
 pub mod fetch;
 pub mod functions_framework;
 pub mod grpcio;
+pub mod history;
 pub mod lambda;
 pub mod latchwork;
 pub mod oidc;
@@ -19,9 +20,11 @@ pub mod processes;
 pub mod project;
 pub mod raw;
 pub mod records;
+pub mod shim;
 pub mod skip;
 pub mod wait;
 pub mod webhooks;
+pub mod witness;
 
 use std::path::{Path, PathBuf};
 

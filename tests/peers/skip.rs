@@ -6,7 +6,7 @@ use std::{fmt::Write as _, io::Write as _};
 pub const VARIABLE: &str = "LATCHWORK_SKIP_PEERS";
 
 /// Every peer, by the name that the variable takes, and what is not proved without it.
-pub const PEERS: [(&str, &str); 15] = [
+pub const PEERS: [(&str, &str); 18] = [
     ("oidc-provider", "tokens of an issuer that we did not write"),
     ("awslambdaric", "an unchanged Python function under the process host"),
     ("lambda_runtime", "an unchanged Rust function under the process host"),
@@ -20,6 +20,9 @@ pub const PEERS: [(&str, &str); 15] = [
     ("systemd-analyze", "a unit that may do little"),
     ("chromium", "pages of other origins in a real browser"),
     ("boto3", "an AWS SDK as a client"),
+    ("strace", "no answer before its sync returned"),
+    ("cc", "a disk whose syncs are slow or fail"),
+    ("cvc5", "what a change of policies grants, proved"),
     ("curl", "shell functions and pasted calls"),
     ("openssl", "the script of an example that makes certificates"),
 ];

@@ -1,21 +1,25 @@
 //! The log of one incarnation: opening and closing it, records that are of no call, and how it fares.
 
 use super::{
-    Unrecorded,
+    Unrecorded, checkpoint,
     early::Early,
     guard::Guard,
+    notary::{Notary, Progress},
+    note::VerifierKey,
     queue::{Duty, Entry, Promise, Queue, Room},
     record::{Admin, Kind, Known, Predecessor, Refused, System, tail},
     redact::Redaction,
     repair,
     segment::{self, Disk, Folder},
+    signer::{FileKey, KeyError, Signer},
     writer::Writer,
 };
 use crate::config::{self, Durability};
 use jiff::Timestamp;
 use std::{
-    fs::File,
-    io,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -46,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) early: Arc<Early>,
     pub(crate) redaction: Redaction,
     counters: Arc<Counters>,
+    signed: Arc<Progress>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -58,6 +63,12 @@ pub enum OpenError {
     /// Another process writes this incarnation, or has written it.
     #[error("incarnation {0} has been used already")]
     Taken(Uuid),
+    /// The key that signs checkpoints can't be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A witness can't be asked as it is configured.
+    #[error("the witness of the audit log can't be used: {0}")]
+    Witness(String),
     /// The disk refuses.
     #[error("the audit log at `{path}` can't be opened")]
     Io {
@@ -90,6 +101,19 @@ pub struct Stats {
     pub failing: Option<Failing>,
     /// The last error, even if it is over.
     pub last_error: Option<String>,
+    /// Records that a checkpoint covers.
+    pub signed: u64,
+    /// Records that a checkpoint covers which a witness signed, too.
+    pub witnessed: u64,
+}
+
+/// What a log begins with, besides its disk.
+#[derive(Default)]
+pub(crate) struct Begin {
+    /// The incarnation before, and older ones that nobody had closed.
+    pub(crate) repaired: (Option<Predecessor>, Vec<Predecessor>),
+    pub(crate) lock: Option<File>,
+    pub(crate) notary: Option<Notary>,
 }
 
 /// Numbers that only grow.
@@ -136,7 +160,8 @@ impl Log {
         let durable = config.durability == Durability::Fsync;
         let io = |source| OpenError::Io { path: directory.clone(), source };
         segment::create_folder(&folder).map_err(io)?;
-        let predecessor = repair::predecessor(&folder, incarnation).map_err(io)?;
+        let key = key(config, node)?;
+        let repaired = repair::all(&folder, node, incarnation, &[key.verifier_key()]).map_err(io)?;
         segment::create_folder(&directory).map_err(io)?;
         let lock = segment::create_file(&directory.join(segment::LOCK)).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => OpenError::Taken(incarnation),
@@ -149,8 +174,12 @@ impl Log {
                 segment::sync_folder(path).map_err(io)?;
             }
         }
+        tracing::info!(vkey = %key.verifier_key(), "the audit log is signed");
+        publish(&folder.join(checkpoint::VKEY), &key.verifier_key()).map_err(io)?;
+        let begin =
+            Begin { repaired, lock: Some(lock), notary: Some(Notary::new(Box::new(key), config, node, incarnation)?) };
         let disk = Box::new(Folder::new(directory.clone(), durable));
-        Self::start(disk, config, node, incarnation, redaction, (predecessor, Some(lock))).map_err(io)
+        Self::start(disk, config, node, incarnation, redaction, begin).map_err(io)
     }
 
     pub(crate) fn start(
@@ -159,7 +188,7 @@ impl Log {
         node: &str,
         incarnation: Uuid,
         redaction: Redaction,
-        (predecessor, lock): (Option<Predecessor>, Option<File>),
+        Begin { repaired, lock, notary }: Begin,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(Room::ALL));
         let early = Arc::new(Early::new(Instant::now()));
@@ -172,7 +201,12 @@ impl Log {
             (config.durability == Durability::Fsync, config.segment_bytes_max.max(SEGMENT_BYTES_MIN)),
             tail::identity(node, incarnation),
         )?;
-        writer.begin(&System::Started { version: env!("CARGO_PKG_VERSION").into(), predecessor })?;
+        let (predecessor, others) = repaired;
+        writer.begin(&System::Started { version: env!("CARGO_PKG_VERSION").into(), predecessor, others })?;
+        let signed = notary.as_ref().map(Notary::progress).unwrap_or_default();
+        if let Some(notary) = notary {
+            writer.sign_with(notary)?;
+        }
         let run = move || {
             // Held until the last record is written, so that no other process writes or repairs this incarnation.
             let _lock = lock;
@@ -180,7 +214,7 @@ impl Log {
         };
         let writer = thread::Builder::new().name("audit".into()).spawn(run)?;
         let writer = Mutex::new(Some(writer));
-        Ok(Self(Arc::new(Inner { queue, early, redaction, counters, writer })))
+        Ok(Self(Arc::new(Inner { queue, early, redaction, counters, signed, writer })))
     }
 
     /// Opens a call that arrived at `now`. Room for its end is promised, so that it can always be closed.
@@ -241,6 +275,8 @@ impl Log {
             bytes_left: room.bytes,
             failing,
             last_error,
+            signed: self.0.signed.signed(),
+            witnessed: self.0.signed.witnessed(),
         }
     }
 
@@ -312,7 +348,47 @@ pub(crate) fn entry(
     promise: Promise,
     waiter: Option<oneshot::Sender<Result<(), Unrecorded>>>,
 ) -> Entry {
-    Entry { kind, at: Timestamp::UNIX_EPOCH, tail, duty, promise, waiter, room: Room::default(), since: Instant::now() }
+    Entry {
+        kind,
+        at: Timestamp::UNIX_EPOCH,
+        tail,
+        duty,
+        promise,
+        waiter,
+        room: Room::default(),
+        since: Instant::now(),
+        sets_clock: false,
+    }
+}
+
+/// The key that signs checkpoints. Outside production one is made where there is none.
+fn key(config: &config::Audit, node: &str) -> Result<FileKey, KeyError> {
+    let checkpoints = &config.checkpoints;
+    if checkpoints.makes_key && !checkpoints.key.exists() {
+        match FileKey::create(&checkpoints.key, &format!("latchwork/{node}")) {
+            // Another process was faster.
+            Err(KeyError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
+            made => {
+                let path = checkpoints.key.display();
+                tracing::info!(%path, "a key is made that signs the audit log's checkpoints");
+                return made;
+            }
+        }
+    }
+    FileKey::read(&checkpoints.key)
+}
+
+/// Says beside the log what checks its signatures. It is there for convenience: who checks a log takes the key from
+/// where it can be trusted.
+fn publish(path: &Path, key: &VerifierKey) -> io::Result<()> {
+    let line = format!("{key}\n");
+    match fs::read_to_string(path) {
+        Ok(known) if known.contains(&line) => return Ok(()),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    OpenOptions::new().append(true).create(true).mode(0o644).open(path)?.write_all(line.as_bytes())
 }
 
 fn is_node(node: &str) -> bool {

@@ -100,7 +100,8 @@ pub fn incarnations(folder: &Path) -> io::Result<Vec<(Uuid, PathBuf)>> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let Some(id) = entry.file_name().to_str().and_then(|name| Uuid::try_parse(name).ok()) else { continue };
-        if entry.file_type()?.is_dir() {
+        // One spelling each, so that no two folders are of one incarnation.
+        if entry.file_type()?.is_dir() && entry.file_name() == *id.to_string() {
             let path = entry.path();
             found.push((began(id, &path), id, path));
         }
@@ -110,7 +111,7 @@ pub fn incarnations(folder: &Path) -> io::Result<Vec<(Uuid, PathBuf)>> {
 }
 
 /// When an incarnation began: its first record says so, or else its id.
-fn began(id: Uuid, directory: &Path) -> Timestamp {
+pub(crate) fn began(id: Uuid, directory: &Path) -> Timestamp {
     let first = Records::of_incarnation(id, directory).ok().and_then(|mut records| records.next());
     if let Some(Ok(line)) = first {
         return line.head.at;
@@ -139,6 +140,10 @@ pub struct Source {
     pub path: PathBuf,
     /// Number of its first record.
     pub first: u64,
+    /// Which try it is to begin there.
+    pub again: u32,
+    /// Number of its last record, once it is closed.
+    pub last: Option<u64>,
     /// From this number on its records are void: the next segment has them.
     pub void_from: Option<u64>,
 }
@@ -276,11 +281,11 @@ pub fn sources(folder: &Path) -> io::Result<Vec<Source>> {
 pub fn segments(incarnation: Uuid, directory: &Path) -> io::Result<Vec<Source>> {
     let listed = segment::list(directory)?;
     let next = listed.iter().skip(1).map(|(Name { first, .. }, _)| Some(*first)).chain([None]);
-    let source = |((name, path), void_from): (&(Name, PathBuf), _)| Source {
-        incarnation,
-        path: path.clone(),
-        first: name.first,
-        void_from,
+    let source = |((name, path), next): (&(Name, PathBuf), Option<u64>)| {
+        let end = name.last.map(|last| last.saturating_add(1));
+        let void_from = next.into_iter().chain(end).min();
+        let Name { first, again, last } = *name;
+        Source { incarnation, path: path.clone(), first, again, last, void_from }
     };
     Ok(listed.iter().zip(next).map(source).collect())
 }
@@ -298,9 +303,17 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn open(source: Source) -> io::Result<Self> {
-        let path: Arc<Path> = source.path.as_path().into();
-        let file = BufReader::with_capacity(RECORD_BYTES_MAX, File::open(&path)?);
-        Ok(Self { source, path, file, offset: 0, line: 0, torn: false })
+        let (path, file) = match File::open(&source.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => renamed(&source).ok_or(error)?,
+            opened => (source.path.clone(), opened?),
+        };
+        let file = BufReader::with_capacity(RECORD_BYTES_MAX, file);
+        Ok(Self { source, path: path.as_path().into(), file, offset: 0, line: 0, torn: false })
+    }
+
+    /// The line that was read last, from 1.
+    pub(crate) fn line(&self) -> u64 {
+        self.line
     }
 
     /// The next record, if it has come meanwhile and is whole.
@@ -368,6 +381,14 @@ impl Reader {
             }
         }
     }
+}
+
+/// A segment that was closed, and so renamed, since it was listed.
+fn renamed(source: &Source) -> Option<(PathBuf, File)> {
+    let listed = segment::list(source.path.parent()?).ok()?;
+    let (_, path) = listed.into_iter().find(|(name, _)| name.first == source.first && name.last.is_some())?;
+    let file = File::open(&path).ok()?;
+    Some((path, file))
 }
 
 fn contains(bytes: &[u8], needle: &[u8]) -> bool {

@@ -52,6 +52,8 @@ pub(crate) struct Entry {
     /// Room in memory that is free again once the record is written: bytes, calls, extra records.
     pub(crate) room: Room,
     pub(crate) since: Instant,
+    /// Times go on from this record's, even if that is back.
+    pub(crate) sets_clock: bool,
 }
 
 /// An amount of room.

@@ -253,6 +253,14 @@ pub struct Admin {
     pub detail: Option<String>,
 }
 
+impl Admin {
+    /// What whoever runs the process did to it.
+    #[must_use]
+    pub fn of_process(verb: &'static str, bundle_after: Option<BundleId>) -> Self {
+        Self { verb: verb.into(), who: "process".to_owned(), bundle_before: None, bundle_after, detail: None }
+    }
+}
+
 /// `system`: the log's own life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -264,11 +272,19 @@ pub enum System {
         /// The incarnation before this one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         predecessor: Option<Predecessor>,
+        /// Older ones that nobody had closed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        others: Vec<Predecessor>,
     },
     /// The incarnation ends.
     Stopped {
         /// Calls that were still open.
         calls_open: u64,
+    },
+    /// The clock was set back, so that the times from here on begin before the last.
+    ClockSetBack {
+        /// By how much, in milliseconds.
+        by_ms: u64,
     },
     /// The log can be written again.
     LogRecovered {
@@ -294,4 +310,22 @@ pub struct Predecessor {
     pub torn_bytes: u64,
     /// It still runs, so it was left alone.
     pub running: bool,
+    /// The tree over all that it left; absent while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Tree>,
+    /// Its newest checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<Tree>,
+    /// What is not as it was signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// A Merkle tree over records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tree {
+    /// How many.
+    pub size: u64,
+    /// Its root, in base64.
+    pub root: String,
 }

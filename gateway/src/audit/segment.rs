@@ -20,8 +20,10 @@ pub(crate) const TORN: &str = "torn";
 pub(crate) trait Disk: Send {
     /// Creates an empty segment, durably if the log is.
     fn create(&mut self, name: &str) -> io::Result<Box<dyn Segment>>;
-    /// Takes an empty segment away again.
+    /// Takes a segment without a record away again.
     fn remove(&mut self, name: &str) -> io::Result<()>;
+    /// Gives a segment its last name.
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
     /// Whether what is written still has a name on the disk.
     fn is_there(&mut self, name: &str) -> bool;
 }
@@ -40,31 +42,44 @@ pub(crate) trait Segment: Send {
     fn twin(&self) -> io::Result<Box<dyn Segment>>;
 }
 
-/// Which segment: its first sequence number, and which try it is to begin there.
+/// Which segment: its first sequence number, which try it is to begin there, and its last number once it is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name {
     pub(crate) first: u64,
     pub(crate) again: u32,
+    pub(crate) last: Option<u64>,
 }
 
 impl Name {
-    /// `000000000042.jsonl`, or `000000000042-1.jsonl` when the former had to be abandoned before its first record.
+    /// A segment that is being written.
+    pub(crate) fn open(first: u64, again: u32) -> Self {
+        Self { first, again, last: None }
+    }
+
+    /// `000000000042-000000000099.jsonl` once it is closed, `000000000042.jsonl` before; `000000000042.1.jsonl` when the
+    /// latter had to be abandoned before its first record.
     pub(crate) fn file(self) -> String {
-        let Self { first, again } = self;
-        if again == 0 {
-            format!("{first:0DIGITS$}.{EXTENSION}")
-        } else {
-            format!("{first:0DIGITS$}-{again}.{EXTENSION}")
+        let Self { first, again, last } = self;
+        match (last, again) {
+            (Some(last), _) => format!("{first:0DIGITS$}-{last:0DIGITS$}.{EXTENSION}"),
+            (None, 0) => format!("{first:0DIGITS$}.{EXTENSION}"),
+            (None, again) => format!("{first:0DIGITS$}.{again}.{EXTENSION}"),
         }
     }
 
     pub(crate) fn parse(file: &str) -> Option<Self> {
         let stem = file.strip_suffix(EXTENSION)?.strip_suffix('.')?;
-        let (first, again) = stem.split_once('-').unwrap_or((stem, "0"));
-        if first.len() < DIGITS || !first.bytes().chain(again.bytes()).all(|b| b.is_ascii_digit()) {
-            return None;
-        }
-        Some(Self { first: first.parse().ok()?, again: again.parse().ok()? })
+        let name = match (stem.split_once('-'), stem.split_once('.')) {
+            (Some((first, last)), None) => {
+                Self { last: Some(last.parse().ok()?), ..Self::open(first.parse().ok()?, 0) }
+            }
+            (None, Some((first, again))) => Self::open(first.parse().ok()?, again.parse().ok()?),
+            (None, None) => Self::open(stem.parse().ok()?, 0),
+            (Some(_), Some(_)) => return None,
+        };
+        // One spelling each: what is spelled otherwise was not named by the writer.
+        let sound = name.last.is_none_or(|last| last >= name.first);
+        (sound && name.file() == file).then_some(name)
     }
 }
 
@@ -126,6 +141,11 @@ impl Disk for Folder {
 
     fn remove(&mut self, name: &str) -> io::Result<()> {
         fs::remove_file(self.path.join(name))
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path.join(from), self.path.join(to))?;
+        if self.durable { sync_folder(&self.path) } else { Ok(()) }
     }
 
     fn is_there(&mut self, name: &str) -> bool {

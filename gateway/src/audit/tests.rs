@@ -1,7 +1,12 @@
 //! The log as a whole: what is accepted, in which order, and what is read back.
 
-use super::{log::Log, query::Records, record::*, redact::Redaction};
-use crate::config::{Audit, Durability};
+use super::{
+    log::{Begin, Log},
+    query::Records,
+    record::*,
+    redact::Redaction,
+};
+use crate::config::{Audit, Checkpoints, Durability};
 use jiff::Timestamp;
 use policy::{
     permit::{BundleId, PolicyName, TargetIndex},
@@ -20,7 +25,7 @@ mod reading;
 /// A log on a disk of the test's.
 fn start(disk: &disk::Fake, durability: Durability) -> Log {
     let config = config(Path::new("nowhere"), durability);
-    Log::start(Box::new(disk.clone()), &config, "gw-1", Uuid::now_v7(), Redaction::default(), (None, None)).unwrap()
+    Log::start(Box::new(disk.clone()), &config, "gw-1", Uuid::now_v7(), Redaction::default(), Begin::default()).unwrap()
 }
 
 /// Waits for a condition, up to ten seconds.
@@ -34,7 +39,9 @@ async fn until(condition: impl Fn() -> bool) {
 }
 
 pub(crate) fn config(path: &Path, durability: Durability) -> Audit {
-    Audit { path: path.to_owned(), durability, segment_bytes_max: 1 << 20, retention: Duration::from_secs(86_400) }
+    let checkpoints = Checkpoints::with_own_key(path.join("checkpoint.key"));
+    let retention = Duration::from_secs(86_400);
+    Audit { path: path.to_owned(), durability, segment_bytes_max: 1 << 20, retention, checkpoints }
 }
 
 pub(crate) fn question(input: Option<serde_json::Value>) -> Question {
@@ -76,6 +83,7 @@ pub(crate) fn intent(input: Option<serde_json::Value>) -> Intent {
         determining: Arc::new([PolicyName("staff-may-greet".into())]),
         targets: Arc::new([TargetIndex(0)]),
         target: TargetIndex(0),
+        observed: None,
     }
 }
 

@@ -6,13 +6,15 @@
 use super::{
     early::Early,
     log::Counters,
+    notary::{Due, Notary},
     queue::{CALL_BYTES, Duty, Entry, Promise, Queue, Room},
     record::{Kind, System, tail},
     segment::{Disk, Name, Segment},
+    tree::{Frontier, Hash},
 };
 use current::Current;
 use failing::{Failure, PROBE_EVERY, tell};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::{
     io, mem,
     sync::{Arc, atomic::Ordering},
@@ -32,6 +34,8 @@ const GATHER_MAX: Duration = Duration::from_millis(5);
 const GATHER_PART: u32 = 20;
 /// A buffer that grew beyond this shrinks again.
 const BUFFER_BYTES_KEPT: usize = 1024 * 1024;
+/// A clock that goes back by less is not worth a record: times stand still meanwhile.
+const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(1);
 /// How often a segment's name is tried again with another suffix.
 const NAMES_MAX: u32 = 64;
 
@@ -48,13 +52,20 @@ pub(crate) struct Writer {
     pub(crate) identity: String,
     /// Syncs behind the writer's back, unless the log is durable.
     syncer: Option<Syncer>,
+    /// Signs the tree now and then.
+    pub(crate) notary: Option<Notary>,
     state: State,
 }
 
 #[derive(Default)]
 struct State {
     current: Option<Current>,
-    next_seq: u64,
+    /// Segments that could not be closed yet, with the number after their last record.
+    unclosed: Vec<(Current, u64)>,
+    /// The tree over all records that were accepted; its size is the next record's number.
+    tree: Frontier,
+    /// The newest `at`.
+    last_at: Timestamp,
     /// Bytes on disk that are promised to calls whose intent is written.
     promised: u64,
     failing: Option<Failure>,
@@ -76,7 +87,8 @@ impl Writer {
     ) -> io::Result<Self> {
         let syncer = if durable { None } else { Some(Syncer::start()?) };
         let state = State::default();
-        Ok(Self { queue, early, counters, disk, durable, segment_bytes_max, identity, syncer, state })
+        let notary = None;
+        Ok(Self { queue, early, counters, disk, durable, segment_bytes_max, identity, syncer, notary, state })
     }
 
     /// Writes the first record; unlike later ones, it must succeed at once.
@@ -85,6 +97,13 @@ impl Writer {
         let entries = vec![own(started)];
         self.commit(&entries, Some(0))?;
         self.accept(entries);
+        Ok(())
+    }
+
+    /// From now on the tree is signed; its first checkpoint is there before this returns.
+    pub(crate) fn sign_with(&mut self, mut notary: Notary) -> io::Result<()> {
+        notary.start(&self.state.tree)?;
+        self.notary = Some(notary);
         Ok(())
     }
 
@@ -106,6 +125,7 @@ impl Writer {
                 summarised = Instant::now();
                 self.tick();
             }
+            self.notarise(false);
             if last {
                 return self.finish();
             }
@@ -169,11 +189,14 @@ impl Writer {
         let mut buffer = mem::take(&mut self.state.buffer);
         buffer.clear();
         buffer.shrink_to(BUFFER_BYTES_KEPT);
-        let mut seq = self.state.next_seq;
         let mut promised = self.state.promised;
-        for entry in entries {
-            tail::line(&mut buffer, entry.kind, seq, entry.at, &self.identity, &entry.tail);
-            seq += 1;
+        let mut at = self.state.last_at;
+        let mut ends = Vec::with_capacity(entries.len());
+        for (entry, seq) in entries.iter().zip(self.state.tree.size()..) {
+            // What is owed is written late, and the clock may go back.
+            at = if entry.sets_clock { entry.at } else { at.max(entry.at) };
+            tail::line(&mut buffer, entry.kind, seq, at, &self.identity, &entry.tail);
+            ends.push(buffer.len());
             match entry.promise {
                 Promise::None | Promise::Uses => {}
                 Promise::Begins => promised += CALL_BYTES as u64,
@@ -201,10 +224,31 @@ impl Writer {
             self.counters.syncs.fetch_add(1, Ordering::Relaxed);
             self.state.sync_took = took;
         }
-        self.state.next_seq = seq;
+        let mut rest = buffer.as_slice();
+        let mut from = 0;
+        for end in ends {
+            let (line, after) = rest.split_at(end - from);
+            // A leaf is a record without its newline.
+            self.state.tree.push(Hash::of_leaf(line.strip_suffix(b"\n").unwrap_or(line)));
+            (rest, from) = (after, end);
+        }
+        self.state.last_at = at;
         self.state.promised = promised;
         self.state.buffer = buffer;
         Ok(())
+    }
+
+    /// Has the tree signed when that is due.
+    fn notarise(&mut self, now: bool) {
+        let (Some(notary), Some(current)) = (&mut self.notary, &self.state.current) else { return };
+        if !notary.due(self.state.tree.size(), now) {
+            return;
+        }
+        // What is not durable yet is synced first: a checkpoint never covers what a power cut takes away.
+        let unsynced = if self.durable { None } else { current.segment.twin().ok() };
+        if self.durable || unsynced.is_some() {
+            notary.submit(Due { tree: self.state.tree.clone(), unsynced });
+        }
     }
 
     fn accept(&mut self, entries: Vec<Entry>) {
@@ -226,24 +270,35 @@ impl Writer {
         let mut new = Current::new(name, segment);
         if let Err(error) = new.reserve(self.state.promised) {
             // The empty segment does no harm if it stays.
-            let _ = self.disk.remove(&new.name);
+            let _ = self.disk.remove(&new.name.file());
             return Err(error);
         }
         if let Some(syncer) = &self.syncer {
             syncer.follow(new.segment.as_ref())?;
         }
-        if let Some(mut old) = self.state.current.replace(new)
-            && let Err(error) = old.segment.truncate(old.bytes).and_then(|()| old.segment.sync())
-        {
-            tracing::warn!(%error, segment = old.name, "a segment could not be closed cleanly");
+        if let Some(old) = self.state.current.replace(new) {
+            self.state.unclosed.push((old, self.state.tree.size()));
+            self.close();
         }
         Ok(())
     }
 
-    fn create(&mut self) -> io::Result<(String, Box<dyn Segment>)> {
+    /// Cuts what does not count off the segments that are over, and gives them their last names.
+    fn close(&mut self) {
+        let disk = &mut self.disk;
+        self.state.unclosed.retain_mut(|(old, next)| {
+            let done = old.close(*next, disk.as_mut());
+            if let Err(error) = &done {
+                tracing::warn!(%error, segment = old.name.file(), "a segment could not be closed cleanly");
+            }
+            done.is_err()
+        });
+    }
+
+    fn create(&mut self) -> io::Result<(Name, Box<dyn Segment>)> {
         for again in 0..NAMES_MAX {
-            let name = Name { first: self.state.next_seq, again }.file();
-            match self.disk.create(&name) {
+            let name = Name::open(self.state.tree.size(), again);
+            match self.disk.create(&name.file()) {
                 Ok(segment) => return Ok((name, segment)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
@@ -258,13 +313,20 @@ impl Writer {
             return;
         }
         if let Some(current) = &mut self.state.current
-            && !self.disk.is_there(&current.name)
+            && !self.disk.is_there(&current.name.file())
         {
             current.broken = true;
             return self.fail(&io::Error::new(io::ErrorKind::NotFound, "the segment was removed"), Vec::new());
         }
-        let summaries = self.early.take().iter().map(|summary| entry(Kind::Summary, tail::plain(summary))).collect();
-        self.write(summaries);
+        self.close();
+        let mut own_records = Vec::new();
+        let back = self.state.last_at.duration_since(Timestamp::now());
+        if back > CLOCK_STEP {
+            let record = own(&System::ClockSetBack { by_ms: u64::try_from(back.as_millis()).unwrap_or(0) });
+            own_records.push(Entry { sets_clock: true, ..record });
+        }
+        own_records.extend(self.early.take().iter().map(|summary| entry(Kind::Summary, tail::plain(summary))));
+        self.write(own_records);
     }
 
     fn finish(mut self) {
@@ -278,10 +340,13 @@ impl Writer {
         for entry in &mut self.state.owed {
             tell(entry);
         }
-        if let Some(mut current) = self.state.current.take()
-            && let Err(error) = current.segment.truncate(current.bytes).and_then(|()| current.segment.sync())
-        {
-            tracing::warn!(%error, segment = current.name, "the last segment could not be closed cleanly");
+        self.notarise(true);
+        if let Some(current) = self.state.current.take() {
+            self.state.unclosed.push((current, self.state.tree.size()));
+        }
+        self.close();
+        if let Some(notary) = self.notary.take() {
+            notary.finish();
         }
     }
 }
@@ -310,5 +375,6 @@ fn entry(kind: Kind, tail: Vec<u8>) -> Entry {
         waiter: None,
         room: Room::default(),
         since: Instant::now(),
+        sets_clock: false,
     }
 }

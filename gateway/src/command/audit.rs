@@ -1,6 +1,6 @@
-//! `latchwork audit tail`: the newest records, one line per call, as they come.
+//! `latchwork audit`: `tail`, the newest records, one line per call, as they come; the other verbs in files of theirs.
 
-use super::{Exit, Format};
+use super::{Exit, Format, loaded};
 use crate::audit::query::{self, Line, Problem, Reader, Records, Source, What};
 use line::Lines;
 use std::{
@@ -11,9 +11,12 @@ use std::{
     time::Duration,
 };
 
+pub mod key;
 pub mod line;
+pub mod prove;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 
 /// How often `--follow` looks for more.
 const FOLLOW_EVERY: Duration = Duration::from_millis(100);
@@ -29,6 +32,13 @@ const CALL_RECORDS_USUAL: u64 = 4;
 pub enum Audit {
     /// Show the newest records, one line per call.
     Tail(Tail),
+    /// Check a log from outside: that nothing in it was changed, removed, added or moved
+    Verify(verify::VerifyArgs),
+    /// Write the proof that the records of a call are in the log
+    Prove(prove::ProveArgs),
+    /// Make and show the key that signs the log
+    #[command(subcommand)]
+    Key(key::KeyCommand),
 }
 
 /// `latchwork audit tail`
@@ -48,6 +58,19 @@ pub struct Tail {
     pub format: Format,
 }
 
+/// Runs a command about the audit log.
+pub fn run(command: &Audit, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
+    match command {
+        Audit::Tail(args) => match loaded(&args.config, talk) {
+            Ok(l) => tail(args, &l.config.audit.path, &l.config.node.id, (out, talk), &|| false),
+            Err(exit) => exit,
+        },
+        Audit::Verify(args) => verify::run(args, out, talk),
+        Audit::Prove(args) => prove::run(args, out, talk),
+        Audit::Key(command) => key::run(command, out, talk),
+    }
+}
+
 /// Runs `audit tail` over the records of a node; `talk` hears of what is wrong with them.
 ///
 /// With `--follow` it ends when `stop` says so, or when nobody reads on.
@@ -58,7 +81,7 @@ pub fn tail(
     (out, talk): (&mut dyn Write, &mut dyn Write),
     stop: &dyn Fn() -> bool,
 ) -> Exit {
-    match run(args, &audit.join(node), out, talk, stop) {
+    match show(args, &audit.join(node), out, talk, stop) {
         Ok(()) => Exit::Ok,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
         Err(error) => {
@@ -69,7 +92,7 @@ pub fn tail(
     }
 }
 
-fn run(
+fn show(
     args: &Tail,
     folder: &Path,
     out: &mut dyn Write,
@@ -129,6 +152,13 @@ fn newest(folder: &Path, lines: usize) -> io::Result<Vec<Source>> {
     Ok(sources.split_off(first))
 }
 
+/// The segment after this one, in its incarnation or the next.
+fn after<'s>(sources: &'s [Source], last: &Source) -> Option<&'s Source> {
+    let same = |source: &&Source| source.incarnation == last.incarnation;
+    let later = |source: &&Source| same(source) && (source.first, source.again) > (last.first, last.again);
+    sources.iter().find(later).or_else(|| sources.iter().skip_while(|s| !same(s)).find(|s| !same(s)))
+}
+
 struct Shown<'a> {
     lines: Lines,
     format: Format,
@@ -174,8 +204,8 @@ impl Follower<'_> {
         let sources = self.sources()?;
         let next = match &self.last {
             None => sources.first(),
-            // A segment that was taken away has no successor.
-            Some(last) => sources.iter().skip_while(|source| source.path != last.path).nth(1),
+            // Found by number: a segment that was closed has another name.
+            Some(last) => after(&sources, last),
         };
         let Some(next) = next else { return Ok(None) };
         // What came between the last look and the new segment comes first.

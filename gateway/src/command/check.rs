@@ -57,12 +57,17 @@ pub fn run(args: &CheckArgs, further: Further<'_>, out: &mut dyn Write, err: &mu
             writeln!(out, "{report}")?;
         }
         Format::Human => {
-            for finding in &findings {
+            // Notes are many and change nothing; here they are only counted.
+            for finding in findings.iter().filter(|finding| finding.severity > Severity::Note) {
                 writeln!(out, "{finding}")?;
             }
             let verdict = if ok { "ok" } else { "not ok" };
             let read = counted.map_or(String::new(), |counted| format!(" ({counted})"));
             writeln!(err, "{verdict}: {}, {}{read}", count(errors, "error"), count(warnings, "warning"))?;
+            match number(Severity::Note) {
+                0 => {}
+                notes => writeln!(err, "{}: `latchwork policy check` shows them", count(notes, "note"))?,
+            }
         }
     }
     Ok(if ok { Exit::Ok } else { Exit::Invalid })

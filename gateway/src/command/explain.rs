@@ -1,9 +1,17 @@
 //! `latchwork explain`: why a call was answered as it was, from its records.
 
-use super::{Exit, Format};
+use super::{
+    Exit, Format,
+    asked::{self, Given},
+    findings_told, loaded, tell, written,
+};
 use crate::audit::{
     query::{self, Line, Problem, Records},
     record::{Body, Kind},
+};
+use policy::{
+    engine::Snapshot,
+    explain::{Decision, explain as explanation, human},
 };
 use std::{
     io::{self, Write},
@@ -11,6 +19,7 @@ use std::{
 };
 use uuid::Uuid;
 
+mod clauses;
 mod story;
 #[cfg(test)]
 mod tests;
@@ -22,11 +31,15 @@ const RECORDS_MAX: usize = 1000;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Explain {
     /// The call's id, as the answer's `latchwork-call-id` said it.
-    #[arg(value_name = "CALL-ID", required_unless_present = "last", conflicts_with = "last")]
+    #[arg(value_name = "CALL-ID", required_unless_present_any = ["last", "question", "function"])]
+    #[arg(conflicts_with_all = ["last", "question", "function"])]
     pub call: Option<String>,
     /// The newest call.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["question", "function"])]
     pub last: bool,
+    /// Or a question given by hand.
+    #[command(flatten)]
+    pub given: Given,
     /// Configuration that names the audit folder and the node.
     #[arg(short, long, value_name = "FILE", default_value = "latchwork.toml")]
     pub config: PathBuf,
@@ -35,9 +48,62 @@ pub struct Explain {
     pub format: Format,
 }
 
-/// Runs `explain` over the records of a node; `talk` hears what is wrong.
-pub fn explain(args: &Explain, audit: &Path, node: &str, (out, talk): (&mut dyn Write, &mut dyn Write)) -> Exit {
-    let (exit, error) = match run(args, &audit.join(node), out, talk) {
+/// Explains a recorded call, or what today's policies answer to a question given by hand.
+pub fn run(args: &Explain, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
+    let loaded = match loaded(&args.config, talk) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    let snapshot = asked::snapshot(&loaded);
+    if !args.given.is_some() {
+        let (audit, node) = (&loaded.config.audit.path, &loaded.config.node.id);
+        if let Err(findings) = &snapshot {
+            // The record speaks for itself; only the clauses need the policies.
+            findings_told(findings, talk);
+        }
+        return explain(args, (audit, node), snapshot.as_ref().ok(), (out, talk));
+    }
+    let question = match snapshot.as_ref().map(|snapshot| args.given.read(snapshot, &asked::known(&loaded))) {
+        Ok(Ok(question)) => question,
+        Ok(Err(error)) => {
+            tell(talk, format_args!("error: {error}"));
+            return Exit::Invalid;
+        }
+        Err(findings) => return findings_told(findings, talk),
+    };
+    snapshot.map_or(Exit::Invalid, |snapshot| written(given(args.format, &snapshot, &question, out)))
+}
+
+/// What today's policies answer to a question.
+fn given(
+    format: Format,
+    snapshot: &Snapshot,
+    question: &policy::question::Question,
+    out: &mut dyn Write,
+) -> io::Result<Exit> {
+    let explained = explanation(snapshot, question);
+    match format {
+        Format::Human => human::write(&explained, out)?,
+        Format::Json => {
+            serde_json::to_writer(&mut *out, &explained)?;
+            writeln!(out)?;
+        }
+    }
+    Ok(match explained.decision {
+        Decision::Allow => Exit::Ok,
+        Decision::Deny => Exit::Denied,
+        Decision::Unknown => Exit::Failed,
+    })
+}
+
+/// Explains over the records of a node, and clause by clause if there are policies; `talk` hears what is wrong.
+pub fn explain(
+    args: &Explain,
+    (audit, node): (&Path, &str),
+    snapshot: Option<&Snapshot>,
+    (out, talk): (&mut dyn Write, &mut dyn Write),
+) -> Exit {
+    let (exit, error) = match records(args, &audit.join(node), snapshot, out, talk) {
         Ok(()) => return Exit::Ok,
         Err(Error::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Exit::Ok,
         Err(error @ Error::NotACall(_)) => (Exit::Invalid, error.to_string()),
@@ -51,8 +117,9 @@ pub fn explain(args: &Explain, audit: &Path, node: &str, (out, talk): (&mut dyn 
     exit
 }
 
+/// Why a call can't be explained.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+pub(super) enum Error {
     #[error("`{0}` is not a call id; one is like `0191e0a4-7b1c-7e52-b3ce-0c6c1b7c9a50`")]
     NotACall(String),
     #[error("the audit log has no record of call {0}")]
@@ -63,8 +130,41 @@ enum Error {
     Io(#[from] io::Error),
 }
 
-fn run(args: &Explain, folder: &Path, out: &mut dyn Write, talk: &mut dyn Write) -> Result<(), Error> {
-    let call = match &args.call {
+impl Error {
+    /// How a command ends with it.
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::NotACall(_) => Exit::Invalid,
+            Self::Unknown(_) | Self::NoCall | Self::Io(_) => Exit::Failed,
+        }
+    }
+}
+
+fn records(
+    args: &Explain,
+    folder: &Path,
+    snapshot: Option<&Snapshot>,
+    out: &mut dyn Write,
+    talk: &mut dyn Write,
+) -> Result<(), Error> {
+    let (call, records) = found(args.call.as_deref(), folder, talk)?;
+    let clauses = snapshot.map(|snapshot| clauses::of(&records, snapshot));
+    match args.format {
+        Format::Human => {
+            story::human(call, &records, out)?;
+            if let Some(clauses) = clauses {
+                clauses.human(out)?;
+            }
+        }
+        Format::Json => story::json(call, &records, clauses.as_ref(), out)?,
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// The records of a call, or of the newest one.
+pub(super) fn found(call: Option<&str>, folder: &Path, talk: &mut dyn Write) -> Result<(Uuid, Vec<Record>), Error> {
+    let call = match call {
         Some(text) => Uuid::try_parse(text).map_err(|_| Error::NotACall(text.chars().take(64).collect()))?,
         None => last(folder)?.ok_or(Error::NoCall)?,
     };
@@ -78,15 +178,7 @@ fn run(args: &Explain, folder: &Path, out: &mut dyn Write, talk: &mut dyn Write)
             Err(problem) => warn(&problem, talk)?,
         }
     }
-    if records.is_empty() {
-        return Err(Error::Unknown(call));
-    }
-    match args.format {
-        Format::Human => story::human(call, &records, out)?,
-        Format::Json => story::json(call, &records, out)?,
-    }
-    out.flush()?;
-    Ok(())
+    if records.is_empty() { Err(Error::Unknown(call)) } else { Ok((call, records)) }
 }
 
 fn warn(problem: &Problem, talk: &mut dyn Write) -> io::Result<()> {
@@ -94,7 +186,7 @@ fn warn(problem: &Problem, talk: &mut dyn Write) -> io::Result<()> {
 }
 
 /// A record with what it says.
-type Record = (Line, Body);
+pub(super) type Record = (Line, Body);
 
 /// The newest call of a node: the newest `intent` or `refused` by time, in the newest segment that has one.
 fn last(folder: &Path) -> io::Result<Option<Uuid>> {

@@ -104,7 +104,11 @@ pub(crate) fn renew(config: &Path) -> Result<(), crate::dev::DevError> {
 pub(crate) fn cannot_start(error: &StartError, talk: &mut dyn Write) -> Exit {
     match error {
         StartError::Findings(findings) => findings_told(findings, talk),
-        StartError::Audit(_) | StartError::Listener(_) | StartError::Admin { .. } | StartError::Host(_) => {
+        StartError::Audit(_)
+        | StartError::Unrecorded(_)
+        | StartError::Listener(_)
+        | StartError::Admin { .. }
+        | StartError::Host(_) => {
             tell(talk, format_args!("latchwork: {error}"));
             Exit::Failed
         }

@@ -4,18 +4,21 @@ use super::{Config, Function, raw, report::Report, text::Text, value::Desk};
 use std::path::PathBuf;
 
 pub(crate) mod api_keys;
+mod audit;
 mod catalog;
 mod cors;
 mod credential;
 mod function;
 mod grpc;
 mod identify;
+mod input;
 mod issuer;
 mod listener;
 mod peer;
 mod reference;
 mod route;
 mod settings;
+mod signed;
 mod socket;
 mod target;
 mod telemetry;
@@ -63,8 +66,8 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
     let credentials = credential::credentials(&identity, &issuers, &mut desk);
     let zones = settings::zones(&network, &mut desk);
     let admin = settings::admin(&admin, &mut desk);
-    let policy = settings::policy(&policy, &mut desk);
-    let audit = settings::audit(&audit, &mut desk);
+    let policy = settings::policy(&policy, &node, &mut desk);
+    let audit = audit::audit(&audit, &node, &mut desk);
     let limits = settings::limits(&limits, &mut desk);
     let telemetry = telemetry::telemetry(telemetry.as_ref(), &node, &mut desk);
 

@@ -1,7 +1,10 @@
 //! Which files belong to a configuration: included catalogs, and the folder of policies.
 
 use super::{raw::At, report::Report, text::Text, value::shorten};
-use policy::{bundle::Source, finding::Finding};
+use policy::{
+    bundle::{Source, grants, team},
+    finding::Finding,
+};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -93,8 +96,7 @@ pub(crate) fn policies(folder: &Path, report: &mut Report) -> (Vec<Source>, Vec<
     }
     let (mut policies, mut cases) = (Vec::new(), Vec::new());
     for path in paths {
-        let list =
-            if path.extension().is_some_and(|extension| extension == "cedar") { &mut policies } else { &mut cases };
+        let list = if path.to_string_lossy().ends_with(CASES) { &mut cases } else { &mut policies };
         if let Some(Text { file, text, .. }) = report.take(Text::read(&path)) {
             list.push(Source { file, text });
         }
@@ -104,6 +106,14 @@ pub(crate) fn policies(folder: &Path, report: &mut Report) -> (Vec<Source>, Vec<
         report.push(Finding::error("no_policy", folder.display().to_string(), message).warning());
     }
     (policies, cases)
+}
+
+/// How the name of a file of cases ends.
+const CASES: &str = ".cases.toml";
+
+/// Whether a file is read: policies, grants, what binds a folder to its team, and cases.
+fn is_policy(name: &str) -> bool {
+    name.ends_with(".cedar") || name.ends_with(grants::SUFFIX) || name == team::FILE || name.ends_with(CASES)
 }
 
 /// Hidden entries are left out: projected volumes keep a second copy of every file in one.
@@ -134,7 +144,7 @@ fn walk(folder: &Path, above: &mut Vec<PathBuf>, paths: &mut Vec<PathBuf>, repor
         }
         if path.is_dir() {
             walk(&path, above, paths, report);
-        } else if name.ends_with(".cedar") || name.ends_with(".cases.toml") {
+        } else if is_policy(&name) {
             if paths.len() == POLICY_FILES_MAX {
                 let message = format!("at most {POLICY_FILES_MAX} files of policies are read");
                 report.push(Finding::error("too_many", shown.clone(), message));

@@ -8,8 +8,10 @@ use super::{
     text::Text,
     value::Desk,
 };
+use crate::signed::{self, Signed};
+use jiff::Timestamp;
 use policy::{bundle::Source, finding::Finding};
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 /// What was loaded, and what is odd but not wrong.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub struct Loaded {
     pub cases: Vec<Source>,
     /// Warnings.
     pub warnings: Vec<Finding>,
+    /// The bundle that the policies are from.
+    pub signed: Option<Arc<Signed>>,
 }
 
 /// Loads a configuration. Reads files, opens no socket.
@@ -32,15 +36,51 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Finding>> {
     let mut report = Report::default();
     let loaded = read(path, &mut report).and_then(|written| {
         let config = check::check(written, &mut report)?;
-        let (policies, cases) = files::policies(&config.policy.path, &mut report);
-        Some((config, policies, cases))
+        let Some(wanted) = &config.policy.signed else {
+            let (policies, cases) = files::policies(&config.policy.path, &mut report);
+            return Some((config, policies, cases, None));
+        };
+        let now = Timestamp::now();
+        let (signed, policies) = report.take(signed::read(wanted, now))?;
+        signed.notes(wanted, now).into_iter().for_each(|note| report.push(note));
+        Some((config, policies, Vec::new(), Some(Arc::new(signed))))
     });
+    finish(loaded, report)
+}
+
+/// Loads a configuration with the policies of its folder, whatever bundle it names: what a bundle is made from.
+///
+/// # Errors
+/// As [`load`].
+pub fn unsigned(path: &Path) -> Result<Loaded, Vec<Finding>> {
+    let mut report = Report::default();
+    let loaded = read(path, &mut report).and_then(|written| {
+        let config = check::check(written, &mut report)?;
+        let (policies, cases) = files::policies(&config.policy.path, &mut report);
+        Some((config, policies, cases, None))
+    });
+    finish(loaded, report)
+}
+
+type Parts = (Config, Vec<Source>, Vec<Source>, Option<Arc<Signed>>);
+
+fn finish(loaded: Option<Parts>, report: Report) -> Result<Loaded, Vec<Finding>> {
     match loaded {
-        Some((config, policies, cases)) if !report.failed() => {
-            Ok(Loaded { config, policies, cases, warnings: report.finish() })
+        Some((config, policies, cases, signed)) if !report.failed() => {
+            Ok(Loaded { config, policies, cases, warnings: report.finish(), signed })
         }
         _ => Err(report.finish()),
     }
+}
+
+/// The files of a folder of policies, without a configuration.
+///
+/// # Errors
+/// When a file or folder can't be read.
+pub fn policies(folder: &Path) -> Result<Vec<Source>, Vec<Finding>> {
+    let mut report = Report::default();
+    let (policies, _) = files::policies(folder, &mut report);
+    if report.failed() { Err(report.finish()) } else { Ok(policies) }
 }
 
 /// The file of API keys of an alias, read again by itself.

@@ -6,13 +6,15 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 mod at;
+mod audit;
 mod credential;
 mod shape;
 mod telemetry;
 
 pub(crate) use at::At;
+pub(crate) use audit::{Audit, Witness};
 pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
-pub(crate) use shape::{Declared, Durability, Kind, QueryType, Selection};
+pub(crate) use shape::{Declared, Durability, Expired, Kind, QueryType, Selection};
 pub(crate) use telemetry::{Signal, Telemetry};
 
 /// Tables by name, each with the place of its name.
@@ -241,22 +243,19 @@ pub(crate) struct Admin {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Policy {
-    /// Folder of `*.cedar` and `*.cases.toml` files, read with its folders. Default `"policies"`.
+    /// Folder of `*.cedar`, `*.grants.toml`, `team.toml` and `*.cases.toml` files, read with its folders. Default
+    /// `"policies"`.
     pub(crate) path: Option<At<String>>,
-}
-
-/// `[audit]`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Audit {
-    /// Folder. Default `"audit"`.
-    pub(crate) path: Option<At<String>>,
-    /// What an accepted record survives: `"fsync"` a power cut (default), `"write"` a killed process.
-    pub(crate) durability: Option<Durability>,
-    /// A segment is closed at this size, in bytes. Default 64 MiB.
-    pub(crate) segment_bytes_max: Option<At<i64>>,
-    /// Segments closed longer ago may be removed by an operator. Default `"365d"`.
-    pub(crate) retention: Option<At<String>>,
+    /// Folder of what must be known again after a restart, such as emergency forbids. Default `".latchwork"`.
+    pub(crate) state: Option<At<String>>,
+    /// A signed bundle, which policies come from instead of the folder; needs `keys` and `threshold`. Production has one.
+    pub(crate) bundle: Option<At<String>>,
+    /// TOML file of the keys that count: `[key.NAME]` with `public`, `person` and `revoked`.
+    pub(crate) keys: Option<At<String>>,
+    /// How many different people must have signed the bundle.
+    pub(crate) threshold: Option<At<i64>>,
+    /// What a bundle does whose time is over: `"deny"` every call (default) or `"keep"` deciding.
+    pub(crate) expired: Option<Expired>,
 }
 
 /// `[limits]`
@@ -348,7 +347,7 @@ pub(crate) struct Function {
     /// JSON Schema (draft 2020-12) of the input: a file.
     pub(crate) input: Option<At<String>>,
     /// The messages of its method of gRPC: a `.proto` file, or a compiled set of descriptors with imports. With it the
-    /// function takes JSON by name, and may have an `input`.
+    /// function takes JSON by name, and policy sees its message as the input unless `input` says otherwise.
     pub(crate) descriptors: Option<At<String>>,
     /// Longest time for an answer. Default `"30s"`.
     pub(crate) timeout: Option<At<String>>,
@@ -362,6 +361,8 @@ pub(crate) struct Function {
     pub(crate) forward_headers: Vec<At<String>>,
     /// What pages of other origins may do with it. Default what the app says.
     pub(crate) cors: Option<At<Cors>>,
+    /// The last day, such as `"2027-01-31"` (UTC), through which denials are recorded and not enforced. Default none.
+    pub(crate) observe: Option<At<String>>,
     /// Where it runs, in order of preference.
     #[schemars(required)]
     pub(crate) targets: Option<At<Vec<At<Target>>>>,

@@ -43,7 +43,9 @@ impl Watcher {
                 return None;
             }
         };
-        if let Err(error) = notify.watch(&config.policy.path, RecursiveMode::Recursive) {
+        if config.policy.signed.is_none()
+            && let Err(error) = notify.watch(&config.policy.path, RecursiveMode::Recursive)
+        {
             tracing::warn!(%error, "policies are not watched");
         }
         for folder in folders(config) {
@@ -82,7 +84,9 @@ fn folders(config: &Config) -> BTreeSet<PathBuf> {
     let keys = config.credentials.api_keys.iter().map(|keys| &*keys.file);
     let methods = config.functions.iter().filter_map(|f| f.method.as_ref());
     let described = methods.flat_map(|method| method.descriptions().files()).map(PathBuf::as_path);
-    let files = catalogs.chain(schemas).chain(authorities).chain(keys).chain(described).filter_map(Path::parent);
+    let signed = config.policy.signed.iter().flat_map(|signed| [&*signed.file, &*signed.keys]);
+    let files =
+        catalogs.chain(signed).chain(schemas).chain(authorities).chain(keys).chain(described).filter_map(Path::parent);
     folders.extend(files.map(absolute));
     folders.extend(peers.filter_map(Path::parent).map(absolute));
     for tls in config.listeners.iter().filter_map(|l| l.tls.as_ref()) {

@@ -1,6 +1,7 @@
 //! Metrics that are read when they are asked for: policy, keys, audit log, processes.
 
 use crate::{reload::Outcome, server::Gateway};
+use policy::bundle::validity::Expiries;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -41,6 +42,16 @@ fn policy(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result
     gauge(encoder, "bundle", "The bundle in force", &[(&bundle, 1)])?;
     gauge(encoder, "generation", "How often a configuration came into force", &[(&[], signed(generation.number))])?;
     gauge(encoder, "policies", "Policies in force", &[(&[], generation.policy.policies().count() as i64)])?;
+    let ending = Expiries::of(generation.policy.policies(), jiff::Timestamp::now());
+    gauge(encoder, "policies_expiring", "Permits that end within 30 days", &[(&[], signed(ending.soon as u64))])?;
+    gauge(
+        encoder,
+        "policies_expired",
+        "Permits whose `@expires` has passed, so they grant nothing",
+        &[(&[], signed(ending.expired as u64))],
+    )?;
+    let emergencies = generation.emergencies.list().len();
+    gauge(encoder, "emergencies", "Emergency forbids in force", &[(&[], signed(emergencies as u64))])?;
     let broken = |o: Outcome| i64::from(matches!(o.result, "failed" | "held"));
     let broken = gateway.reloads.last().map_or(0, broken);
     gauge(encoder, "reload_broken", "1 while what is on disk could not be put in force", &[(&[], broken)])?;

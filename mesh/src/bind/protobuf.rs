@@ -1,6 +1,7 @@
 //! Messages of gRPC whose descriptions are known: JSON in and out, and one input object whatever form they came in.
 
 mod load;
+mod schema;
 #[cfg(test)]
 mod tests;
 

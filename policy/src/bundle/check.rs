@@ -45,7 +45,7 @@ pub(crate) fn check(
     let mut groups: BTreeMap<BTreeSet<FunctionName>, Vec<&Written>> = BTreeMap::new();
     for (policy, reach) in policies.iter().zip(&reaches) {
         if reach.functions.is_empty() && !reach.fixed {
-            findings.push(dead(policy));
+            findings.extend(dead(policy));
             continue;
         }
         let named = policy.constants.iter().filter(|constant| constant.entity_type == "Action");
@@ -148,7 +148,8 @@ fn boundless(policy: &Written) -> Option<Finding> {
     let Scope { principal: Bound::Any, action: Actions::Any, resource: Bound::Any } = &policy.scope else {
         return None;
     };
-    if policy.policy.effect() == Effect::Forbid || policy.policy.has_non_scope_constraint() {
+    let meant = policy.allowed.contains("boundless_permit");
+    if meant || policy.policy.effect() == Effect::Forbid || policy.policy.has_non_scope_constraint() {
         return None;
     }
     let message = "this permits everything to everybody, now and later";
@@ -157,7 +158,7 @@ fn boundless(policy: &Written) -> Option<Finding> {
 }
 
 /// A head that names one function and still matches nothing is a mistake; one over a group may wait for its functions.
-fn dead(policy: &Written) -> Finding {
+fn dead(policy: &Written) -> Option<Finding> {
     let exact_action = match &policy.scope.action {
         Actions::Any => false,
         Actions::Eq(name) => name.contains('.'),
@@ -171,10 +172,12 @@ fn dead(policy: &Written) -> Finding {
     if exact_action || resource || no_caller || no_subject {
         let message = "no call can match this head, so the policy does nothing";
         let help = "compare the kinds of caller, the groups and the app that the function is declared with";
-        policy.place.finding("dead_scope", message, None).help(help)
+        Some(policy.place.finding("dead_scope", message, None).help(help))
+    } else if policy.allowed.contains("empty_scope") {
+        None
     } else {
         let message = "no declared function is within this head yet, so the policy does nothing";
-        policy.place.finding("empty_scope", message, None).warning()
+        Some(policy.place.finding("empty_scope", message, None).warning())
     }
 }
 
@@ -185,7 +188,8 @@ fn validate(
     findings: &mut Vec<Finding>,
 ) -> Result<(), Finding> {
     let functions_alone = group.iter().all(|policy| is_over_one_function(policy, vocabulary));
-    let validator = Validator::new(vocabulary.slice(names, functions_alone)?);
+    let schema = if functions_alone { vocabulary.slice_of_calls(names) } else { vocabulary.slice(names) };
+    let validator = Validator::new(schema?);
     let mut set = PolicySet::new();
     let mut by_id: HashMap<PolicyId, &Written> = HashMap::new();
     for policy in group {

@@ -27,8 +27,12 @@ struct Constant {
     place: usize,
     left: Arc<str>,
     right: Arc<str>,
-    equal: bool,
+    sign: &'static str,
+    result: bool,
 }
+
+/// The place of a comparison that is not written as `==` or `!=`.
+const ELSEWHERE: usize = usize::MAX;
 
 /// Reports them, for every kind of caller that the policy's head lets in.
 pub(crate) fn check(policy: &Written, reach: &Reach, vocabulary: &Vocabulary) -> Vec<Finding> {
@@ -43,8 +47,7 @@ pub(crate) fn check(policy: &Written, reach: &Reach, vocabulary: &Vocabulary) ->
     found
         .into_iter()
         .map(|constant| {
-            let Constant { place, left, right, equal } = constant;
-            let (sign, result) = if equal { ("==", "false") } else { ("!=", "true") };
+            let Constant { place, left, right, sign, result } = constant;
             let message = format!("`{sign}` between {left} and {right} is always {result}");
             let help = "test the type first (`principal is User && …`), or name the kind of caller in the head";
             policy.place.finding("constant_comparison", message, ranges.get(place).cloned()).help(help)
@@ -94,6 +97,11 @@ impl Setting<'_> {
                 *place += 1;
                 self.visit(right, place, found);
                 self.comparison(*op == BinaryOp::Eq, left, right, here, found)
+            }
+            Expr::BinaryOp { op: op @ (BinaryOp::In | BinaryOp::Contains), left, right } => {
+                self.visit(left, place, found);
+                self.visit(right, place, found);
+                self.membership(*op, left, right, found)
             }
             Expr::IfThenElse { cond, then_expr, else_expr } => {
                 let cond = self.visit(cond, place, found);
@@ -176,9 +184,32 @@ impl Setting<'_> {
         // `principal == Anonymous::"anonymous"` asks who it is; that it is constant for others is its purpose.
         let asks_who = [left, right].iter().any(|side| matches!(side, Expr::Literal(_)));
         if !asks_who {
-            found.insert(Constant { place, left: left_type, right: right_type, equal });
+            let sign = if equal { "==" } else { "!=" };
+            found.insert(Constant { place, left: left_type, right: right_type, sign, result: !equal });
         }
         Some(!equal)
+    }
+
+    /// `in` and `.contains` between types of which one can never be within the other.
+    fn membership(&self, op: BinaryOp, left: &Expr, right: &Expr, found: &mut BTreeSet<Constant>) -> Option<bool> {
+        let (left_kind, right_kind) = (self.kind(left), self.kind(right));
+        let (sign, possible, left_type, right_type) = match (op, left_kind, right_kind) {
+            (BinaryOp::In, Kind::Entity(inner), Kind::Entity(outer) | Kind::Entities(outer)) => {
+                ("in", self.vocabulary.base.can_be_in(&inner, &outer), inner, outer)
+            }
+            (BinaryOp::Contains, Kind::Entities(of), Kind::Entity(item)) => (".contains", of == item, of, item),
+            _ => return None,
+        };
+        if possible {
+            return None;
+        }
+        // Nobody is in no group, by its very nature; and a group that is written out asks who it is.
+        let meant = op == BinaryOp::In
+            && (left_type.as_ref() == "Anonymous" || matches!(right, Expr::Literal(_) | Expr::Set(_)));
+        if !meant {
+            found.insert(Constant { place: ELSEWHERE, left: left_type, right: right_type, sign, result: false });
+        }
+        Some(false)
     }
 
     fn kind(&self, expr: &Expr) -> Kind {

@@ -4,7 +4,7 @@ use super::{
     tree,
     written::{Place, Written},
 };
-use crate::{engine::rule::Rule, finding::Finding, permit::PolicyName};
+use crate::{engine::rule::Rule, finding::Finding, index::Scope, permit::PolicyName};
 use jiff::Timestamp;
 use std::{
     collections::{HashMap, HashSet},
@@ -40,6 +40,13 @@ pub(crate) struct Piece {
     pub(crate) written: Option<Written>,
 }
 
+impl Kept {
+    /// Its head in words.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::of(&self.rule.policy.clone().into())
+    }
+}
+
 impl Piece {
     pub(crate) fn new(written: Written, digest: Digest) -> Self {
         let policy: &cedar_policy_core::ast::Policy = written.policy.as_ref();
@@ -65,7 +72,9 @@ impl Piece {
 /// The policies of which there is nothing to say. Any other is checked again by the next load, and so said again.
 pub(crate) fn quiet(pieces: &[Piece], findings: &[Finding]) -> Earlier {
     let noted: HashSet<(&str, usize)> = findings.iter().map(|finding| (finding.file.as_ref(), finding.line)).collect();
-    let quiet = pieces.iter().filter(|piece| noted.is_empty() || !piece.is_noted(&noted));
+    // What a grant becomes depends on more than its text.
+    let own = pieces.iter().filter(|piece| piece.place.generated.is_none());
+    let quiet = own.filter(|piece| noted.is_empty() || !piece.is_noted(&noted));
     quiet.map(|piece| (piece.digest, Arc::clone(&piece.kept))).collect()
 }
 

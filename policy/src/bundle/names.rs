@@ -5,7 +5,6 @@ use crate::{
     declared::Declared,
     finding::{Finding, nearest},
     index::{Actions, Bound},
-    question::FunctionName,
     vocabulary::Vocabulary,
 };
 use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
@@ -191,14 +190,18 @@ fn is_zone(expr: &Expr) -> bool {
 }
 
 /// A policy about the action of one function and the resource of another is dead, and no tool of Cedar sees it.
+/// In a list of actions the others hide it.
 fn mismatch(policy: &Written, known: &Known<'_>) -> Option<Finding> {
-    let Actions::Eq(action) = &policy.scope.action else { return None };
-    let action = FunctionName::parse(action).ok().filter(|name| known.functions.contains(name.as_str()))?;
+    let actions = match &policy.scope.action {
+        Actions::Any => return None,
+        Actions::Eq(action) => std::slice::from_ref(action),
+        Actions::In(actions) => actions.as_slice(),
+    };
     let Bound::Eq(resource) = &policy.scope.resource else { return None };
     let resource_name = resource.id().unescaped();
-    if resource.type_name().basename() == "Function" && resource_name == action.as_str() {
-        return None;
-    }
+    let is_function = resource.type_name().basename() == "Function";
+    let functions = actions.iter().filter(|action| known.functions.contains(action.as_ref()));
+    let action = functions.into_iter().find(|action| !(is_function && action.as_ref() == resource_name))?;
     let constant = policy.constants.iter().find(|c| c.entity_type != "Action" && c.id == resource_name);
     let message = format!("action `{action}` is never asked of {resource}, so the policy is dead");
     let help = format!("write `resource == Function::\"{action}\"`, or only `resource`");

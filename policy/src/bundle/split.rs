@@ -77,6 +77,20 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
+/// The comments of a text, in order.
+pub(crate) fn comments(text: &str) -> Vec<&str> {
+    let mut comments = Vec::new();
+    let mut last = 0;
+    let ends = tokens(text).into_iter().map(|token| token.range).chain(std::iter::once(text.len()..text.len()));
+    for token in ends {
+        let between = text.get(last..token.start).unwrap_or_default();
+        let lines = between.split(['\n', '\r']).filter_map(|line| line.find("//").and_then(|at| line.get(at..)));
+        comments.extend(lines.map(str::trim_end));
+        last = token.end;
+    }
+    comments
+}
+
 /// Deepest that a policy may be nested, in the units of [`depth`]. Cedar's parser and validator recurse without a
 /// limit of their own, and a stack of 2 MiB (a thread's) holds about three times as much in a debug build.
 pub(crate) const DEPTH_MAX: usize = 400;

@@ -7,6 +7,8 @@ use crate::{
     permit::PolicyName,
 };
 
+mod again;
+
 mod broken;
 mod random;
 
@@ -151,4 +153,18 @@ fn policies_over_many_functions_are_judged_by_their_own() {
     let findings = load(&sources(&text), declared, now()).unwrap_err();
     assert_eq!((findings[0].code, findings[0].line), ("unknown_attribute", 34));
     assert!(findings.iter().skip(1).all(|finding| finding.severity == Severity::Warning), "{findings:#?}");
+}
+
+#[test]
+fn the_bundle_id_is_that_of_what_is_in_a_folder_however_it_was_named() {
+    let id = |files: &[&str]| {
+        let policy = |n: usize| format!("@id(\"p{n}\") permit(principal, action == Action::\"run_on\", resource);");
+        let named = files.iter().enumerate();
+        let sources: Vec<_> = named.map(|(n, f)| Source { file: (*f).into(), text: policy(n).into() }).collect();
+        load(&sources, Arc::new(declared()), now()).unwrap().0.id().clone()
+    };
+    let relative = id(&["policies/a.cedar", "policies/team/b.cedar"]);
+    assert_eq!(relative, id(&["/srv/shop/policies/a.cedar", "/srv/shop/policies/team/b.cedar"]));
+    assert_ne!(relative, id(&["policies/a.cedar", "policies/other/b.cedar"]));
+    assert_eq!(id(&["a.cedar"]), id(&["policies/a.cedar"]));
 }

@@ -5,13 +5,13 @@ use super::{
     kept::{self, Earlier, Piece},
     split::{self, Constant, Token, TokenKind},
 };
-use crate::{finding::Finding, index::Scope, permit::PolicyName};
+use crate::{finding::Finding, index::Scope, lint::allow, permit::PolicyName};
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Template, ffi::DetailedError, pst};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use std::{ops::Range, str::FromStr, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, str::FromStr, sync::Arc};
 
 /// Annotations that Latchwork reads.
-const ANNOTATIONS: [&str; 4] = ["id", "owner", "expires", "description"];
+const ANNOTATIONS: [&str; 5] = ["id", "owner", "expires", "description", "lint"];
 /// Longest `@id`, in bytes.
 const ID_BYTES_MAX: usize = 256;
 
@@ -27,6 +27,8 @@ pub(crate) struct Written {
     pub(crate) description: Option<Arc<str>>,
     /// When a permit stops granting.
     pub(crate) expires: Option<Timestamp>,
+    /// Lints that it may offend.
+    pub(crate) allowed: BTreeSet<&'static str>,
     pub(crate) place: Place,
 }
 
@@ -38,6 +40,8 @@ pub(crate) struct Place {
     pub(crate) piece: Range<usize>,
     /// From its first annotation to its semicolon.
     pub(crate) range: Range<usize>,
+    /// The policy's text when it is not the file's own: then all of it stands at `range`.
+    pub(crate) generated: Option<Arc<str>>,
     /// Line of its first word, from 1.
     pub(crate) line: usize,
 }
@@ -50,7 +54,7 @@ impl Place {
         message: impl Into<String>,
         within: Option<Range<usize>>,
     ) -> Finding {
-        let range = match within {
+        let range = match within.filter(|_| self.generated.is_none()) {
             Some(range) => self.piece.start + range.start..self.piece.start + range.end,
             None => self.range.clone(),
         };
@@ -59,7 +63,10 @@ impl Place {
 
     /// Text of the piece.
     pub(crate) fn text(&self) -> &str {
-        self.source.text.get(self.piece.clone()).unwrap_or_default()
+        match &self.generated {
+            Some(text) => text,
+            None => self.source.text.get(self.piece.clone()).unwrap_or_default(),
+        }
     }
 
     /// Range of a word right after an `@` within the piece.
@@ -74,7 +81,7 @@ impl Place {
     }
 
     /// Range of an annotation's value within the piece, or of its name if it has none.
-    fn annotation(&self, name: &str) -> Option<Range<usize>> {
+    pub(crate) fn annotation(&self, name: &str) -> Option<Range<usize>> {
         let found = self.annotation_name(name)?;
         let tokens = split::tokens(self.text());
         let mut after = tokens.into_iter().filter(|token| token.range.start >= found.end);
@@ -89,9 +96,13 @@ impl Place {
     }
 }
 
-/// Parses one file; every policy that can be read is, whatever is wrong with the others. What an earlier load found
-/// nothing wrong with is taken from it.
-pub(crate) fn read(source: &Source, earlier: &Earlier, findings: &mut Vec<Finding>) -> Vec<Piece> {
+/// Parses one file; every policy that can be read is, whatever is wrong with the others.
+pub(crate) fn read(source: &Source, findings: &mut Vec<Finding>) -> Vec<Written> {
+    read_again(source, &Earlier::new(), findings).into_iter().filter_map(|piece| piece.written).collect()
+}
+
+/// Parses what `earlier` does not have.
+pub(crate) fn read_again(source: &Source, earlier: &Earlier, findings: &mut Vec<Finding>) -> Vec<Piece> {
     let mut policies = Vec::new();
     let (mut line, mut counted) = (1, 0);
     for piece in split::pieces(&source.text) {
@@ -101,7 +112,7 @@ pub(crate) fn read(source: &Source, earlier: &Earlier, findings: &mut Vec<Findin
         let range = piece.start + first..piece.end;
         line += source.text.get(counted..range.start).unwrap_or_default().matches('\n').count();
         counted = range.start;
-        let place = Place { source: source.clone(), range, piece, line };
+        let place = Place { source: source.clone(), range, piece, line, generated: None };
         let digest = kept::digest(text);
         if let Some(kept) = earlier.get(&digest) {
             policies.push(Piece { kept: Arc::clone(kept), place, digest, written: None });
@@ -142,7 +153,7 @@ fn syntax(place: &Place, error: &DetailedError) -> Finding {
     }
 }
 
-fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<Written> {
+pub(super) fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<Written> {
     let mut ok = true;
     for (name, value) in policy.annotations() {
         // Notes are printed in lines of their own, so they can't bring lines with them.
@@ -186,6 +197,7 @@ fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<
         }
     };
     let id = id.filter(|_| ok)?;
+    let allowed = allow::read(&policy, &place, findings);
     let constants = split::constants(place.text());
     let note = |name: &str| policy.annotation(name).filter(|text| !text.is_empty()).map(Arc::from);
     Some(Written {
@@ -197,6 +209,7 @@ fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<
         tree,
         constants,
         expires,
+        allowed,
         place,
     })
 }

@@ -6,7 +6,10 @@ use crate::{
     permit::DenialReason,
     question::{CallKind, PrincipalKind, Verb},
 };
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IntoDeserializer as _, Visitor},
+};
 use std::{collections::BTreeMap, net::IpAddr};
 use toml::{Spanned, Value};
 
@@ -18,6 +21,9 @@ pub(super) struct File {
     pub(super) principal: BTreeMap<String, Principal>,
     #[serde(default)]
     pub(super) facts: Facts,
+    /// Inputs, by a name of their own.
+    #[serde(default)]
+    pub(super) input: BTreeMap<String, Value>,
     #[serde(default)]
     pub(super) case: Vec<Case>,
 }
@@ -51,7 +57,9 @@ pub(super) struct Case {
     pub(super) input: Option<Spanned<Value>>,
     #[serde(default)]
     pub(super) facts: Facts,
-    pub(super) expect: Expect,
+    /// Values by name: the case is asked once for each combination.
+    pub(super) matrix: Option<BTreeMap<String, Spanned<Vec<Value>>>>,
+    pub(super) expect: Spanned<Expects>,
     pub(super) because: Option<Vec<Spanned<String>>>,
     pub(super) reason: Option<Spanned<DenialReason>>,
     pub(super) targets: Option<Spanned<Vec<u16>>>,
@@ -62,6 +70,40 @@ pub(super) struct Case {
 pub(super) enum Expect {
     Allow,
     Deny,
+}
+
+/// One answer for every row of the matrix, or one for each.
+#[derive(Clone, Debug)]
+pub(super) enum Expects {
+    All(Expect),
+    Each(Vec<Expect>),
+}
+
+impl<'de> Deserialize<'de> for Expects {
+    /// By hand, as an untagged enum would not say which words there are.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words;
+        impl<'de> Visitor<'de> for Words {
+            type Value = Expects;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("`allow`, `deny`, or a list of them")
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Expects, E> {
+                Expect::deserialize(word.into_deserializer()).map(Expects::All)
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut words: A) -> Result<Expects, A::Error> {
+                let mut all = Vec::new();
+                while let Some(word) = words.next_element()? {
+                    all.push(word);
+                }
+                Ok(Expects::Each(all))
+            }
+        }
+        deserializer.deserialize_any(Words)
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -2,16 +2,19 @@
 
 use super::{
     CaseResult, Report, Tally,
-    raw::{self, Case, Expect, Values},
+    differ::differences,
+    raw::{self, Case, Values},
+    rows::{Row, contradicts, rows},
 };
 use crate::{
     bundle::Source,
-    engine::{Snapshot, Trace},
+    engine::Snapshot,
+    explain::{conditions_met, explain, human},
     finding::Finding,
-    permit::{DenialReason, PolicyName, TargetIndex},
+    permit::PolicyName,
     question::{
         CallKind, Clock, Facts, FunctionName, Network, Principal, PrincipalAttributes, PrincipalKind, Provenance,
-        Question, Token, Transport, Verb, Via,
+        Question, Token, Transport, Verb, Via, places,
     },
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -38,16 +41,28 @@ pub(super) fn file(
     source: &Source,
     file: &raw::File,
     snapshot: &Snapshot,
-    now: Timestamp,
+    (now, filter): (Timestamp, Option<&str>),
     tally: &mut Tally,
     report: &mut Report,
 ) {
     let principals = file.principal.iter().map(|(name, raw)| (name.as_str(), principal(raw))).collect();
     let asker = Asker { source, file, snapshot, now, principals };
     for case in &file.case {
-        match asker.question(case).and_then(|question| asker.known(case).map(|()| question)) {
-            Ok(question) => report.cases.push(asker.ask(case, &question, tally)),
-            Err(finding) => report.findings.push(*finding),
+        let rows = match asker.known(case).and_then(|()| asker.rows(case)) {
+            Ok(rows) => rows,
+            Err(finding) => {
+                report.findings.push(*finding);
+                continue;
+            }
+        };
+        for row in rows.iter().filter(|row| filter.is_none_or(|part| row.name(case.name.get_ref()).contains(part))) {
+            match asker.question(case, row) {
+                Ok(question) => report.cases.push(asker.ask(case, row, &question, tally)),
+                Err(finding) => {
+                    report.findings.push(*finding);
+                    break;
+                }
+            }
         }
     }
 }
@@ -57,15 +72,15 @@ impl Asker<'_> {
         Box::new(Finding::error(code, self.source.file.as_ref(), message).at(&self.source.text, at.span()))
     }
 
-    fn principal(&self, name: &Spanned<String>) -> Result<Principal, Box<Finding>> {
-        match self.principals.get(name.get_ref().as_str()) {
+    fn principal(&self, at: &Spanned<String>, name: &str) -> Result<Principal, Box<Finding>> {
+        match self.principals.get(name) {
             Some(principal) => Ok(principal.clone()),
-            None if name.get_ref() == "anonymous" => Ok(Principal::anonymous()),
+            None if name == "anonymous" => Ok(Principal::anonymous()),
             None => {
-                let message = format!("there is no `[principal.{}]`", name.get_ref());
-                let finding = self.finding("unknown_principal", name, message);
+                let message = format!("there is no `[principal.{name}]`");
+                let finding = self.finding("unknown_principal", at, message);
                 let known = self.principals.keys().copied().chain(["anonymous"]);
-                Err(Box::new(finding.nearest(name.get_ref(), known)))
+                Err(Box::new(finding.nearest(name, known)))
             }
         }
     }
@@ -79,47 +94,82 @@ impl Asker<'_> {
                 return Err(Box::new(finding.nearest(id.get_ref(), known)));
             }
         }
-        match (case.expect, &case.reason, &case.targets) {
-            (Expect::Allow, Some(reason), _) => {
-                Err(self.finding("contradiction", reason, "an allow has no reason; it has `because`".to_owned()))
-            }
-            (Expect::Deny, _, Some(targets)) => {
-                Err(self.finding("contradiction", targets, "a denied call runs on no target".to_owned()))
-            }
-            _ => Ok(()),
+        Ok(())
+    }
+
+    fn rows<'c>(&self, case: &'c Case) -> Result<Vec<Row<'c>>, Box<Finding>> {
+        let rows = rows(self.source, case)?;
+        match contradicts(case, &rows) {
+            None => Ok(rows),
+            Some((range, message)) => Err(Box::new(
+                Finding::error("contradiction", self.source.file.as_ref(), message).at(&self.source.text, range),
+            )),
         }
     }
 
-    fn question(&self, case: &Case) -> Result<Question, Box<Finding>> {
-        let name = FunctionName::parse(case.function.get_ref()).ok();
+    fn question(&self, case: &Case, row: &Row<'_>) -> Result<Question, Box<Finding>> {
+        let wanted = row.text(case.function.get_ref());
+        let name = FunctionName::parse(&wanted).ok();
         let known = |name: &FunctionName| self.snapshot.vocabulary().function(name).is_some();
         let Some(function) = name.filter(known) else {
-            let message = format!("there is no function `{}`", case.function.get_ref());
+            let message = format!("there is no function `{wanted}`");
             let finding = self.finding("unknown_function", &case.function, message);
             let names = self.snapshot.vocabulary().functions();
-            return Err(Box::new(finding.nearest(case.function.get_ref(), names)));
+            return Err(Box::new(finding.nearest(&wanted, names)));
         };
-        let principal = self.principal(&case.principal)?;
+        let principal = self.principal(&case.principal, &row.text(case.principal.get_ref()))?;
         let mut question = Question {
             verb: case.verb.clone(),
             facts: self.facts(&self.file.facts, &case.facts)?,
-            path: case.path.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())).collect(),
-            query: case.query.iter().map(|(name, values)| (name.as_str().into(), texts(values))).collect(),
-            input: None,
+            path: case.path.iter().map(|(k, v)| (k.as_str().into(), row.text(v).into())).collect(),
+            query: case.query.iter().map(|(name, values)| (name.as_str().into(), texts(values, row))).collect(),
+            input: case.input.as_ref().map(|input| self.input(input, row)).transpose()?.map(Arc::new),
             principal,
             function,
         };
+        for (place, value) in row.places() {
+            question = self.set(&question, case, place, value)?;
+        }
         // As in the gateway: the input is read only if it can matter.
         let needed = case.verb == Verb::Call && self.snapshot.needs_input(&question.function, &question.principal);
-        match &case.input {
-            Some(input) if needed => question.input = Some(Arc::new(self.json(input)?)),
-            None if needed => {
-                let message = format!("policy looks at the input of `{}`, and the case has none", question.function);
-                return Err(self.finding("missing_input", &case.function, message));
-            }
-            Some(_) | None => {}
+        if needed && question.input.is_none() {
+            let message = format!("policy looks at the input of `{}`, and the case has none", question.function);
+            return Err(self.finding("missing_input", &case.function, message));
         }
+        question.input = question.input.filter(|_| needed);
         Ok(question)
+    }
+
+    /// An input, or the one of the file that it names.
+    fn input(&self, input: &Spanned<Value>, row: &Row<'_>) -> Result<serde_json::Value, Box<Finding>> {
+        let value = row.value(input.get_ref());
+        let value = match &value {
+            Value::String(name) => match self.file.input.get(name) {
+                Some(known) => row.value(known),
+                None => {
+                    let finding = self.finding("unknown_input", input, format!("there is no `[input.{name}]`"));
+                    return Err(Box::new(finding.nearest(name, self.file.input.keys().map(String::as_str))));
+                }
+            },
+            _ => value,
+        };
+        json(&value).ok_or_else(|| self.finding("invalid_input", input, "JSON has no such number".to_owned()))
+    }
+
+    /// A place that the matrix sets.
+    fn set(&self, question: &Question, case: &Case, place: &str, value: &Value) -> Result<Question, Box<Finding>> {
+        let forwards = matches!(place, "facts.via.workload" | "facts.via.client");
+        let named = value.as_str().filter(|_| forwards).and_then(|name| self.principals.get(name));
+        let json = match named {
+            Some(principal) => serde_json::to_value(principal).ok(),
+            None => json(value),
+        };
+        let json = json.unwrap_or(serde_json::Value::Null);
+        places::set_json(question, self.snapshot.vocabulary(), place, &json).map_err(|message| {
+            let at = case.matrix.iter().flatten().find(|(name, _)| *name == place).map(|(_, values)| values.span());
+            let finding = Finding::error("unknown_place", self.source.file.as_ref(), message);
+            Box::new(finding.at(&self.source.text, at.unwrap_or_else(|| case.name.span())))
+        })
     }
 
     fn facts(&self, file: &raw::Facts, case: &raw::Facts) -> Result<Facts, Box<Finding>> {
@@ -130,9 +180,9 @@ impl Asker<'_> {
         let utc = now.to_zoned_datetime(TimeZone::UTC);
         let minute = i64::from(utc.hour()) * 60 + i64::from(utc.minute());
         let workload = case.via.workload.as_ref().or(file.via.workload.as_ref());
-        let workload = workload.map(|name| self.principal(name)).transpose()?;
+        let workload = workload.map(|name| self.principal(name, name.get_ref())).transpose()?;
         let client = case.via.client.as_ref().or(file.via.client.as_ref());
-        let client = client.map(|name| self.principal(name)).transpose()?;
+        let client = client.map(|name| self.principal(name, name.get_ref())).transpose()?;
         let hops = i64::from(workload.is_some() || client.is_some());
         let token = match (&file.token, &case.token) {
             (None, None) => None,
@@ -192,11 +242,7 @@ impl Asker<'_> {
         })
     }
 
-    fn json(&self, input: &Spanned<Value>) -> Result<serde_json::Value, Box<Finding>> {
-        json(input.get_ref()).ok_or_else(|| self.finding("invalid_input", input, "JSON has no such number".to_owned()))
-    }
-
-    fn ask(&self, case: &Case, question: &Question, tally: &mut Tally) -> CaseResult {
+    fn ask(&self, case: &Case, row: &Row<'_>, question: &Question, tally: &mut Tally) -> CaseResult {
         let trace = self.snapshot.trace(question);
         for policy in self.snapshot.in_scope(question).into_iter().map(|p| &p.name).collect::<BTreeSet<_>>() {
             tally.in_scope(policy);
@@ -208,62 +254,24 @@ impl Asker<'_> {
         for name in verdicts.iter().flat_map(|verdict| &verdict.determining).collect::<BTreeSet<_>>() {
             tally.determining(name);
         }
-        let differences = differences(case, &trace);
-        let name = case.name.get_ref().clone();
+        conditions_met(self.snapshot, question, trace.call.denied.is_none(), &mut |policy, clause, was| {
+            tally.condition(policy, clause, was);
+        });
+        let differences = differences(case, row.expect, &trace);
+        let name = row.name(case.name.get_ref());
         let line = Finding::error("", "", "").at(&self.source.text, case.name.span()).line;
-        CaseResult { file: Arc::clone(&self.source.file), line, name, passed: differences.is_empty(), differences }
+        let (passed, file) = (differences.is_empty(), Arc::clone(&self.source.file));
+        let why = if passed { Vec::new() } else { why(self.snapshot, question) };
+        CaseResult { file, line, name, passed, differences, why }
     }
 }
 
-fn differences(case: &Case, trace: &Trace) -> Vec<String> {
-    let (reason, verdict) = match (&case.verb, &trace.describe) {
-        (Verb::Describe, Some(verdict)) => (verdict.denied, verdict.clone()),
-        (Verb::Describe | Verb::Call, _) => match trace.denied() {
-            Some((reason, verdict)) => (Some(reason), verdict),
-            None => (None, trace.call.clone()),
-        },
-    };
-    let determining: Vec<&str> = verdict.determining.iter().map(|name| name.0.as_ref()).collect();
-    let errors = verdict.errors.iter().map(|error| format!("policy said: {error}"));
-    let mut differences = Vec::new();
-    match (case.expect, reason) {
-        (Expect::Allow, Some(reason)) => {
-            differences.push(format!("expected allow, but it was denied: {}", because(reason, &determining)));
-            differences.extend(errors);
-        }
-        (Expect::Deny, None) => {
-            differences.push(format!("expected deny, but it was allowed by {}", list(&determining)));
-        }
-        (Expect::Deny, Some(reason)) => {
-            let expected = case.reason.as_ref().map(|reason| *reason.get_ref());
-            let unasked = matches!(reason, DenialReason::PolicyError | DenialReason::AbsentEntity);
-            if expected.is_some_and(|expected| expected != reason) || (expected.is_none() && unasked) {
-                let wanted = expected.map(|reason| format!(" as {}", word(reason))).unwrap_or_default();
-                let found = because(reason, &determining);
-                differences.push(format!("expected deny{wanted}, but it was denied otherwise: {found}"));
-                differences.extend(errors);
-            }
-        }
-        (Expect::Allow, None) => {}
-    }
-    if let (Some(wanted), true) = (&case.because, differences.is_empty()) {
-        let wanted: BTreeSet<&str> = wanted.iter().map(|id| id.get_ref().as_str()).collect();
-        if wanted != determining.iter().copied().collect() {
-            let wanted: Vec<_> = wanted.into_iter().collect();
-            differences.push(format!(
-                "expected it to be decided by {}, but it was by {}",
-                list(&wanted),
-                list(&determining)
-            ));
-        }
-    }
-    if let (Some(wanted), true) = (&case.targets, differences.is_empty()) {
-        let found: Vec<u16> = trace.targets().map(|TargetIndex(place)| place).collect();
-        if *wanted.get_ref() != found {
-            differences.push(format!("expected targets {:?}, but it may run on {found:?}", wanted.get_ref()));
-        }
-    }
-    differences
+/// The explanation, line by line.
+fn why(snapshot: &Snapshot, question: &Question) -> Vec<String> {
+    let mut out = Vec::new();
+    // Writing to memory can't fail.
+    let _ = human::write(&explain(snapshot, question), &mut out);
+    String::from_utf8_lossy(&out).lines().map(ToOwned::to_owned).collect()
 }
 
 /// A case that names a source has one, whatever its file says.
@@ -276,23 +284,9 @@ fn network(case: &raw::Network, file: &raw::Network) -> Network {
     }
 }
 
-/// The word of a reason, as cases and records write it.
-fn word(reason: DenialReason) -> &'static str {
-    match reason {
-        DenialReason::NotPermitted => "not_permitted",
-        DenialReason::Forbidden => "forbidden",
-        DenialReason::PolicyError => "policy_error",
-        DenialReason::AbsentEntity => "absent_entity",
-        DenialReason::NoTarget => "no_target",
-    }
-}
-
-fn because(reason: DenialReason, determining: &[&str]) -> String {
-    if determining.is_empty() { word(reason).to_owned() } else { format!("{} by {}", word(reason), list(determining)) }
-}
-
-fn list(names: &[&str]) -> String {
-    if names.is_empty() { "no policy".to_owned() } else { format!("`{}`", names.join("`, `")) }
+/// The callers that a file names.
+pub(super) fn principals(file: &raw::File) -> impl Iterator<Item = (String, Principal)> {
+    file.principal.iter().map(|(name, raw)| (name.clone(), principal(raw)))
 }
 
 fn principal(raw: &raw::Principal) -> Principal {
@@ -314,10 +308,10 @@ fn principal(raw: &raw::Principal) -> Principal {
     }
 }
 
-fn texts(values: &Values) -> Vec<Arc<str>> {
+fn texts(values: &Values, row: &Row<'_>) -> Vec<Arc<str>> {
     match values {
-        Values::Many(values) => values.iter().map(|value| value.to_string().into()).collect(),
-        Values::One(value) => vec![value.to_string().into()],
+        Values::Many(values) => values.iter().map(|value| row.text(&value.to_string()).into()).collect(),
+        Values::One(value) => vec![row.text(&value.to_string()).into()],
     }
 }
 

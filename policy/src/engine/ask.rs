@@ -1,8 +1,8 @@
 //! Asking: by our own index and evaluator, and now and then by Cedar's authorizer, so that a fault of ours shows.
 
 use super::{
-    Asked, DenialReason, Entry, Found, Named, PolicyName, Prepared, Question, Reads, Snapshot, Subjected, Timestamp,
-    Trace, Unaskable, Verb, Verdict, in_words,
+    Asked, DenialReason, Entry, Found, Named, PolicyName, Prepared, Question, Reads, Snapshot, Standing, Subjected,
+    Timestamp, Trace, Unaskable, Verb, Verdict, in_words,
 };
 use cedar_policy_core::{
     ast::{Context, EntityUIDEntry, PolicySet, Request},
@@ -38,6 +38,12 @@ impl Snapshot {
     }
 
     pub(super) fn trace_by(&self, question: &Question, judge: Judge) -> Trace {
+        if let (Standing::Ended, Some(until)) =
+            (self.validity.standing(question.facts.clock.now), self.validity.until())
+        {
+            let error = format!("the bundle expired at {until}");
+            return Trace::unaskable(Unaskable { reason: DenialReason::BundleExpired, error });
+        }
         let Some(function) = self.functions.get(&question.function) else {
             let error = format!("the function `{}` is not in this bundle", question.function);
             return Trace::unaskable(Unaskable { reason: DenialReason::AbsentEntity, error });

@@ -202,6 +202,10 @@ impl Directory {
             PrincipalKind::Workload if id.starts_with("spiffe://") => {
                 // Nothing attests workloads yet, and the vocabulary demands an answer.
                 attributes.push(("attested", false.into()));
+                if let Some(issuer) = principal.issuer.as_ref().and_then(|alias| self.issuers.get(alias)) {
+                    attributes.push(("issuer", value::entity(&issuer.uid).into()));
+                    entities.push(Arc::clone(&issuer.entity));
+                }
             }
             PrincipalKind::Workload => {
                 return Err(Absent(format!("the workload `{id}` has no SPIFFE ID")));

@@ -2,12 +2,12 @@
 
 use super::{
     Arc, BTreeSet, BundleId, DECLARED_FILE, Earlier, Effect, Entity, EntityUID, Entry, Finding, FunctionName, Ground,
-    HashMap, Piece, PolicyInfo, Prepared, Reads, Rule, Snapshot, Subjected, Vocabulary,
+    HashMap, Piece, PolicyInfo, Prepared, Reads, Rule, Snapshot, Subjected, Validity, Vocabulary,
     entities::Declaration,
     index::{Index, Slices, Subject},
     rule::Head,
 };
-use std::ops::BitOr;
+use std::{ops::BitOr, sync::OnceLock};
 
 /// From how many changed policies on every function is made ready anew.
 const CHANGED_MAX: usize = 64;
@@ -39,7 +39,16 @@ impl Snapshot {
             };
             functions.insert(name.clone(), prepared);
         }
-        let snapshot = Self { id, ground, policies, by_id, functions, earlier };
+        let snapshot = Self {
+            id,
+            ground,
+            policies,
+            by_id,
+            functions,
+            validity: Validity::default(),
+            observed: Default::default(),
+            earlier,
+        };
         let warnings = snapshot.unusable();
         Ok((snapshot, warnings))
     }
@@ -160,7 +169,8 @@ fn entry(Piece { kept, place, .. }: &Piece) -> Entry {
         description: kept.description.clone(),
         expires: kept.expires,
     };
-    Entry { info, rule: Arc::clone(&kept.rule), reads_input: kept.reads_input }
+    let (rule, generated) = (Arc::clone(&kept.rule), place.generated.is_some());
+    Entry { info, rule, reads_input: kept.reads_input, generated, clauses: OnceLock::new() }
 }
 
 fn sorted<'a>(names: impl Iterator<Item = &'a FunctionName>) -> impl Iterator<Item = &'a FunctionName> {

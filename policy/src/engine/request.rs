@@ -259,3 +259,35 @@ fn token(token: &Token, reads: Reads) -> Result<Value, String> {
     ];
     Ok(record(members.into_iter().flatten()))
 }
+
+#[cfg(test)]
+impl super::Snapshot {
+    /// Entities that a question names and that are not there, and how many are.
+    pub(crate) fn absent(&self, question: &Question) -> (Vec<String>, usize) {
+        let function = self.functions.get(&question.function).unwrap();
+        let asked = Asked::new(question, function, &self.ground.directory, Reads::ALL).unwrap();
+        let json = asked.entities.to_json_value().unwrap();
+        let list = json.as_array().unwrap();
+        let known: Vec<_> = list.iter().map(|entity| entity["uid"].clone()).collect();
+        let mut named = Vec::new();
+        list.iter().for_each(|entity| uids(entity, &mut named));
+        let context = asked.call_context(question, function).unwrap();
+        uids(&context.to_json_value().unwrap(), &mut named);
+        (named.into_iter().filter(|uid| !known.contains(uid)).map(|uid| uid.to_string()).collect(), known.len())
+    }
+}
+
+/// Every `{ "type": …, "id": … }` of a JSON value.
+#[cfg(test)]
+fn uids(json: &serde_json::Value, found: &mut Vec<serde_json::Value>) {
+    match json {
+        serde_json::Value::Object(members)
+            if members.len() == 2 && members.contains_key("type") && members.contains_key("id") =>
+        {
+            found.push(json.clone());
+        }
+        serde_json::Value::Object(members) => members.values().for_each(|value| uids(value, found)),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| uids(item, found)),
+        _ => {}
+    }
+}

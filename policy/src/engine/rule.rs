@@ -156,13 +156,14 @@ impl Rule {
     }
 }
 
-/// The same policy without annotations and places; a link stays as it is.
+/// The same policy without annotations, and with no place but its own; a link stays as it is.
 fn unwritten(policy: &Policy, body: Option<Expr>) -> Option<Policy> {
     let (principal, action) = (policy.principal_constraint(), policy.action_constraint().clone());
     let (id, notes, effect) = (policy.id().clone(), Annotations::new(), policy.effect());
     let resource = policy.resource_constraint();
-    let policy =
-        policy.is_static().then(|| StaticPolicy::new(id, None, notes, effect, principal, action, resource, body));
+    let policy = policy
+        .is_static()
+        .then(|| StaticPolicy::new(id, policy.loc().cloned(), notes, effect, principal, action, resource, body));
     policy.and_then(Result::ok).map(Policy::from)
 }
 

@@ -45,6 +45,10 @@ pub(crate) fn value(shape: &Shape, json: &Value, at: &str) -> Result<Cedar, Stri
             Some(text) => made(&DATETIME, &text),
             None => misfit("a date and time in whole milliseconds"),
         },
+        (Shape::Date, Value::String(text)) => match date(text) {
+            Some(text) => made(&DATETIME, &text),
+            None => misfit("a date of the years 0 to 9999"),
+        },
         (Shape::Ip, Value::String(text)) => match text.parse() {
             Ok(address) => ip(address),
             Err(_) => misfit("an IP address"),
@@ -56,8 +60,9 @@ pub(crate) fn value(shape: &Shape, json: &Value, at: &str) -> Result<Cedar, Stri
         }
         (Shape::Record(fields), Value::Object(members)) => {
             let mut record = BTreeMap::new();
-            for Field { name, required, shape } in fields.iter() {
+            for Field { name, required, nullable, shape } in fields.iter() {
                 match members.get(name.as_ref()) {
+                    Some(Value::Null) if *nullable => None,
                     // The place is only for errors, and most values are fine.
                     Some(json) => match leaf(shape, json) {
                         Some(value) => record.insert(name.as_ref().into(), value),
@@ -72,7 +77,7 @@ pub(crate) fn value(shape: &Shape, json: &Value, at: &str) -> Result<Cedar, Stri
         (Shape::Bool, _) => misfit("true or false"),
         (Shape::String, _) => misfit("text"),
         (Shape::Long | Shape::Decimal, _) => misfit("a number"),
-        (Shape::Datetime | Shape::Ip, _) => misfit("text"),
+        (Shape::Datetime | Shape::Date | Shape::Ip, _) => misfit("text"),
         (Shape::Set(_), _) => misfit("an array"),
         (Shape::Record(_), _) => misfit("an object"),
     }
@@ -144,6 +149,11 @@ fn datetime(text: &str) -> Option<String> {
     (at.subsec_nanosecond() % 1_000_000 == 0).then(|| instant_text(at))?
 }
 
+fn date(text: &str) -> Option<String> {
+    let day: jiff::civil::Date = text.parse().ok()?;
+    (day.year() >= 0 && day.to_string() == text).then(|| text.to_owned())
+}
+
 fn whole(number: &serde_json::Number) -> Option<i64> {
     if let Some(value) = number.as_i64() {
         return Some(value);
@@ -207,6 +217,10 @@ mod tests {
         for text in ["2026-11-23T10:00:00.1234Z", "2026-11-23", "-000044-03-15T00:00:00Z", "x"] {
             assert!(fits(&Shape::Datetime, json!(text)).is_err(), "{text}");
         }
+        assert!(fits(&Shape::Date, json!("2026-11-23")).unwrap().contains("2026-11-23"));
+        for text in ["2026-11-23T10:00:00Z", "2026-13-01", "23.11.2026", "-0044-03-15", "20261123"] {
+            assert!(fits(&Shape::Date, json!(text)).is_err(), "{text}");
+        }
         assert!(fits(&Shape::Ip, json!("::ffff:10.0.0.1")).unwrap().contains("10.0.0.1"));
         assert!(fits(&Shape::Ip, json!("2001:db8::1")).is_ok());
         for text in ["10.0.0.0/8", "10.0.0", "host"] {
@@ -216,9 +230,14 @@ mod tests {
 
     #[test]
     fn objects_need_their_required_members() {
-        let shape = Shape::Record([Field { name: "a".into(), required: true, shape: Shape::Bool }].into());
+        let shape =
+            Shape::Record([Field { name: "a".into(), required: true, nullable: false, shape: Shape::Bool }].into());
         assert_eq!(fits(&shape, json!({ "b": 1 })).unwrap_err(), "`input.a` is missing");
         assert_eq!(fits(&shape, json!({ "a": 1 })).unwrap_err(), "`input.a` is not true or false");
+        let optional =
+            Shape::Record([Field { name: "a".into(), required: false, nullable: true, shape: Shape::Bool }].into());
+        assert_eq!(fits(&optional, json!({ "a": null })).unwrap(), fits(&optional, json!({})).unwrap());
+        assert_eq!(fits(&shape, json!({ "a": null })).unwrap_err(), "`input.a` is not true or false");
         let set = Shape::Set(Box::new(shape));
         assert_eq!(fits(&set, json!([{ "a": true }, []])).unwrap_err(), "`input[1]` is not an object");
     }

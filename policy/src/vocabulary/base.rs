@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     Entity(Arc<str>),
     /// A record, by its place in the schema.
     Record(Value),
+    /// A set of entities of this type.
+    Entities(Arc<str>),
     /// Anything else.
     Other,
 }
@@ -60,9 +62,13 @@ impl Base {
         Ok(Self { fragment, groups, actions, applied, json })
     }
 
-    /// All of it, or only what policies over functions can reach.
-    pub(crate) fn fragment(&self, functions_alone: bool) -> &SchemaFragment {
-        if functions_alone { &self.groups } else { &self.fragment }
+    pub(crate) fn fragment(&self) -> &SchemaFragment {
+        &self.fragment
+    }
+
+    /// The base without the actions that something is asked of.
+    pub(crate) fn groups(&self) -> &SchemaFragment {
+        &self.groups
     }
 
     /// Whether something is asked of this action itself.
@@ -92,7 +98,7 @@ impl Base {
         let attributes = match of {
             Kind::Entity(entity_type) => self.entry("entityTypes", entity_type)?.get("shape")?.get("attributes")?,
             Kind::Record(record) => record.get("attributes")?,
-            Kind::Other => return None,
+            Kind::Entities(_) | Kind::Other => return None,
         };
         Some(self.resolve(attributes.get(name)?))
     }
@@ -115,6 +121,21 @@ impl Base {
         self.applied.iter()
     }
 
+    /// Whether an entity of one type can be within an entity of another.
+    pub(crate) fn can_be_in(&self, inner: &str, outer: &str) -> bool {
+        let mut seen = BTreeSet::from([inner]);
+        let mut next = vec![inner];
+        while let Some(at) = next.pop() {
+            if at == outer {
+                return true;
+            }
+            let above =
+                self.entry("entityTypes", at).and_then(|entry| entry.get("memberOfTypes")).and_then(Value::as_array);
+            next.extend(above.into_iter().flatten().filter_map(Value::as_str).filter(|name| seen.insert(name)));
+        }
+        false
+    }
+
     /// Whether an entity type exists.
     pub(crate) fn is_entity_type(&self, name: &str) -> bool {
         self.entry("entityTypes", name).is_some()
@@ -134,6 +155,10 @@ impl Base {
         let word = |key: &str| attribute.get(key).and_then(Value::as_str);
         match word("type") {
             Some("Record") => Kind::Record(attribute.clone()),
+            Some("Set") => match attribute.get("element").map(|element| self.resolve(element)) {
+                Some(Kind::Entity(name)) => Kind::Entities(name),
+                _ => Kind::Other,
+            },
             Some("Entity" | "EntityOrCommon") => {
                 let name = word("name").unwrap_or_default();
                 match self.entry("commonTypes", name) {
@@ -162,6 +187,7 @@ mod tests {
         assert_eq!(base.attribute(&via, "workload"), Some(Kind::Entity("Workload".into())));
         assert_eq!(base.attribute(&Kind::Entity("Agent".into()), "owner"), Some(Kind::Entity("User".into())));
         assert_eq!(base.attribute(&Kind::Entity("Anonymous".into()), "tenant"), None);
+        assert!(base.can_be_in("Target", "Environment") && !base.can_be_in("User", "Function"));
         let approve = base.context("approve").unwrap();
         assert_eq!(base.attribute(&approve, "caller"), Some(Kind::Entity("User".into())));
     }

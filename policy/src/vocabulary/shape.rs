@@ -18,6 +18,8 @@ pub(crate) enum Shape {
     String,
     Decimal,
     Datetime,
+    /// A day, which policy sees as its first instant in UTC.
+    Date,
     Ip,
     Set(Box<Shape>),
     Record(Arc<[Field]>),
@@ -28,6 +30,8 @@ pub(crate) enum Shape {
 pub(crate) struct Field {
     pub(crate) name: Arc<str>,
     pub(crate) required: bool,
+    /// It may be null, which policy sees as not there.
+    pub(crate) nullable: bool,
     pub(crate) shape: Shape,
 }
 
@@ -80,14 +84,19 @@ impl<'a> Reader<'a> {
             self.report(path, "a value of any type");
             return None;
         };
-        for word in ["oneOf", "anyOf", "allOf", "not", "if", "patternProperties", "prefixItems", "$dynamicRef"] {
-            if object.contains_key(word) {
-                self.report(path, &format!("`{word}`"));
-                return None;
-            }
-        }
+        self.combined(object, path)?;
         if let Some(reference) = object.get("$ref") {
+            for word in ["properties", "items", "format"].into_iter().filter(|word| object.contains_key(*word)) {
+                self.report(path, &format!("`{word}` beside `$ref`"));
+            }
             return self.reference(reference, path);
+        }
+        if let (Some([only]), false) = (object.get("allOf").and_then(Value::as_array).map(Vec::as_slice), typed(object))
+        {
+            path.extend(["allOf".to_owned(), "0".to_owned()]);
+            let shape = self.value(only, path);
+            path.truncate(path.len() - 2);
+            return shape;
         }
         match object.get("type") {
             Some(Value::String(word)) => self.typed(word, object, path),
@@ -108,6 +117,53 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Words that combine schemas. Beside a type of its own they only narrow it, and policy sees the type.
+    fn combined(&mut self, object: &Map<String, Value>, path: &[String]) -> Option<()> {
+        if let Some(word) = ["prefixItems", "$dynamicRef"].into_iter().find(|word| object.contains_key(*word)) {
+            self.report(path, &format!("`{word}`"));
+            return None;
+        }
+        let followed = |word: &str| {
+            word == "allOf" && object.get(word).and_then(Value::as_array).is_some_and(|all| all.len() == 1)
+        };
+        let words = ["oneOf", "anyOf", "allOf", "not", "if", "patternProperties", "dependentSchemas"];
+        for word in words.into_iter().filter(|word| object.contains_key(*word)) {
+            if !typed(object) && followed(word) {
+                continue;
+            }
+            self.report(path, &format!("`{word}`"));
+            if !typed(object) {
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    /// A property's type, and whether it may be null: policy sees null as not there.
+    fn property(&mut self, schema: &'a Value, path: &mut Vec<String>) -> Option<(Shape, bool)> {
+        let is_null = |schema: &Value| schema.get("type").and_then(Value::as_str) == Some("null");
+        if let Some([first, second]) = schema.get("type").and_then(Value::as_array).map(Vec::as_slice) {
+            let words = (first.as_str(), second.as_str());
+            if let ((Some("null"), Some(word)) | (Some(word), Some("null")), Some(object)) = (words, schema.as_object())
+            {
+                return self.typed(word, object, path).map(|shape| (shape, true));
+            }
+        }
+        for word in ["anyOf", "oneOf"].into_iter().filter(|_| !schema.as_object().is_some_and(typed)) {
+            let Some([first, second]) = schema.get(word).and_then(Value::as_array).map(Vec::as_slice) else { continue };
+            let other = match (is_null(first), is_null(second)) {
+                (true, false) => (second, "1"),
+                (false, true) => (first, "0"),
+                _ => continue,
+            };
+            path.extend([word.to_owned(), other.1.to_owned()]);
+            let shape = self.value(other.0, path);
+            path.truncate(path.len() - 2);
+            return shape.map(|shape| (shape, true));
+        }
+        self.value(schema, path).map(|shape| (shape, false))
+    }
+
     fn typed(&mut self, word: &str, object: &'a Map<String, Value>, path: &mut Vec<String>) -> Option<Shape> {
         match word {
             "object" => self.record(object, path),
@@ -116,6 +172,7 @@ impl<'a> Reader<'a> {
             "integer" => Some(Shape::Long),
             "string" => Some(match object.get("format").and_then(Value::as_str) {
                 Some("date-time") => Shape::Datetime,
+                Some("date") => Shape::Date,
                 Some("ipv4" | "ipv6") => Shape::Ip,
                 _ => Shape::String,
             }),
@@ -134,7 +191,10 @@ impl<'a> Reader<'a> {
     /// Cedar's decimal has four places, so only numbers that promise at most four can be one.
     fn number(&mut self, object: &Map<String, Value>, path: &[String]) -> Option<Shape> {
         let step = object.get("multipleOf").and_then(Value::as_f64);
-        let places = step.is_some_and(|step| [0.1, 0.01, 0.001, 0.0001, 0.5, 0.25, 0.05, 0.005].contains(&step));
+        let places = step.is_some_and(|step| {
+            let units = step * 10_000.0;
+            units >= 0.999_999 && step.fract() != 0.0 && (units - units.round()).abs() < 1e-9 * units
+        });
         if places || object.get("format").and_then(Value::as_str) == Some("decimal") {
             return Some(Shape::Decimal);
         }
@@ -199,9 +259,9 @@ impl<'a> Reader<'a> {
                 path.pop();
                 break;
             }
-            if let Some(shape) = self.value(schema, path) {
-                let required = required.iter().any(|r| r.as_str() == Some(name));
-                fields.push(Field { name: name.as_str().into(), required, shape });
+            if let Some((shape, nullable)) = self.property(schema, path) {
+                let required = !nullable && required.iter().any(|r| r.as_str() == Some(name));
+                fields.push(Field { name: name.as_str().into(), required, nullable, shape });
             }
             path.pop();
         }
@@ -228,6 +288,11 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Whether a schema says a type itself.
+fn typed(object: &Map<String, Value>) -> bool {
+    object.contains_key("type") || object.contains_key("properties")
+}
+
 impl fmt::Display for Shape {
     /// As a Cedar schema writes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -236,7 +301,7 @@ impl fmt::Display for Shape {
             Self::Long => f.write_str("Long"),
             Self::String => f.write_str("String"),
             Self::Decimal => f.write_str("decimal"),
-            Self::Datetime => f.write_str("datetime"),
+            Self::Datetime | Self::Date => f.write_str("datetime"),
             Self::Ip => f.write_str("ipaddr"),
             Self::Set(item) => write!(f, "Set<{item}>"),
             Self::Record(fields) if fields.is_empty() => f.write_str("{}"),

@@ -35,7 +35,7 @@ fn the_whole_text_is_a_valid_schema() {
     assert!(text.contains("action \"pricing\" in [\"call\"];"), "{text}");
     assert!(text.contains("\"limit\"?: Long"), "{text}");
     let name = FunctionName::parse("orders.create").unwrap();
-    let schema = vocabulary.slice([&name], false).unwrap();
+    let schema = vocabulary.slice([&name]).unwrap();
     assert_eq!(schema.actions().filter(|a| a.id().unescaped() == "stock.level").count(), 0);
     assert!(vocabulary.function(&name).unwrap().groups.contains("write"), "money is in write");
 }

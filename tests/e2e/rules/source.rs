@@ -57,7 +57,7 @@ impl Source {
 
     /// A file of tests only.
     pub fn is_test(&self) -> bool {
-        self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
+        self.path.ends_with("/tests.rs") || self.path.contains("/tests/") || self.path.contains("/benches/")
     }
 
     /// How many lines it has.

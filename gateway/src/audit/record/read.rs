@@ -31,8 +31,10 @@ pub struct IntentBody {
     pub input: Option<serde_json::Value>,
     /// Which bundle decided.
     pub bundle: BundleId,
-    /// `allow`
+    /// `allow`, or `deny` where that was only observed.
     pub decision: String,
+    /// Why policy said no, where that was only observed.
+    pub observed: Option<DenialReason>,
     /// The permits that were satisfied.
     pub determining: Vec<PolicyName>,
     /// The targets on which it may run.

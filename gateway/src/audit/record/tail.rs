@@ -53,6 +53,8 @@ struct IntentTail<'a> {
     input: Option<redact::Input<'a>>,
     bundle: &'a BundleId,
     decision: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observed: Option<DenialReason>,
     determining: &'a [PolicyName],
     targets: &'a [TargetIndex],
     target: TargetIndex,
@@ -170,7 +172,8 @@ pub(crate) fn intent(call: Uuid, known: &Known, intent: &Intent, redaction: &Red
             query: redaction.query(&question.query),
             input: question.input.as_deref().map(|input| redaction.input(input)),
             bundle: &intent.bundle,
-            decision: "allow",
+            decision: if intent.observed.is_some() { "deny" } else { "allow" },
+            observed: intent.observed,
             determining,
             targets,
             target: intent.target,

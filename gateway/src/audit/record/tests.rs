@@ -43,6 +43,7 @@ fn intent(input: serde_json::Value) -> Intent {
         determining: Arc::new([PolicyName("staff-may-greet".into())]),
         targets: Arc::new([TargetIndex(0), TargetIndex(1)]),
         target: TargetIndex(0),
+        observed: None,
     }
 }
 
@@ -61,13 +62,26 @@ fn denied() -> Refused {
     }
 }
 
+fn started(predecessor: Predecessor) -> System {
+    System::Started { version: "0.1.0".into(), predecessor: Some(predecessor), others: Vec::new() }
+}
+
 fn every() -> Vec<(Kind, Vec<u8>)> {
     let redaction = Redaction::default();
     let at = "2026-11-23T21:04:05.123456Z".parse().unwrap();
     let attempt =
         Attempt { target: TargetIndex(1), failed: "connect_failed".into(), error: Some("refused\u{1b}[2J".into()) };
     let closed = Closed { outcome: Outcome::TimedOut, status: Some(504), bytes_in: 2, bytes_out: 0, error: None };
-    let predecessor = Predecessor { incarnation: INCARNATION, last_seq: Some(41), torn_bytes: 17, running: false };
+    let tree = |size| Some(Tree { size, root: "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=".to_owned() });
+    let predecessor = Predecessor {
+        incarnation: INCARNATION,
+        last_seq: Some(41),
+        torn_bytes: 17,
+        running: false,
+        tree: tree(42),
+        checkpoint: tree(40),
+        problem: None,
+    };
     let unauthenticated = Refused::worded("unauthenticated", 401, Stage::Identify);
     let admin = Admin {
         verb: "publish".into(),
@@ -84,7 +98,7 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
     };
     let recovered = System::LogRecovered { since: at, error: "no space left on device".into(), refused: 9 };
     vec![
-        (Kind::System, tail::plain(&System::Started { version: "0.1.0".into(), predecessor: Some(predecessor) })),
+        (Kind::System, tail::plain(&started(predecessor))),
         (Kind::Intent, tail::intent(CALL, &known(), &intent(json!({"name": "x", "token": 1})), &redaction)),
         (Kind::Attempt, tail::attempt(CALL, &attempt)),
         (Kind::Answered, tail::answered(CALL, &Answered { status: 200, target: TargetIndex(1) })),
@@ -95,6 +109,7 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
         (Kind::Admin, tail::admin(&admin)),
         (Kind::System, tail::plain(&recovered)),
         (Kind::System, tail::plain(&System::Stopped { calls_open: 0 })),
+        (Kind::System, tail::plain(&System::ClockSetBack { by_ms: 3_600_000 })),
     ]
 }
 

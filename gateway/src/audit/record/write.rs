@@ -40,6 +40,8 @@ pub struct Intent {
     pub targets: Arc<[TargetIndex]>,
     /// The target that is asked first.
     pub target: TargetIndex,
+    /// Policy said no for this reason, and the function is only observed.
+    pub observed: Option<DenialReason>,
 }
 
 impl Intent {
@@ -52,6 +54,7 @@ impl Intent {
             determining: terms.determining().clone(),
             targets: terms.targets().into(),
             target,
+            observed: terms.observed().map(|denial| denial.reason),
         }
     }
 }

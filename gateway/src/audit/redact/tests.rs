@@ -23,6 +23,7 @@ fn of_question(question: Question) -> String {
         determining: Arc::new([PolicyName("p".into())]),
         targets: Arc::new([TargetIndex(0)]),
         target: TargetIndex(0),
+        observed: None,
     };
     let redaction = Redaction::new(["/card/number", "/people/*/iban"]).unwrap();
     line(tail::intent(Uuid::nil(), &Known::default(), &intent, &redaction))

@@ -89,6 +89,16 @@ impl Disk for Fake {
         self.state().files.remove(name).map(drop).ok_or(io::ErrorKind::NotFound.into())
     }
 
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.state();
+        if state.read_only {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        let file = state.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        state.files.insert(to.to_owned(), file);
+        Ok(())
+    }
+
     fn is_there(&mut self, name: &str) -> bool {
         self.state().files.contains_key(name)
     }

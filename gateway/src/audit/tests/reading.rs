@@ -19,7 +19,7 @@ use std::{
 };
 use uuid::Uuid;
 
-/// A log with one call; returns its only segment.
+/// A log with one call, as a writer that was killed leaves it; returns its only segment.
 async fn written(path: &Path) -> (Uuid, PathBuf) {
     let incarnation = Uuid::now_v7();
     let log = Log::open(&config(path, Durability::Fsync), &"gw".into(), incarnation).unwrap();
@@ -27,7 +27,14 @@ async fn written(path: &Path) -> (Uuid, PathBuf) {
     guard.intent(&intent(None)).await.unwrap();
     guard.closed(&completed()).await.unwrap();
     log.shutdown().await;
-    (incarnation, path.join("gw").join(incarnation.to_string()).join("000000000000.jsonl"))
+    let segment = path.join("gw").join(incarnation.to_string()).join("000000000000.jsonl");
+    fs::rename(closed(&segment), &segment).unwrap();
+    (incarnation, segment)
+}
+
+/// The name of that segment once it is closed.
+fn closed(segment: &Path) -> PathBuf {
+    segment.with_file_name("000000000000-000000000003.jsonl")
 }
 
 async fn started(path: &Path) -> System {
@@ -60,7 +67,7 @@ async fn a_torn_end_is_set_aside_and_reported() {
         let System::Started { predecessor: Some(found), .. } = started(folder.path()).await else { panic!() };
         assert_eq!((found.incarnation, found.last_seq), (incarnation, Some(last)), "{torn:?}");
         assert_eq!((found.torn_bytes, found.running), (torn.len() as u64, false), "{torn:?}");
-        assert_eq!(fs::read(&segment).unwrap(), good);
+        assert_eq!(fs::read(closed(&segment)).unwrap(), good);
         let mut side = segment.clone().into_os_string();
         side.push(".torn");
         assert_eq!(fs::read(side).unwrap_or_default(), torn);

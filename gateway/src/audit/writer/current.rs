@@ -1,6 +1,6 @@
 //! The segment that is written: how long it is, how much room it has, and whether it can be trusted.
 
-use crate::audit::segment::Segment;
+use crate::audit::segment::{Disk, Name, Segment};
 use std::{
     io,
     time::{Duration, Instant},
@@ -11,7 +11,7 @@ const RESERVE_AHEAD_BYTES: u64 = 1024 * 1024;
 
 /// See the file's first line.
 pub(super) struct Current {
-    pub(super) name: String,
+    pub(super) name: Name,
     pub(super) segment: Box<dyn Segment>,
     /// Length up to the last accepted record.
     pub(super) bytes: u64,
@@ -24,7 +24,7 @@ pub(super) struct Current {
 }
 
 impl Current {
-    pub(super) fn new(name: String, segment: Box<dyn Segment>) -> Self {
+    pub(super) fn new(name: Name, segment: Box<dyn Segment>) -> Self {
         Self { name, segment, bytes: 0, reserved_to: 0, reserves: true, broken: false }
     }
 
@@ -69,6 +69,22 @@ impl Current {
         }
         self.bytes += bytes.len() as u64;
         Ok(took)
+    }
+
+    /// Ends it: what was not accepted goes, what is left is durable and gets its last name. `next` is the number
+    /// after its last record.
+    pub(super) fn close(&mut self, next: u64, disk: &mut dyn Disk) -> io::Result<()> {
+        let file = self.name.file();
+        if !disk.is_there(&file) {
+            return Ok(());
+        }
+        if self.bytes == 0 {
+            return disk.remove(&file);
+        }
+        self.segment.truncate(self.bytes)?;
+        self.segment.sync()?;
+        let last = Name { last: next.checked_sub(1), ..self.name };
+        disk.rename(&file, &last.file())
     }
 
     /// Takes what was not accepted off the end.

@@ -139,6 +139,7 @@ pub fn reason_words(reason: DenialReason) -> &'static str {
         DenialReason::PolicyError => "policy error",
         DenialReason::AbsentEntity => "absent entity",
         DenialReason::NoTarget => "no target",
+        DenialReason::BundleExpired => "bundle expired",
     }
 }
 
@@ -149,12 +150,13 @@ fn counted(summary: &Summary) -> String {
 
 fn of_system(system: &System) -> String {
     match system {
-        System::Started { version, predecessor } => {
+        System::Started { version, predecessor, .. } => {
             let after = predecessor.as_ref().map(after).unwrap_or_default();
             format!("started {}{after}", printable(version))
         }
         System::Stopped { calls_open: 0 } => "stopped".to_owned(),
         System::Stopped { calls_open } => format!("stopped with {calls_open} calls open"),
+        System::ClockSetBack { by_ms } => format!("clock set back by {by_ms} ms"),
         System::LogRecovered { since, error, refused } => {
             format!("log recovered; since {since:.3} {refused} records were refused: {}", printable(error))
         }

@@ -1,6 +1,6 @@
 //! The story of one call: what was decided and why, who called what, and how it ended.
 
-use super::Record;
+use super::{Record, clauses::Clauses};
 use crate::{
     audit::record::{Body, ClosedBody, IntentBody, RefusedBody, Request},
     command::audit::line::{duration, printable, reason_words},
@@ -52,7 +52,7 @@ pub(super) fn human(call: Uuid, records: &[Record], out: &mut dyn Write) -> io::
 }
 
 /// Writes it for programs, with the records as they are in the log.
-pub(super) fn json(call: Uuid, records: &[Record], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn json(call: Uuid, records: &[Record], policy: Option<&Clauses>, out: &mut dyn Write) -> io::Result<()> {
     #[derive(Serialize)]
     struct Explained<'a> {
         call: Uuid,
@@ -63,6 +63,8 @@ pub(super) fn json(call: Uuid, records: &[Record], out: &mut dyn Write) -> io::R
         #[serde(skip_serializing_if = "Option::is_none")]
         told: Option<u16>,
         records: Vec<Value>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        policy: Option<&'a Clauses>,
     }
     let refused =
         records.iter().find_map(|(_, body)| if let Body::Refused(refused) = body { Some(refused) } else { None });
@@ -78,6 +80,7 @@ pub(super) fn json(call: Uuid, records: &[Record], out: &mut dyn Write) -> io::R
             .unwrap_or_default(),
         told: refused.map(|refused| refused.status).or(closed.and_then(|closed| closed.status)),
         records: records.iter().map(|(line, _)| serde_json::from_slice(&line.bytes)).collect::<Result<_, _>>()?,
+        policy,
     };
     serde_json::to_writer(&mut *out, &explained)?;
     writeln!(out)
@@ -156,6 +159,7 @@ impl Story<'_> {
             DenialReason::PolicyError => ("a policy could not be evaluated", "policies"),
             DenialReason::AbsentEntity => ("it names something that nobody vouches for", "policies"),
             DenialReason::NoTarget => ("it is permitted, but on none of the function's targets", "policies"),
+            DenialReason::BundleExpired => ("the time of its policies is over", "policies"),
         };
         self.line("decision", &format!("denied, {}: {why}", reason_words(reason)))?;
         self.policies(name, determining)

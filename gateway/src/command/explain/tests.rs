@@ -1,6 +1,6 @@
 //! `explain` over calls that were really recorded.
 
-use super::{Explain, explain};
+use super::{Explain, Given, explain};
 use crate::{
     audit::{
         log::Log,
@@ -20,11 +20,12 @@ fn explained(call: Option<Uuid>, format: Format, path: &Path) -> (Exit, String, 
     let args = Explain {
         call: call.map(|call| call.to_string()),
         last: call.is_none(),
+        given: Given::default(),
         config: "latchwork.toml".into(),
         format,
     };
     let (mut out, mut talk) = (Vec::new(), Vec::new());
-    let exit = explain(&args, path, "gw", (&mut out, &mut talk));
+    let exit = explain(&args, (path, "gw"), None, (&mut out, &mut talk));
     (exit, String::from_utf8(out).unwrap(), String::from_utf8(talk).unwrap())
 }
 
@@ -99,6 +100,7 @@ async fn every_denial_says_why_and_what_the_caller_was_told() {
         (DenialReason::PolicyError, "denied, policy error: a policy could not be evaluated"),
         (DenialReason::AbsentEntity, "denied, absent entity: it names something that nobody vouches for"),
         (DenialReason::NoTarget, "denied, no target: it is permitted, but on none of the function's targets"),
+        (DenialReason::BundleExpired, "denied, bundle expired: the time of its policies is over"),
     ] {
         for (may_describe, told) in [(true, "told       403, that policy denied"), (false, "told       404, as if")] {
             let call = denied(&log, reason, may_describe).await;
@@ -135,8 +137,14 @@ async fn the_last_call_is_found_across_incarnations() {
 
 #[test]
 fn what_is_no_call_id_is_invalid() {
-    let args = Explain { call: Some("hello".into()), last: false, config: "x".into(), format: Format::Human };
+    let args = Explain {
+        call: Some("hello".into()),
+        last: false,
+        given: Given::default(),
+        config: "x".into(),
+        format: Format::Human,
+    };
     let mut talk = Vec::new();
-    assert_eq!(explain(&args, Path::new("/nowhere"), "gw", (&mut Vec::new(), &mut talk)), Exit::Invalid);
+    assert_eq!(explain(&args, (Path::new("/nowhere"), "gw"), None, (&mut Vec::new(), &mut talk)), Exit::Invalid);
     assert!(String::from_utf8(talk).unwrap().starts_with("error: `hello` is not a call id"));
 }

@@ -33,6 +33,9 @@ pub struct DecideArgs {
     /// By the gateway's rules: `@id` is required, `@expires` counts, errors and absent entities deny
     #[arg(long)]
     gateway: bool,
+    /// Output; there is only this one
+    #[arg(long, default_value = "json", value_parser = ["json"])]
+    format: String,
 }
 
 /// Answers the requests of standard input.
@@ -96,7 +99,13 @@ mod tests {
     use super::*;
 
     fn args(folder: &Path) -> DecideArgs {
-        DecideArgs { policies: folder.to_owned(), schema: None, entities: None, gateway: false }
+        DecideArgs {
+            policies: folder.to_owned(),
+            schema: None,
+            entities: None,
+            gateway: false,
+            format: "json".to_owned(),
+        }
     }
 
     fn ask(args: &DecideArgs) -> (String, String, Exit) {

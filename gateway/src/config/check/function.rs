@@ -1,8 +1,7 @@
 //! `[function."NAME"]`
 
-use super::{catalog::Known, cors, grpc, issuer::kind_of, route, target};
-use crate::config::{Function, raw, raw::At, text::Text, value::Desk, value::shorten};
-use mesh::bind::InputSchema;
+use super::{catalog::Known, cors, grpc, input, issuer::kind_of, route, target};
+use crate::config::{Function, raw, raw::At, value::Desk, value::shorten};
 use policy::{
     declared::{self, QueryType},
     question::{FunctionName, PrincipalKind},
@@ -42,7 +41,8 @@ pub(crate) fn function(
     let path = route.as_ref().map(|route| route::parameters(&route.pattern)).unwrap_or_default();
     let class = table.class.as_ref();
     let class = desk.number(class, 1, 0..=3);
-    let input = table.input.as_ref().and_then(|input| schema(input, desk));
+    let method = grpc::method(table, route.as_ref(), known, desk);
+    let input = input::input(table, method.as_ref(), desk);
     if let (Some(input), Some("GET" | "HEAD")) =
         (&table.input, route.as_ref().and_then(|route| route.method.as_ref()).map(http::Method::as_str))
     {
@@ -53,7 +53,6 @@ pub(crate) fn function(
     let parameters = (route.is_some() || table.route.is_none()).then(|| path.iter().map(AsRef::as_ref).collect());
     let targets = target::targets(name, table, parameters, known.production, desk);
     grpc::fits(name, table, route.as_ref(), &targets, desk);
-    let method = grpc::method(table, route.as_ref(), known, desk);
     let action_groups = action_groups(table, desk);
     let principals = principals(table, desk);
     let owner = table.owner.as_ref().and_then(|owner| super::catalog::owner(owner, known.issuers, desk));
@@ -66,6 +65,7 @@ pub(crate) fn function(
     let concurrency_max = desk.number(table.concurrency_max.as_ref(), 64, 1..=CONCURRENCY_MAX);
     let forward_headers = forward_headers(table, desk);
     let cors = cors::cors(table.cors.as_ref(), desk);
+    let observe = table.observe.as_ref().and_then(|until| observe(until, desk));
     let written = (desk.text.file.clone(), desk.text.line(&name.span));
     let (name, app) = (parsed?, app?.value.into());
     let declared = declared::Function {
@@ -95,8 +95,27 @@ pub(crate) fn function(
         forward_headers,
         cors,
         targets,
+        observe,
         written,
     })
+}
+
+/// The end of the last day of observation.
+fn observe(written: &At<String>, desk: &mut Desk<'_>) -> Option<jiff::Timestamp> {
+    let end = |day: jiff::civil::Date| jiff::tz::TimeZone::UTC.to_timestamp(day.tomorrow().ok()?.at(0, 0, 0, 0)).ok();
+    let day: Option<jiff::civil::Date> = written.value.parse().ok();
+    let Some(until) = day.filter(|day| day.to_string() == written.value).and_then(end) else {
+        let message = format!("`{}` is no date", shorten(&written.value));
+        desk.error_help("bad_date", &written.span, message, "such as `2027-01-31`; through that day, in UTC");
+        return None;
+    };
+    let message = if until <= jiff::Timestamp::now() {
+        "the observation is over, so policy is enforced"
+    } else {
+        "policy is not enforced for this function: its denials are only recorded"
+    };
+    desk.warn("observing", &written.span, message, "remove `observe` once policies permit what they should");
+    Some(until)
 }
 
 fn action_groups(table: &raw::Function, desk: &mut Desk<'_>) -> Vec<Arc<str>> {
@@ -148,40 +167,6 @@ fn query(table: &raw::Function, desk: &mut Desk<'_>) -> Vec<(Arc<str>, QueryType
         parameters.extend(desk.word("query parameter", name).map(|name| (name, kind)));
     }
     parameters
-}
-
-/// Types of JSON Schema.
-const SCHEMA_TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
-
-/// Reads, parses and compiles a schema.
-fn schema(written: &At<String>, desk: &mut Desk<'_>) -> Option<declared::InputSchema> {
-    let text = desk.file(written)?;
-    let parsed = json(&text);
-    let json = desk.take(parsed)?;
-    if !json.is_object() {
-        desk.report.push(text.error("bad_schema", &(0..0), "a schema is a JSON object"));
-        return None;
-    }
-    if let Err(error) = InputSchema::compile(&json) {
-        let place = policy::vocabulary::locate_pointer(&text.text, &error.pointer);
-        let finding = text.error("bad_schema", &place, format!("not a JSON Schema (draft 2020-12): {error}"));
-        let given = json.pointer(&error.pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
-        let known = if error.pointer.ends_with("/type") { &SCHEMA_TYPES[..] } else { &[] };
-        desk.report.push(finding.nearest(given, known.iter().copied()));
-        return None;
-    }
-    Some(declared::InputSchema { file: text.file, text: text.text, json: Arc::new(json) })
-}
-
-fn json(text: &Text) -> Result<serde_json::Value, policy::finding::Finding> {
-    serde_json::from_str(&text.text).map_err(|error| {
-        let before: usize = text.text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-        let line = text.text.get(before..).and_then(|rest| rest.lines().next()).unwrap_or_default();
-        let at = before + error.column().saturating_sub(1).min(line.len());
-        let message = error.to_string();
-        let message = message.split(" at line ").next().unwrap_or_default();
-        text.error("bad_json", &(at..before + line.len()), format!("not JSON: {message}"))
-    })
 }
 
 fn forward_headers(table: &raw::Function, desk: &mut Desk<'_>) -> Vec<http::HeaderName> {

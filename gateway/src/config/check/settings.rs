@@ -1,15 +1,16 @@
-//! `[node]`, `[network]`, `[admin]`, `[policy]`, `[audit]` and `[limits]`.
+//! `[node]`, `[network]`, `[admin]`, `[policy]` and `[limits]`.
 
-use super::socket;
-use crate::config::{Admin, Audit, Durability, Limits, Node, Policy, Rate, Zone, raw, value::Desk};
-use std::{net::SocketAddr, time::Duration};
+use super::{signed, socket};
+use crate::config::{Admin, Limits, Node, Policy, Rate, Zone, raw, value::Desk};
+use std::net::SocketAddr;
 
 /// Longest id of a node, in bytes.
 const NODE_ID_BYTES_MAX: usize = 64;
 /// Where the administrative interface listens unless told otherwise.
 const ADMIN_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9443);
+/// Where state is kept unless told otherwise.
+const STATE: &str = ".latchwork";
 const MIB: u64 = 1 << 20;
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Most calls per second that a rate may name.
 const RATE_MAX: u64 = 1_000_000;
 
@@ -76,29 +77,16 @@ pub(crate) fn admin(written: &raw::Admin, desk: &mut Desk<'_>) -> Option<Admin> 
     Some(Admin { address, access })
 }
 
-pub(crate) fn policy(written: &raw::Policy, desk: &mut Desk<'_>) -> Policy {
+pub(crate) fn policy(written: &raw::Policy, node: &Node, desk: &mut Desk<'_>) -> Policy {
     let path = desk.path(written.path.as_ref().map_or("policies", |path| path.value.as_str()));
-    if !path.is_dir() {
+    if !path.is_dir() && written.bundle.is_none() {
         let span = written.path.as_ref().map_or(0..0, |path| path.span.clone());
         let message = format!("there is no folder of policies `{}`", path.display());
         desk.error_help("missing_folder", &span, message, "set `path` in `[policy]`");
     }
-    Policy { path }
-}
-
-pub(crate) fn audit(written: &raw::Audit, desk: &mut Desk<'_>) -> Audit {
-    let path = desk.path(written.path.as_ref().map_or("audit", |path| path.value.as_str()));
-    if path.exists() && !path.is_dir() {
-        let span = written.path.as_ref().map_or(0..0, |path| path.span.clone());
-        desk.error("not_a_folder", &span, format!("`{}` is no folder", path.display()));
-    }
-    let durability = match written.durability {
-        None | Some(raw::Durability::Fsync) => Durability::Fsync,
-        Some(raw::Durability::Write) => Durability::Write,
-    };
-    let segment_bytes_max = desk.number(written.segment_bytes_max.as_ref(), 64 * MIB, 64 << 10..=4096 * MIB);
-    let retention = desk.duration(written.retention.as_ref(), 365 * DAY, DAY..=36_500 * DAY);
-    Audit { path, durability, segment_bytes_max, retention }
+    let state = desk.path(written.state.as_ref().map_or(STATE, |path| path.value.as_str()));
+    let signed = signed::signed(written, node.production, desk);
+    Policy { path, state, signed }
 }
 
 pub(crate) fn limits(written: &raw::Limits, desk: &mut Desk<'_>) -> Limits {

@@ -61,6 +61,16 @@ pub(crate) enum Durability {
     Write,
 }
 
+/// What a bundle does whose time is over.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Expired {
+    /// It denies every call.
+    Deny,
+    /// It goes on deciding.
+    Keep,
+}
+
 /// The type of a query parameter.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -56,7 +56,7 @@ fn json_that_is_not_the_message_is_refused() {
         (r#"{"sky":"tea"}"#, "sky"),
         (r#"{"sku":7}"#, "a string"),
         (r#"{"unitCount":1.5}"#, "integer"),
-        (r#"{"sku":"a","sku":"b"}"#, "sku"),
+        (r#"{"sku":"a","sku":"b"}"#, "twice"),
         (r#"{"card":"a","cash":"b"}"#, "oneof"),
         (r#"{"state":"LOST"}"#, "LOST"),
         (r#"[]"#, "map"),
@@ -136,4 +136,41 @@ fn what_describes_nothing_is_told_with_its_place() {
     let text = folder.path().join("text.binpb");
     fs::write(&text, "syntax").unwrap();
     assert!(Descriptions::load(&text, Path::new("/")).unwrap_err().message.contains("no whole set"));
+}
+
+#[test]
+fn the_schema_of_a_message_takes_what_the_message_is_seen_as() {
+    let method = create();
+    let schema = method.schema();
+    let order = &schema["$defs"]["shop.v1.Order"];
+    assert_eq!(order["required"], json!(["sku", "unitCount", "parts", "state"]), "{schema:#}");
+    assert_eq!(order["properties"]["price"], json!({ "$ref": "#/$defs/shop.v1.Money" }));
+    assert_eq!(order["properties"]["state"], json!({ "enum": ["NEW", "PAID"] }));
+    let compiled = InputSchema::compile(&schema).unwrap();
+    let empty = method.input(b"", &compiled).unwrap();
+    assert_eq!(empty["unitCount"], 0, "what the wire leaves out is there: {empty}");
+    let full =
+        r#"{"sku":"tea","unitCount":"7","price":{"cents":250},"parts":[{"sku":"cup"}],"cash":"EUR","state":"PAID"}"#;
+    let message = method.message(&headers(), full.as_bytes()).unwrap();
+    let seen = method.input(&message, &compiled).unwrap();
+    assert_eq!((&seen["price"]["cents"], &seen["cash"]), (&json!(250), &json!("EUR")));
+    // State 9, which has no name that a policy could know.
+    assert!(matches!(method.input(b"\x38\x09", &compiled), Err(InputError::Schema { .. })));
+}
+
+#[test]
+fn well_known_messages_are_seen_as_json_has_them() {
+    let proto = "syntax = \"proto3\";\npackage shop.v1;\nimport \"google/protobuf/timestamp.proto\";\n\
+        import \"google/protobuf/wrappers.proto\";\nservice Orders { rpc Create(Order) returns (Order); }\n\
+        message Order { google.protobuf.Timestamp placed_at = 1; google.protobuf.Int64Value limit = 2;\n\
+        map<string, string> labels = 3; bytes seal = 4; double weight = 5; }\n";
+    let method = load(&folder(proto)).unwrap().method("shop.v1.Orders", "Create").unwrap();
+    let schema = method.schema();
+    let properties = &schema["$defs"]["shop.v1.Order"]["properties"];
+    assert_eq!(properties["placedAt"], json!({ "type": "string", "format": "date-time" }));
+    assert_eq!(properties["limit"], json!({ "type": "integer" }));
+    let json = r#"{"placedAt":"2026-11-27T12:00:00Z","limit":"9","labels":{"a":"b"},"seal":"AAE=","weight":1.5}"#;
+    let message = method.message(&headers(), json.as_bytes()).unwrap();
+    let seen = method.input(&message, &InputSchema::compile(&schema).unwrap()).unwrap();
+    assert_eq!((&seen["placedAt"], &seen["limit"]), (&json!("2026-11-27T12:00:00Z"), &json!(9)));
 }

@@ -12,7 +12,7 @@ const CASES: usize = 40;
 /// The folder of the suite, in the source of the crate `aws-sigv4` that this workspace is built with.
 fn suite() -> PathBuf {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .args(["metadata", "--format-version", "1", "--locked"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();

@@ -1,7 +1,7 @@
 //! The policies that requests are answered by: any that Cedar takes, or only what the gateway would load.
 
 use crate::{
-    bundle::{self, Source, kept::Earlier},
+    bundle::{self, Source},
     finding::{Finding, Severity},
 };
 use cedar_policy::PolicySet;
@@ -81,10 +81,10 @@ pub(super) fn ours(sources: &[Source], now: Timestamp) -> Result<Vec<Policy>, Ve
         let message = "the gateway reads policies in Cedar's own syntax only";
         findings.push(Finding::error("json_policies", source.file.as_ref(), message));
     }
-    let pieces = bundle::read(sources, &Earlier::new(), &mut findings);
+    let policies = bundle::read(sources, None, &mut findings);
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(findings);
     }
-    let in_force = pieces.iter().filter(|piece| piece.kept.expires.is_none_or(|expires| now < expires));
-    Ok(in_force.map(|piece| piece.kept.rule.policy.clone()).collect())
+    let in_force = policies.into_iter().filter(|policy| policy.expires.is_none_or(|expires| now < expires));
+    Ok(in_force.map(|policy| AsRef::<Policy>::as_ref(&policy.policy).clone()).collect())
 }

@@ -88,7 +88,7 @@ fn unchecked(policies: &[String]) -> (Snapshot, PolicySet) {
     let text: String = policies.iter().enumerate().map(|(i, policy)| format!("@id(\"p{i}\") {policy}\n")).collect();
     let mut findings = Vec::new();
     let source = Source { file: "random.cedar".into(), text: text.into() };
-    let pieces = written::read(&source, &Earlier::new(), &mut findings);
+    let pieces = written::read_again(&source, &Earlier::new(), &mut findings);
     assert_eq!((findings.len(), pieces.len()), (0, policies.len()), "{findings:?}");
     let whole = pieces.iter().filter_map(|piece| piece.written.as_ref());
     let whole = whole.map(|w| AsRef::<cedar_policy_core::ast::Policy>::as_ref(&w.policy).clone());

@@ -187,6 +187,50 @@ fn action_of_one_function_with_the_resource_of_another() {
 }
 
 #[test]
+fn a_list_of_actions_does_not_hide_the_wrong_resource() {
+    not_loaded(
+        "@id(\"g\") forbid(principal, action in [Action::\"orders.create\", Action::\"stock.level\"], resource == Function::\"stock.level\");",
+        "action_resource_mismatch",
+    );
+}
+
+#[test]
+fn membership_across_entity_types() {
+    not_loaded(
+        "@id(\"g\") forbid(principal, action == Action::\"orders.create\", resource)\n\
+         unless { context.facts has approval && !context.facts.approval.by.contains(principal) };",
+        "constant_comparison",
+    );
+    not_loaded(
+        "@id(\"g\") forbid(principal is Agent, action == Action::\"orders.create\", resource)\n\
+         unless { !(principal.owner in resource.app) };",
+        "constant_comparison",
+    );
+}
+
+/// Whatever a question names, down to attributes of attributes, is among its entities.
+#[test]
+fn every_entity_that_a_question_names_is_loaded() {
+    let shop = open("");
+    let workload = Principal { groups: Arc::new(["corp/staff".into()]), ..checkout() };
+    let client = Principal {
+        kind: crate::question::PrincipalKind::Client,
+        id: "partners/acme".into(),
+        issuer: Some("partners".into()),
+        ..with_groups(&["partners/any"])
+    };
+    let mut all = question(alice(), "orders.create");
+    all.facts.via = Via { workload: Some(Arc::new(workload)), client: Some(Arc::new(client)), depth: 2 };
+    let mut tenant = question(alice(), "stock.level");
+    tenant.principal.attributes.tenant = Some("acme".into());
+    for asked in [all, tenant, question(Principal::anonymous(), "stock.level")] {
+        let (absent, entities) = shop.absent(&asked);
+        assert!(entities > 5, "{entities} entities");
+        assert_eq!(absent, Vec::<String>::new(), "{}", asked.function);
+    }
+}
+
+#[test]
 fn misspelt_names_do_not_load() {
     not_loaded("@id(\"g\") forbid(principal, action, resource == Function::\"orders.creat\");", "unknown_function");
     not_loaded("@id(\"g\") forbid(principal in Group::\"corp/suspendd\", action, resource);", "unknown_group");
@@ -294,6 +338,17 @@ fn an_expired_permit_grants_nothing() {
     denied(&snapshot(&text), question(alice(), "stock.level"), DenialReason::NotPermitted, &[]);
     let text = text.replace("2026-11-22", "2026-11-23");
     assert!(snapshot(&text).decide(question(alice(), "stock.level")).is_ok(), "it grants through its day");
+}
+
+#[test]
+fn a_forbid_does_not_expire() {
+    not_loaded("@id(\"g\") @expires(\"2027-01-01\") forbid(principal, action, resource);", "forbid_expires");
+}
+
+#[test]
+fn an_id_is_required_and_unique() {
+    not_loaded("forbid(principal, action, resource);", "missing_id");
+    not_loaded("@id(\"open\") forbid(principal, action, resource);", "duplicate_id");
 }
 
 #[test]

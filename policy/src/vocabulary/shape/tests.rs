@@ -35,7 +35,7 @@ fn every_expressible_type() {
 #[test]
 fn what_cannot_be_said_is_reported_not_dropped_silently() {
     let json = json!({ "type": "object", "additionalProperties": true, "properties": {
-        "a": { "oneOf": [{ "type": "string" }] }, "b": { "type": ["string", "null"] }, "c": { "type": "number" },
+        "a": { "oneOf": [{ "type": "string" }] }, "b": { "type": ["string", "integer"] }, "c": { "type": "number" },
         "d": { "type": "object" }, "e": { "type": "array" }, "f/g": { "type": "null" }, "h": {}, "i": true,
         "j": { "$ref": "other.json" }, "k": { "type": "array", "items": { "type": "number" } }, "ok": { "type": "boolean" } } });
     let reported = [
@@ -58,6 +58,41 @@ fn what_cannot_be_said_is_reported_not_dropped_silently() {
         assert!(finding.line > 0, "{finding}");
     }
     assert_eq!(findings.len(), reported.len());
+}
+
+#[test]
+fn what_may_be_null_may_be_missing() {
+    let json = json!({ "type": "object", "required": ["a", "b", "c", "d"], "properties": {
+        "a": { "type": ["string", "null"] }, "b": { "anyOf": [{ "type": "integer" }, { "type": "null" }] },
+        "c": { "oneOf": [{ "type": "null" }, { "$ref": "#/$defs/day" }] }, "d": { "type": "boolean" } },
+        "$defs": { "day": { "type": "string", "format": "date" } } });
+    check(json, "{ \"a\"?: String, \"b\"?: Long, \"c\"?: datetime, \"d\": Bool }", &[]);
+    let items = json!({ "type": "object", "properties": { "a": { "type": "array", "items": { "type": ["string", "null"] } } } });
+    check(items, "{}", &["/properties/a/items"]);
+}
+
+#[test]
+fn what_only_narrows_a_type_leaves_it() {
+    let json = json!({ "type": "object", "oneOf": [{ "required": ["a"] }, { "required": ["b"] }], "properties": {
+        "a": { "type": "string", "not": { "const": "x" } }, "b": { "allOf": [{ "$ref": "#/$defs/n" }] },
+        "c": { "allOf": [{ "type": "string" }, { "maxLength": 3 }] } }, "$defs": { "n": { "type": "integer" } } });
+    check(json, "{ \"a\"?: String, \"b\"?: Long }", &["", "/properties/a", "/properties/c"]);
+    let beside = json!({ "$ref": "#/$defs/o", "properties": { "x": { "type": "string" } },
+        "$defs": { "o": { "type": "object", "properties": { "n": { "type": "integer" } } } } });
+    check(beside, "{ \"n\"?: Long }", &[""]);
+}
+
+#[test]
+fn decimals_promise_at_most_four_places() {
+    let number =
+        |step: f64| json!({ "type": "object", "properties": { "n": { "type": "number", "multipleOf": step } } });
+    for step in [0.1, 0.01, 0.0001, 0.25, 0.02, 1.5, 0.0125] {
+        check(number(step), "{ \"n\"?: decimal }", &[]);
+    }
+    check(number(2.0), "{ \"n\"?: Long }", &[]);
+    for step in [0.00001, 0.12345] {
+        check(number(step), "{}", &["/properties/n"]);
+    }
 }
 
 #[test]

@@ -1,0 +1,203 @@
+//! What auditing costs, and how fast a log is verified:
+//! `cargo run --release -p gateway --example audit_bench -- cost|verify`.
+//!
+//! `cost` runs pairs of the same paced load, with and without the log, and compares the CPU time of the process.
+
+use gateway::{
+    audit::{
+        checkpoint::VKEY,
+        log::Log,
+        record::{Closed, Intent, Known, Outcome},
+        verify,
+    },
+    config::{Audit, Checkpoints, Durability},
+};
+use jiff::Timestamp;
+use policy::{
+    permit::{BundleId, PolicyName, TargetIndex},
+    question::{
+        CallKind, Clock, Facts, FunctionName, Network, Principal, PrincipalAttributes, PrincipalKind, Provenance,
+        Question, Transport, Verb, Via,
+    },
+};
+use rustix::time::{ClockId, clock_gettime};
+use std::{
+    error::Error,
+    fs,
+    io::{self, Write},
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use uuid::Uuid;
+
+const PAIRS: usize = 31;
+const CALLS_PER_SECOND: u32 = 4_000;
+const RUN: Duration = Duration::from_secs(1);
+/// Calls that are begun together, as they are when a worker wakes.
+const TICK: Duration = Duration::from_millis(1);
+const VERIFIED: u64 = 1_000_000;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut out = io::stdout();
+    match std::env::args().nth(1).as_deref() {
+        Some("cost") => runtime.block_on(cost(&mut out)),
+        Some("verify") => runtime.block_on(verified(&mut out)),
+        _ => Err("`cost` or `verify`".into()),
+    }
+}
+
+async fn cost(out: &mut impl Write) -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let log = open(folder.path())?;
+    let mut differences = Vec::new();
+    for pair in 0..PAIRS {
+        // In turns, so that what drifts weighs on both.
+        let (with, without) = if pair % 2 == 0 {
+            let with = run(Some(&log)).await?;
+            (with, run(None).await?)
+        } else {
+            let without = run(None).await?;
+            (run(Some(&log)).await?, without)
+        };
+        let calls = f64::from(CALLS_PER_SECOND) * RUN.as_secs_f64();
+        differences.push((with.as_secs_f64() - without.as_secs_f64()) * 1e6 / calls);
+    }
+    log.shutdown().await;
+    differences.sort_by(f64::total_cmp);
+    let at = |part: usize| differences.get(differences.len() * part / 4).copied().unwrap_or(f64::NAN);
+    writeln!(
+        out,
+        "{PAIRS} pairs of {CALLS_PER_SECOND} calls/s, two records each, `write` mode: median {:.2} us of CPU per call \
+         (quartiles {:.2} and {:.2})",
+        at(2),
+        at(1),
+        at(3)
+    )?;
+    Ok(())
+}
+
+/// CPU time of a second's load.
+async fn run(log: Option<&Log>) -> Result<Duration, Failure> {
+    let intent = Arc::new(intent());
+    let (begun, cpu) = (Instant::now(), cpu());
+    let mut tick = tokio::time::interval(TICK);
+    let mut calls = tokio::task::JoinSet::new();
+    let mut sent = 0;
+    while begun.elapsed() < RUN {
+        tick.tick().await;
+        let due = (begun.elapsed().as_secs_f64() * f64::from(CALLS_PER_SECOND)).min(f64::from(CALLS_PER_SECOND));
+        while f64::from(sent) < due {
+            sent += 1;
+            calls.spawn(call(log.cloned(), Arc::clone(&intent)));
+        }
+        while calls.try_join_next().is_some() {}
+    }
+    while let Some(done) = calls.join_next().await {
+        done??;
+    }
+    Ok(self::cpu() - cpu)
+}
+
+async fn call(log: Option<Log>, intent: Arc<Intent>) -> Result<(), Failure> {
+    let id = Uuid::now_v7();
+    let Some(log) = log else {
+        // As many turns of the scheduler as a call has to wait for.
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        return Ok(());
+    };
+    let mut guard = log.open_call(id, Timestamp::now())?;
+    *guard.known() = Known { listener: Some("public".into()), ..Known::default() };
+    guard.intent(&intent).await?;
+    guard.closed(&closed()).await?;
+    Ok(())
+}
+
+async fn verified(out: &mut impl Write) -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let log = open(folder.path())?;
+    let intent = Arc::new(intent());
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..VERIFIED / 2 {
+        if calls.len() >= 512 {
+            calls.join_next().await.ok_or("nothing runs")???;
+        }
+        calls.spawn(call(Some(log.clone()), Arc::clone(&intent)));
+    }
+    while let Some(done) = calls.join_next().await {
+        done??;
+    }
+    log.shutdown().await;
+    let bytes = log.stats().bytes;
+    let key = fs::read_to_string(folder.path().join("bench").join(VKEY))?.parse()?;
+    let (begun, before) = (Instant::now(), resident()?);
+    let report = verify::verify(&[folder.path().to_owned()], &[key], &[])?;
+    let (took, after) = (begun.elapsed(), resident()?);
+    let (records, proved) = (report.records, report.proved);
+    let mib = bytes >> 20;
+    writeln!(out, "{proved} of {records} records ({mib} MiB) proved in {took:.2?}; memory {before} to {after} KiB")?;
+    if report.ok { Ok(()) } else { Err("the log is not as it was written".into()) }
+}
+
+fn open(path: &Path) -> Result<Log, Failure> {
+    let audit = Audit {
+        path: path.to_owned(),
+        durability: Durability::Write,
+        segment_bytes_max: 64 << 20,
+        retention: Duration::from_secs(86_400),
+        checkpoints: Checkpoints::with_own_key(path.join("key")),
+    };
+    Ok(Log::open(&audit, &"bench".into(), Uuid::now_v7())?)
+}
+
+fn cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Resident memory, in KiB.
+fn resident() -> Result<u64, Failure> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
+
+fn closed() -> Closed {
+    Closed { outcome: Outcome::Completed, status: Some(200), bytes_in: 2, bytes_out: 5, error: None }
+}
+
+fn intent() -> Intent {
+    let principal = Principal {
+        kind: PrincipalKind::User,
+        id: "dev/alice".into(),
+        issuer: Some("dev".into()),
+        groups: Arc::new(["dev/staff".into()]),
+        attributes: PrincipalAttributes::default(),
+    };
+    let facts = Facts {
+        call: CallKind::Sync,
+        network: Network { source: Some([127, 0, 0, 1].into()), provenance: Provenance::Socket, zone: "other".into() },
+        transport: Transport { mtls: false, tls: 0, sealed: false },
+        token: None,
+        clock: Clock { now: Timestamp::now(), weekday: 1, minute: 1264, business_day: None, frozen: None },
+        via: Via::default(),
+    };
+    let function = FunctionName::parse("shop.order");
+    #[expect(clippy::expect_used, reason = "the name is written here")]
+    let function = function.expect("a function's name");
+    let input = Some(Arc::new(serde_json::json!({"name": "x", "amount": 7})));
+    let (path, query) = Default::default();
+    let question = Question { principal, verb: Verb::Call, function, facts, path, query, input };
+    Intent {
+        question: Arc::new(question),
+        bundle: BundleId("sha256:0123456789abcdef".into()),
+        determining: Arc::new([PolicyName("staff-may-order".into())]),
+        targets: Arc::new([TargetIndex(0)]),
+        target: TargetIndex(0),
+        observed: None,
+    }
+}

@@ -1,0 +1,243 @@
+//! Questions for commands: given by hand, or asked again from the records of a call.
+
+use crate::{
+    audit::{record::Body, redact::REDACTED},
+    config::load::Loaded,
+};
+use jiff::Timestamp;
+use policy::{
+    bundle,
+    engine::Snapshot,
+    explain::hidden::Hidden,
+    finding::Finding,
+    permit::{BundleId, DenialReason},
+    question::{Principal, PrincipalKind, Question, Verb, sketch},
+};
+use serde_json::{Map, Value};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Largest question that is read, in bytes.
+const QUESTION_BYTES_MAX: u64 = 4 << 20;
+
+/// A question given by hand.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Given {
+    /// A question as JSON (`-`: standard input), such as {"principal": "corp/ada", "function": "orders.create", "input": {…}}
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["principal", "group", "function", "input"])]
+    pub question: Option<PathBuf>,
+    /// Who asks: `User::"corp/ada"`, `corp/ada`, `spiffe://…`, `anonymous`, a client of the configuration or a caller of
+    /// the cases
+    #[arg(long, value_name = "CALLER", requires = "function")]
+    pub principal: Option<String>,
+    /// A group of the caller; may be repeated
+    #[arg(long, value_name = "GROUP", requires = "principal")]
+    pub group: Vec<String>,
+    /// What is to be called
+    #[arg(long, value_name = "FUNCTION", requires = "principal")]
+    pub function: Option<String>,
+    /// Its input as JSON
+    #[arg(long, value_name = "JSON", requires = "function")]
+    pub input: Option<String>,
+}
+
+/// A question of a recorded call, as far as the records tell.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) question: Question,
+    pub(crate) hidden: Hidden,
+    pub(crate) bundle: BundleId,
+    /// Why it was denied, if it was.
+    pub(crate) denied: Option<DenialReason>,
+}
+
+impl Given {
+    /// Whether anything was given.
+    pub(crate) fn is_some(&self) -> bool {
+        self.question.is_some() || self.function.is_some()
+    }
+
+    /// The question.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn read(&self, snapshot: &Snapshot, known: &BTreeMap<String, Principal>) -> Result<Question, String> {
+        let json = match &self.question {
+            Some(path) => {
+                let text = text(path).map_err(|error| format!("`{}` can't be read: {error}", path.display()))?;
+                serde_json::from_str(&text).map_err(|error| format!("`{}` is not JSON: {error}", path.display()))?
+            }
+            None => self.flags(known)?,
+        };
+        sketch::read(&json, snapshot, known, Timestamp::now())
+    }
+
+    fn flags(&self, known: &BTreeMap<String, Principal>) -> Result<Value, String> {
+        let caller = self.principal.as_deref().unwrap_or_default();
+        let mut members = Map::new();
+        members.insert("function".to_owned(), self.function.as_deref().unwrap_or_default().into());
+        let caller = caller_in(caller, &self.group, known)?;
+        members.insert("principal".to_owned(), serde_json::to_value(caller).map_err(|error| error.to_string())?);
+        if let Some(input) = &self.input {
+            let input = serde_json::from_str(input).map_err(|error| format!("`--input` is not JSON: {error}"))?;
+            members.insert("input".to_owned(), input);
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+/// A caller by name, with groups besides those that are known of it.
+pub(crate) fn caller_in(
+    name: &str,
+    groups: &[String],
+    known: &BTreeMap<String, Principal>,
+) -> Result<Principal, String> {
+    let mut caller = sketch::caller(&Value::from(name), known)?;
+    if !groups.is_empty() {
+        let more = groups.iter().map(|group| Arc::from(group.as_str()));
+        let mut all: Vec<Arc<str>> = caller.groups.iter().cloned().chain(more).collect();
+        all.sort_unstable();
+        all.dedup();
+        caller.groups = all.into();
+    }
+    Ok(caller)
+}
+
+/// The policies on disk, put together.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub(crate) fn snapshot(loaded: &Loaded) -> Result<Snapshot, Vec<Finding>> {
+    let declared = Arc::new(loaded.config.declared());
+    bundle::load(&loaded.policies, declared, Timestamp::now()).map(|(snapshot, _)| snapshot)
+}
+
+/// The callers that are known without a call: clients with API keys, and those whom the cases name.
+pub(crate) fn known(loaded: &Loaded) -> BTreeMap<String, Principal> {
+    let mut known = policy::cases::principals(&loaded.cases);
+    for ring in &loaded.config.credentials.api_keys {
+        for key in ring.keys.values() {
+            let client = &key.client;
+            let id = format!("{}/{}", ring.alias, client.name);
+            let mut principal = Principal::named(PrincipalKind::Client, &id);
+            principal.groups = client.groups.clone();
+            principal.attributes.tenant.clone_from(&client.tenant);
+            principal.attributes.tier.clone_from(&client.tier);
+            known.insert(id, principal);
+        }
+    }
+    for webhook in &loaded.config.credentials.webhooks {
+        let id = format!("{}/{}", webhook.alias, webhook.client);
+        let principal = Principal::named(PrincipalKind::Client, &id);
+        known.insert(id, principal);
+    }
+    known
+}
+
+/// What was asked in a call whose records these are.
+///
+/// # Errors
+/// Why it can't be asked again.
+pub(crate) fn recorded(bodies: &[&Body]) -> Result<Recorded, String> {
+    let found = bodies.iter().find_map(|body| match body {
+        Body::Intent(intent) => Some(of(
+            (intent.principal.clone(), intent.verb.clone(), intent.function.clone(), intent.facts.clone()),
+            (&intent.path, &intent.query, intent.input.as_ref()),
+            &intent.truncated,
+            (intent.bundle.clone(), intent.observed),
+        )),
+        Body::Refused(refused) => {
+            let (bundle, reason) = (refused.bundle.clone()?, refused.reason?);
+            Some(of(
+                (refused.principal.clone()?, refused.verb.clone()?, refused.function.clone()?, refused.facts.clone()?),
+                (&refused.path, &refused.query, refused.input.as_ref()),
+                &refused.truncated,
+                (bundle, Some(reason)),
+            ))
+        }
+        _ => None,
+    });
+    found.unwrap_or_else(|| Err("policy did not decide this call, or its record was cut".to_owned()))
+}
+
+type Named = (Principal, Verb, policy::question::FunctionName, policy::question::Facts);
+type Parameters<'a> = (&'a BTreeMap<String, String>, &'a BTreeMap<String, Vec<String>>, Option<&'a Value>);
+
+fn of(
+    (principal, verb, function, facts): Named,
+    (path, query, input): Parameters<'_>,
+    truncated: &[String],
+    (bundle, denied): (BundleId, Option<DenialReason>),
+) -> Result<Recorded, String> {
+    if let Some(cut) = truncated.iter().find(|name| !matches!(name.as_str(), "input" | "determining" | "targets")) {
+        return Err(format!("the record was too large, and `{cut}` was cut"));
+    }
+    let said = serde_json::to_string(&(&principal, &facts)).map_err(|error| error.to_string())?;
+    if said.contains(REDACTED) {
+        return Err("who asked or what was known of the call is redacted".to_owned());
+    }
+    let mut hidden = Hidden::default();
+    if truncated.iter().any(|name| name == "input") {
+        hidden.hide(vec!["input".to_owned()]);
+    } else if let Some(input) = input {
+        hide(input, &mut vec!["input".to_owned()], &mut hidden);
+    }
+    for (name, value) in path {
+        hide(&Value::from(value.as_str()), &mut vec!["path".to_owned(), name.clone()], &mut hidden);
+    }
+    for (name, values) in query {
+        let whole = Value::from(values.join(" "));
+        hide(&whole, &mut vec!["query".to_owned(), name.clone()], &mut hidden);
+    }
+    let text = |text: &String| Arc::<str>::from(text.as_str());
+    let question = Question {
+        principal,
+        verb,
+        function,
+        facts,
+        path: path.iter().map(|(name, value)| (text(name), text(value))).collect(),
+        query: query.iter().map(|(name, values)| (text(name), values.iter().map(text).collect())).collect(),
+        input: input.map(|input| Arc::new(input.clone())),
+    };
+    Ok(Recorded { question, hidden, bundle, denied })
+}
+
+/// Hides every place where something was redacted, if only in part.
+fn hide(value: &Value, at: &mut Vec<String>, hidden: &mut Hidden) {
+    match value {
+        Value::String(text) if text.contains(REDACTED) => hidden.hide(at.clone()),
+        Value::Object(members) => {
+            for (name, member) in members {
+                at.push(name.clone());
+                hide(member, at, hidden);
+                at.pop();
+            }
+        }
+        Value::Array(items) => {
+            for (place, item) in items.iter().enumerate() {
+                at.push(place.to_string());
+                hide(item, at, hidden);
+                at.pop();
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        io::stdin().lock().take(QUESTION_BYTES_MAX + 1).read_to_string(&mut text)?
+    } else {
+        fs::File::open(path)?.take(QUESTION_BYTES_MAX + 1).read_to_string(&mut text)?
+    };
+    if read as u64 > QUESTION_BYTES_MAX {
+        return Err(io::Error::other(format!("it is longer than {QUESTION_BYTES_MAX} bytes")));
+    }
+    Ok(text)
+}
