@@ -81,7 +81,8 @@ fn many_files_are_read_in_order() {
     texts[3] = "permit(principal, action, resource);";
     texts[30] = "permit(";
     let findings = check(&[RUN_ON], &texts).unwrap_err();
-    assert_eq!(findings.iter().map(|f| f.file.as_ref()).collect::<Vec<_>>(), ["3.cedar", "30.cedar"]);
+    let files: Vec<&str> = findings.iter().map(|finding| finding.file.as_ref()).collect();
+    assert_eq!(files, ["3.cedar", "30.cedar"]);
 }
 
 #[test]
