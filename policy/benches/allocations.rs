@@ -1,4 +1,4 @@
-//! How often a decision asks for memory, and how much a snapshot holds: `cargo bench -p policy`.
+//! How often a decision asks for memory, and how much a snapshot holds: `cargo bench -p policy --profile dist`.
 //!
 //! Apart from the times, which counting would falsify. A missed bar ends it with a failure.
 #![expect(clippy::indexing_slicing, reason = "the world is as large as it says")]

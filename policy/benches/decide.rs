@@ -1,4 +1,4 @@
-//! What deciding and loading cost, and Cedar's own `is_authorized` beside it: `cargo bench -p policy`.
+//! What deciding and loading cost, and Cedar's own `is_authorized` beside it: `cargo bench -p policy --profile dist`.
 //!
 //! Times are processor time of this thread, medians of paired runs. A missed bar ends it with a failure.
 #![expect(clippy::indexing_slicing, reason = "the world is as large as it says")]

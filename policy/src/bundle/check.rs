@@ -34,6 +34,12 @@ pub(crate) struct Reach {
     pub(crate) fixed: bool,
 }
 
+impl Reach {
+    fn is_any(&self) -> bool {
+        self.fixed || !self.functions.is_empty()
+    }
+}
+
 /// Validates policies whose names are known to exist.
 pub(crate) fn check(
     policies: &[&Written],
@@ -44,7 +50,7 @@ pub(crate) fn check(
     let reaches = reaches(policies, declarations, vocabulary);
     let mut groups: BTreeMap<BTreeSet<FunctionName>, Vec<&Written>> = BTreeMap::new();
     for (policy, reach) in policies.iter().zip(&reaches) {
-        if reach.functions.is_empty() && !reach.fixed {
+        if !reach.is_any() {
             findings.extend(dead(policy));
             continue;
         }
@@ -53,9 +59,15 @@ pub(crate) fn check(
         let named = named.filter(|name| vocabulary.function(name).is_some());
         let names = reach.functions.values().cloned().chain(named).collect();
         groups.entry(names).or_default().push(policy);
-        findings.extend(compare::check(policy, reach, vocabulary));
-        findings.extend(boundless(policy));
     }
+    let reached: Vec<_> = policies.iter().zip(&reaches).filter(|(_, reach)| reach.is_any()).collect();
+    let compared = halves::halves(&reached, 1, |reached| {
+        let found = reached
+            .iter()
+            .flat_map(|(policy, reach)| compare::check(policy, reach, vocabulary).into_iter().chain(boundless(policy)));
+        found.collect::<Vec<_>>()
+    });
+    findings.extend(compared.flatten());
     let batches = batches(groups);
     let validated = halves::halves(&batches, BATCH_FUNCTIONS, |batches| {
         let mut findings = Vec::new();
