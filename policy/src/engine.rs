@@ -181,7 +181,7 @@ impl Snapshot {
         let Some(function) = self.functions.get(&question.function) else { return false };
         let Ok(asked) = Asked::new(question, function, &self.ground.directory, function.reads) else { return false };
         let now = question.facts.clock.now;
-        self.ask(&function.describe, &asked, asked.facts_context(), now, Judge::Engine).denied.is_none()
+        self.ask(&function.describe, &asked, || asked.facts_context(), now, Judge::Engine).denied.is_none()
     }
 
     /// Whether the same question, asked now, would still be permitted on this target.

@@ -9,6 +9,7 @@ use cedar_policy_core::{
     authorizer::AuthorizationError,
     evaluator::Evaluator,
 };
+use std::cell::LazyCell;
 
 /// The head of a policy; a link has the slots of its template filled in.
 #[derive(Clone, Debug)]
@@ -144,7 +145,10 @@ impl Rule {
     }
 
     /// Whether the body holds. The head must have been found to.
-    fn holds(&self, evaluator: &Evaluator<'_>) -> Result<bool, Box<AuthorizationError>> {
+    fn holds<'e, F: FnOnce() -> Evaluator<'e>>(
+        &self,
+        evaluator: &LazyCell<Evaluator<'e>, F>,
+    ) -> Result<bool, Box<AuthorizationError>> {
         let Some(condition) = &self.condition else { return Ok(true) };
         match evaluator.interpret(condition, self.policy.env()) {
             // `true && body` is a boolean or has failed.
@@ -173,8 +177,11 @@ pub(crate) fn in_words(error: &AuthorizationError) -> String {
 }
 
 impl Found {
-    /// Evaluates the bodies of candidates, each with its place.
-    pub(crate) fn among<'a>(candidates: impl Iterator<Item = (u32, &'a Rule)>, evaluator: &Evaluator<'_>) -> Self {
+    /// Evaluates the bodies of candidates, each with its place. Without bodies no evaluator is made.
+    pub(crate) fn among<'a, 'e, F: FnOnce() -> Evaluator<'e>>(
+        candidates: impl Iterator<Item = (u32, &'a Rule)>,
+        evaluator: &LazyCell<Evaluator<'e>, F>,
+    ) -> Self {
         let mut found = Self::default();
         for (place, rule) in candidates {
             match rule.holds(evaluator) {

@@ -2,13 +2,13 @@
 
 use crate::vocabulary::shape::{Field, Shape};
 use cedar_policy_core::{
-    ast::{EntityUID, ExtensionFunction, Literal, PartialValue, Value as Cedar},
+    ast::{EntityUID, ExtensionFunction, Literal, PartialValue, Set, Value as Cedar, ValueKind},
     extensions::Extensions,
 };
 use jiff::Timestamp;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, HashSet},
     net::IpAddr,
     sync::{Arc, LazyLock},
 };
@@ -104,7 +104,14 @@ pub(crate) fn record<'a>(members: impl IntoIterator<Item = (&'a str, Cedar)>) ->
 
 /// Makes a set of texts.
 pub(crate) fn texts<'a>(texts: impl IntoIterator<Item = &'a Arc<str>>) -> Cedar {
-    Cedar::set_of_lits(texts.into_iter().map(|text| Literal::from(text.as_ref())), None)
+    let (mut ordered, mut hashed) = (BTreeSet::new(), HashSet::new());
+    for text in texts {
+        let text = Literal::from(text.as_ref());
+        ordered.insert(Cedar::from(text.clone()));
+        hashed.insert(text);
+    }
+    // INVARIANT: a set of literals has both, and both the same.
+    Cedar::new(ValueKind::Set(Set { authoritative: Arc::new(ordered), fast: Some(Arc::new(hashed)) }), None)
 }
 
 /// Names an entity.

@@ -146,7 +146,7 @@ fn compare(policies: &[String]) -> (usize, usize) {
                 };
                 let (Ok(full), Ok(context)) = (context(&all), context(&few)) else { continue };
                 let found =
-                    |asked, context| ours(&snapshot, &snapshot.found(subject, asked, context, now(), Judge::Engine));
+                    |asked, context| ours(&snapshot, &snapshot.found(subject, asked, || context, now(), Judge::Engine));
                 let entry =
                     |uid: &Arc<_>| cedar_policy_core::ast::EntityUIDEntry::Known { euid: Arc::clone(uid), loc: None };
                 let (principal, action, resource) = (entry(&all.me), entry(&subject.action), entry(&subject.resource));
