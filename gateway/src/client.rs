@@ -1,6 +1,6 @@
 //! The HTTP client of the commands: one request, one answer, bounded.
 
-use crate::address::UNIX;
+use crate::{address::UNIX, causes::causes};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri, Version};
 use http_body_util::{BodyExt, Full, Limited};
@@ -152,15 +152,4 @@ fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'s
 
 fn unusable(path: &Path, what: &'static str, reason: &dyn fmt::Display) -> ClientError {
     ClientError::Unusable { what, file: path.display().to_string(), reason: reason.to_string() }
-}
-
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

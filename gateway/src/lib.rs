@@ -10,6 +10,7 @@ pub mod audit;
 pub mod authorize;
 pub mod build;
 pub mod call;
+mod causes;
 pub mod client;
 pub mod command;
 pub mod config;

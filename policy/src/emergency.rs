@@ -8,7 +8,7 @@ use crate::{
     finding::Finding,
     question::{FunctionName, PrincipalKind},
 };
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
@@ -242,9 +242,10 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-/// An instant as Cedar reads it.
+/// An instant as Cedar reads it, to the millisecond: never before the one that was asked for.
 fn instant(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    let whole = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Ceil);
+    at.round(whole).unwrap_or(at).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
 #[cfg(test)]

@@ -75,6 +75,11 @@ impl Observed {
         let mut suggestions = Vec::new();
         let mut changed = Vec::new();
         for source in sources {
+            // Grants as data are narrowed in their table, by hand.
+            if !source.file.ends_with(".cedar") {
+                changed.push(source.clone());
+                continue;
+            }
             let mut text = source.text.to_string();
             // From the end, so that places before stay where they are.
             for written in written::read(source, &mut Vec::new()).into_iter().rev() {

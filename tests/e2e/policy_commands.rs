@@ -124,3 +124,32 @@ fn diff_ends_with_4_for_new_access_and_with_0_for_none() {
     assert_eq!((&example["old"]["allowed"], &example["new"]["allowed"]), (&false.into(), &true.into()));
     assert_eq!(example["resource"], "Function::\"shop.send\"");
 }
+
+#[test]
+fn check_with_a_solver_clears_a_guard_that_only_looks_as_if_it_could_fail() {
+    let guard = |condition: &str| {
+        format!(
+            "@id(\"guard\")\nforbid (principal, action == Action::\"shop.count\", resource)\n\
+             when {{ context.query has n && {condition} }};"
+        )
+    };
+    let project = Project::new()
+        .issuer("corp", "https://login.example.test", GROUPS)
+        .http("shop.count", "GET /count", "http://127.0.0.1:9/", "query = { n = \"integer\" }")
+        .permit_all();
+    project.config();
+    let lints = |condition: &str, line: &str| {
+        let everyone = "@id(\"everyone\")\npermit (principal, action in Action::\"call\", resource);";
+        project.write_policies(&format!("{everyone}\n{}", guard(condition)));
+        let (_, value) = run(&project, line);
+        let findings = value["findings"].as_array().expect("a list").clone();
+        findings.into_iter().filter(|finding| finding["code"] == "forbid_may_error").count()
+    };
+    let bounded = "context.query.n > 0 && context.query.n < 100 && context.query.n * 2 > 50";
+    assert_eq!(lints(bounded, "policy check --format json"), 1);
+    if fetch::program("cvc5").is_none() {
+        return;
+    }
+    assert_eq!(lints(bounded, "policy check --prove --format json"), 0);
+    assert_eq!(lints("context.query.n * 2 > 50", "policy check --prove --format json"), 1);
+}

@@ -4,6 +4,7 @@ mod print;
 
 use super::{Exit, Format, findings_told, run as serving, runtime, tell};
 use crate::{
+    causes::causes,
     config::{BackendConfig, Config, load},
     dev::{Authority, DevError, Issuer, TLS_FOLDER, inventory::Inventory, issuer::Claims, legacy::Legacy},
     scaffold::{
@@ -199,14 +200,4 @@ fn serve(args: &QuickstartArgs, prepared: Prepared, out: &mut dyn Write, talk: &
 fn failed(problem: &str, talk: &mut dyn Write) -> Exit {
     tell(talk, format_args!("latchwork: {problem}"));
     Exit::Failed
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

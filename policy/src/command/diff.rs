@@ -8,6 +8,8 @@ use crate::{
 use serde_json::json;
 use std::io::{self, Write};
 
+mod value;
+
 /// Most names in one line.
 const NAMED_MAX: usize = 5;
 /// Most values of an example that people are shown.
@@ -110,7 +112,7 @@ fn something(row: &Row, may: &str, change: &Change, out: &mut dyn Write) -> io::
     let groups = if groups.is_empty() { String::new() } else { format!(" in {}", groups.join(", ")) };
     writeln!(out, "      such as {}{groups}, {} on {}", example.principal, example.action, example.resource)?;
     for (path, value) in example.matters.iter().take(VALUES_MAX) {
-        writeln!(out, "          {path} = {value}")?;
+        writeln!(out, "          {path} = {}", value::plain(value))?;
     }
     if let Some(more) = example.matters.len().checked_sub(VALUES_MAX).filter(|more| *more > 0) {
         writeln!(out, "          and {more} more values")?;

@@ -4,6 +4,9 @@ use super::{Exit, Format};
 use crate::replay::{Flip, Replay, Turn};
 use std::io::{self, Write};
 
+/// Most kinds of change that people are shown in one direction; programs get all.
+const FLIPS_MAX: usize = 20;
+
 /// Writes what a replay found.
 ///
 /// # Errors
@@ -29,8 +32,12 @@ pub(super) fn human(replay: &Replay, out: &mut dyn Write) -> io::Result<()> {
         }
         flips.sort_by_key(|flip| std::cmp::Reverse(flip.calls));
         writeln!(out, "{title}: {} calls", flips.iter().map(|flip| flip.calls).sum::<u64>())?;
-        for flip in flips {
+        for flip in flips.iter().take(FLIPS_MAX) {
             line(flip, out)?;
+        }
+        if let Some(more) = flips.get(FLIPS_MAX..).filter(|more| !more.is_empty()) {
+            let calls: u64 = more.iter().map(|flip| flip.calls).sum();
+            writeln!(out, "  {calls:>8}  in {} more functions or by other policies", more.len())?;
         }
     }
     if !replay.not_replayed.is_empty() {

@@ -113,3 +113,18 @@ fn it_is_kept_as_it_is_shown() {
     assert!(text.starts_with("{\"id\":7,\"caller\":\"corp/alice\",\"reason\":"), "{text}");
     assert_eq!(serde_json::from_str::<Emergency>(&text).unwrap(), one);
 }
+
+#[test]
+fn an_emergency_never_ends_before_its_time() {
+    let until: Timestamp = "2026-11-27T12:00:00.4005Z".parse().unwrap();
+    let ending = Emergency { until: Some(until), ..emergency(Subject::Function(name("stock.level"))) };
+    let shop = shop(&[ending]);
+    let is_forbidden_at = |now: &str| {
+        let mut question = question(alice(), "stock.level");
+        question.facts.clock.now = now.parse().unwrap();
+        shop.decide(question).is_err()
+    };
+    assert!(is_forbidden_at("2026-11-27T12:00:00.2Z"), "within the second that it ends in");
+    assert!(is_forbidden_at("2026-11-27T12:00:00.4004Z"), "within the millisecond that it ends in");
+    assert!(!is_forbidden_at("2026-11-27T12:00:00.401Z"));
+}

@@ -122,8 +122,9 @@ fn of_context<'a>(expr: &'a Expr, path: &mut Vec<&'a str>) -> bool {
     }
 }
 
-/// Every kind is named, so that one that a new version of Cedar brings is not overlooked.
-fn parts(expr: &Expr) -> Vec<&Expr> {
+/// The parts of an expression, in the order in which they are evaluated. Every kind is named, so that one that a new
+/// version of Cedar brings is not overlooked.
+pub(crate) fn parts(expr: &Expr) -> Vec<&Expr> {
     match expr.expr_kind() {
         ExprKind::Lit(_) | ExprKind::Var(_) | ExprKind::Slot(_) | ExprKind::Unknown(_) => Vec::new(),
         ExprKind::If { test_expr, then_expr, else_expr } => vec![test_expr, then_expr, else_expr],

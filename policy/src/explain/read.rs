@@ -4,6 +4,7 @@ use super::{
     anatomy::one_line,
     judge::{Judge, shown},
 };
+use crate::engine::reads::parts;
 use cedar_policy_core::{
     ast::{BinaryOp, Expr, ExprKind, PartialValue, UnaryOp, Var},
     parser::Loc,
@@ -101,25 +102,6 @@ pub(crate) fn place(expr: &Expr) -> Option<String> {
             Some(if plain { format!("{start}.{attr}") } else { format!("{start}[\"{}\"]", attr.escape_debug()) })
         }
         _ => None,
-    }
-}
-
-/// The parts of an expression, in the order in which they are evaluated.
-pub(crate) fn parts(expr: &Expr) -> Vec<&Expr> {
-    match expr.expr_kind() {
-        ExprKind::If { test_expr, then_expr, else_expr } => vec![test_expr, then_expr, else_expr],
-        ExprKind::And { left, right } | ExprKind::Or { left, right } => vec![left, right],
-        ExprKind::UnaryApp { arg, .. } => vec![arg],
-        ExprKind::BinaryApp { arg1, arg2, .. } => vec![arg1, arg2],
-        ExprKind::ExtensionFunctionApp { args, .. } => args.iter().collect(),
-        ExprKind::GetAttr { expr, .. }
-        | ExprKind::HasAttr { expr, .. }
-        | ExprKind::ExtHasAttr { expr, .. }
-        | ExprKind::Like { expr, .. }
-        | ExprKind::Is { expr, .. } => vec![expr],
-        ExprKind::Set(items) => items.iter().collect(),
-        ExprKind::Record(members) => members.values().collect(),
-        ExprKind::Lit(_) | ExprKind::Var(_) | ExprKind::Slot(_) | ExprKind::Unknown(_) => Vec::new(),
     }
 }
 

@@ -55,6 +55,10 @@ async fn an_outsider_verifies_a_log_and_proves_a_call() {
 
     let (exit, proofs) = command(&project, &["audit", "prove", &ids[2]]);
     assert_eq!(exit, 0, "{proofs}");
+    let (exit, lines) = command(&project, &["audit", "prove", &ids[2], "--format", "json"]);
+    let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((exit, lines.len()), (0, 2), "{lines:#?}");
+    assert_eq!(lines.iter().map(|line| line["proof"].as_str().unwrap()).collect::<String>(), proofs);
     project.write("call.tlog-proof", &proofs);
     let prove = ["audit", "verify", "--key", "audit/test/vkey", "--proof", "call.tlog-proof"];
     let (exit, text) = command(&project, &prove);

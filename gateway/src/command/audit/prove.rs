@@ -2,8 +2,9 @@
 
 use crate::{
     audit::prove::{self, ProveError},
-    command::{Exit, default_config, loaded, tell},
+    command::{Exit, Format, default_config, loaded, tell},
 };
+use serde_json::json;
 use std::{
     fs, io,
     io::Write,
@@ -26,6 +27,9 @@ pub struct ProveArgs {
     /// Write each proof to a file of its own in this folder, instead of all to standard output
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Output: proofs as they are verified, or a line of JSON for each, with the proof or its file
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 /// Proves the records of a call.
@@ -45,17 +49,22 @@ pub fn run(args: &ProveArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit 
         }
     };
     for proof in proofs {
-        let written = match &args.out {
-            None => write!(out, "{proof}"),
-            Some(folder) => save(folder, &format!("{}-{}.tlog-proof", args.call, proof.index), &proof.to_string())
-                .map(|path| tell(out, format_args!("{}", path.display()))),
-        };
-        if let Err(error) = written {
+        if let Err(error) = one(args, proof.index, &proof.to_string(), out) {
             tell(talk, format_args!("latchwork: the proof can't be written: {error}"));
             return Exit::Failed;
         }
     }
     Exit::Ok
+}
+
+fn one(args: &ProveArgs, index: u64, proof: &str, out: &mut dyn Write) -> io::Result<()> {
+    let file = args.out.as_deref().map(|folder| save(folder, &format!("{}-{index}.tlog-proof", args.call), proof));
+    match (file.transpose()?, args.format) {
+        (None, Format::Human) => write!(out, "{proof}"),
+        (None, Format::Json) => writeln!(out, "{}", json!({ "call": args.call, "index": index, "proof": proof })),
+        (Some(path), Format::Human) => writeln!(out, "{}", path.display()),
+        (Some(path), Format::Json) => writeln!(out, "{}", json!({ "call": args.call, "index": index, "file": path })),
+    }
 }
 
 fn save(folder: &Path, name: &str, text: &str) -> io::Result<PathBuf> {

@@ -5,6 +5,7 @@ use super::{
     key::Key,
     source::{self, Source, Start},
 };
+use crate::causes::causes;
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Limited};
@@ -117,7 +118,8 @@ impl Fetcher {
     }
 
     async fn get(&self, url: &Url) -> Result<Bytes, FetchError> {
-        let transport = |cause: &(dyn Error + 'static)| FetchError::Transport { url: url.clone(), cause: chain(cause) };
+        let transport =
+            |cause: &(dyn Error + 'static)| FetchError::Transport { url: url.clone(), cause: causes(cause) };
         let request = Request::get(url.as_str())
             .header(header::ACCEPT, "application/json")
             .header(header::USER_AGENT, "latchwork")
@@ -150,18 +152,4 @@ fn roots(source: &Source) -> Result<RootCertStore, String> {
         }
     }
     Ok(roots)
-}
-
-/// An error with its causes, without repeating a cause that is already in the text.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        source = cause.source();
-    }
-    text
 }

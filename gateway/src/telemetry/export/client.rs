@@ -1,7 +1,7 @@
 //! The connection to the collector: HTTP/2, TLS verified.
 
 use super::message::Message;
-use crate::{config, tls};
+use crate::{causes::causes, config, tls};
 use http::{HeaderMap, HeaderValue};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -119,7 +119,7 @@ impl ExportError {
             _ => unsent,
         };
         let text = match status.source() {
-            Some(source) => chain(source),
+            Some(source) => causes(source),
             None => format!("the collector answered {code:?}: {}", told(status.message())),
         };
         Self { text, passing }
@@ -149,20 +149,6 @@ fn roots(settings: &config::Telemetry) -> Result<RootCertStore, ExportError> {
 fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, ExportError> {
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     read.map_err(|error| unusable(format!("`{}` holds no usable certificate: {error}", path.display())))
-}
-
-/// An error with its causes, without repeating a cause that is already in the text.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// A collector's own words: short, and nothing that a terminal would take for a command.
