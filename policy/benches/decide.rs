@@ -65,20 +65,43 @@ fn changed(world: &World, before: &Snapshot, round: usize) -> Duration {
     spent
 }
 
-fn deciding() -> bool {
-    let mut fine = true;
-    let mut medians = Vec::new();
-    println!("functions    decide  of them all  cedar is_authorized  times");
-    for functions in [10, 100, 1_000, 10_000] {
+/// One size of world, and what was seen of it.
+struct Size {
+    functions: usize,
+    world: World,
+    snapshot: Snapshot,
+    cedar: cedar::Whole,
+    ours: Vec<Duration>,
+    spread: Vec<Duration>,
+    theirs: Vec<Duration>,
+}
+
+impl Size {
+    fn new(functions: usize) -> Self {
         let world = World::new(functions, 0);
         let (snapshot, _) = load(&world.sources, world.declared.clone(), world::now()).expect("the world loads");
         let cedar = cedar::Whole::new(&world);
-        let (mut ours, mut spread, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..PAIRS {
-            ours.push(run(DECISIONS, |i| decide(&world, &snapshot, i % ASKED)));
-            spread.push(run(DECISIONS, |i| decide(&world, &snapshot, i.wrapping_mul(7_919) % functions)));
-            theirs.push(run((20_000 / functions).clamp(3, 1_000), |_| assert!(cedar.is_authorized())));
-        }
+        Self { functions, world, snapshot, cedar, ours: Vec::new(), spread: Vec::new(), theirs: Vec::new() }
+    }
+
+    fn run(&mut self) {
+        let Self { functions, world, snapshot, cedar, .. } = self;
+        let functions = *functions;
+        self.ours.push(run(DECISIONS, |i| decide(world, snapshot, i % ASKED)));
+        self.spread.push(run(DECISIONS, |i| decide(world, snapshot, i.wrapping_mul(7_919) % functions)));
+        self.theirs.push(run((20_000 / functions).clamp(3, 1_000), |_| assert!(cedar.is_authorized())));
+    }
+}
+
+/// All sizes in turn, again and again, so that a busy machine is busy for all of them.
+fn deciding() -> bool {
+    let mut sizes = [10, 100, 1_000, 10_000].map(Size::new);
+    for _ in 0..PAIRS {
+        sizes.iter_mut().for_each(Size::run);
+    }
+    println!("functions    decide  of them all  cedar is_authorized  times");
+    let (mut fine, mut medians) = (true, Vec::new());
+    for Size { functions, ours, spread, theirs, .. } in sizes {
         let (ours, spread, theirs) = (median(ours), median(spread), median(theirs));
         let times = theirs.as_secs_f64() / ours.as_secs_f64();
         println!("{functions:>9}  {ours:>8.2?}  {spread:>11.2?}  {theirs:>19.2?}  {times:>5.0}");

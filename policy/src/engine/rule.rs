@@ -3,8 +3,8 @@
 use super::{bare::bare, reads::Reads};
 use cedar_policy_core::{
     ast::{
-        ActionConstraint, Annotations, Effect, Entity, EntityReference, EntityType, EntityUID, Expr, Literal, Policy,
-        PrincipalOrResourceConstraint, StaticPolicy, ValueKind,
+        ActionConstraint, Annotations, BinaryOp, Effect, Entity, EntityReference, EntityType, EntityUID, Expr,
+        ExprKind, Literal, Policy, PrincipalOrResourceConstraint, StaticPolicy, UnaryOp, ValueKind,
     },
     authorizer::AuthorizationError,
     evaluator::Evaluator,
@@ -33,7 +33,7 @@ pub(crate) struct Rule {
     pub(crate) head: Head,
     /// The facts that the body looks at.
     pub(crate) reads: Reads,
-    /// `true && body`, so that a body which is no boolean fails as Cedar says it does; `None` is no body.
+    /// The body, in such a form that it is a boolean or fails as Cedar says it does; `None` is no body.
     pub(super) condition: Option<Expr>,
 }
 
@@ -135,7 +135,7 @@ impl Rule {
     pub(crate) fn new(policy: &Policy) -> Self {
         let body = policy.non_scope_constraints().map(bare);
         let reads = body.as_ref().map(Reads::of).unwrap_or_default();
-        let condition = body.as_ref().map(|body| Expr::and(Expr::val(true), body.clone()));
+        let condition = body.as_ref().map(condition);
         let policy = unwritten(policy, body).unwrap_or_else(|| policy.clone());
         Self { head: Head::of(&policy), reads, condition, policy }
     }
@@ -151,13 +151,24 @@ impl Rule {
     ) -> Result<bool, Box<AuthorizationError>> {
         let Some(condition) = &self.condition else { return Ok(true) };
         match evaluator.interpret(condition, self.policy.env()) {
-            // `true && body` is a boolean or has failed.
             Ok(value) => Ok(matches!(value.value_kind(), ValueKind::Lit(Literal::Bool(true)))),
             Err(error) => {
                 Err(Box::new(AuthorizationError::PolicyEvaluationError { id: self.policy.id().clone(), error }))
             }
         }
     }
+}
+
+/// What is no boolean by its form is tested by `true && …`.
+fn condition(body: &Expr) -> Expr {
+    let is_boolean = match body.expr_kind() {
+        ExprKind::And { .. } | ExprKind::Or { .. } | ExprKind::HasAttr { .. } | ExprKind::ExtHasAttr { .. } => true,
+        ExprKind::Like { .. } | ExprKind::Is { .. } => true,
+        ExprKind::UnaryApp { op, .. } => matches!(op, UnaryOp::Not),
+        ExprKind::BinaryApp { op, .. } => matches!(op, BinaryOp::Eq | BinaryOp::Less | BinaryOp::LessEq | BinaryOp::In),
+        _ => false,
+    };
+    if is_boolean { body.clone() } else { Expr::and(Expr::val(true), body.clone()) }
 }
 
 /// The same policy without annotations, and with no place but its own; a link stays as it is.
