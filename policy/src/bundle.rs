@@ -18,7 +18,6 @@ mod check;
 mod compare;
 pub mod grants;
 pub(crate) mod ground;
-mod halves;
 pub(crate) mod kept;
 pub mod manifest;
 mod names;
@@ -34,8 +33,6 @@ pub(crate) mod written;
 pub const FILE_BYTES_MAX: usize = 1 << 20;
 /// Most policies of one bundle.
 pub const POLICIES_MAX: usize = 20_000;
-/// How many policies a file is taken to have when work is shared out.
-const POLICIES_TYPICAL: usize = 16;
 /// Most findings that one load reports.
 pub const FINDINGS_MAX: usize = 100;
 /// How many days before its `@expires` a permit is warned of.
@@ -121,13 +118,24 @@ fn pieces(
     let mut pieces: Vec<Piece> = Vec::new();
     let none = Earlier::new();
     let earlier = earlier.unwrap_or(&none);
-    for (read, found) in halves::halves(sources, POLICIES_TYPICAL, |sources| read_each(sources, around, earlier)) {
-        pieces.extend(read);
-        findings.extend(found);
-    }
-    if let Some(piece) = pieces.get(POLICIES_MAX) {
-        let message = format!("a bundle has at most {POLICIES_MAX} policies");
-        findings.push(Finding::error("too_many_policies", piece.place.source.file.as_ref(), message));
+    for source in sources {
+        if source.text.len() > FILE_BYTES_MAX {
+            let message = format!("a file of policies has at most {FILE_BYTES_MAX} bytes");
+            findings.push(Finding::error("file_too_large", source.file.as_ref(), message));
+            continue;
+        }
+        match around {
+            Some(around) if source.file.ends_with(grants::SUFFIX) => {
+                pieces.extend(grants::read(source, around, findings));
+            }
+            _ if team::is_binding(source) => {}
+            _ => pieces.extend(written::read_again(source, earlier, findings)),
+        }
+        if pieces.len() > POLICIES_MAX {
+            let message = format!("a bundle has at most {POLICIES_MAX} policies");
+            findings.push(Finding::error("too_many_policies", source.file.as_ref(), message));
+            break;
+        }
     }
     let mut first: HashMap<&str, &written::Place> = HashMap::with_capacity(pieces.len());
     for Piece { kept, place, .. } in &pieces {
@@ -137,28 +145,6 @@ fn pieces(
         }
     }
     pieces
-}
-
-fn read_each(sources: &[Source], around: Option<Surroundings<'_>>, earlier: &Earlier) -> (Vec<Piece>, Vec<Finding>) {
-    let (mut pieces, mut findings) = (Vec::new(), Vec::new());
-    for source in sources {
-        if source.text.len() > FILE_BYTES_MAX {
-            let message = format!("a file of policies has at most {FILE_BYTES_MAX} bytes");
-            findings.push(Finding::error("file_too_large", source.file.as_ref(), message));
-            continue;
-        }
-        match around {
-            Some(around) if source.file.ends_with(grants::SUFFIX) => {
-                pieces.extend(grants::read(source, around, &mut findings));
-            }
-            _ if team::is_binding(source) => {}
-            _ => pieces.extend(written::read_again(source, earlier, &mut findings)),
-        }
-        if pieces.len() > POLICIES_MAX {
-            break;
-        }
-    }
-    (pieces, findings)
 }
 
 fn soon(pieces: &[Piece], now: Timestamp, findings: &mut Vec<Finding>) {

@@ -3,7 +3,7 @@
 //! One schema of all functions would cost the square of their number. Functions whose actions are declared
 //! alike are validated once, by the first of them.
 
-use super::{compare, halves, tree, written::Written};
+use super::{compare, tree, written::Written};
 use crate::{
     engine::{entities::Declaration, index::Index, rule::Head},
     finding::Finding,
@@ -22,9 +22,6 @@ use std::{
 /// How many steps a condition may go from an entity to another. All of them are in a question's entities.
 const LEVEL_MAX: u32 = 2;
 
-/// How many functions one schema has at least, if there are so many to check exactly.
-const BATCH_FUNCTIONS: usize = 4;
-
 /// What the head of a policy can reach.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
@@ -32,12 +29,6 @@ pub(crate) struct Reach {
     pub(crate) functions: BTreeMap<Arc<str>, FunctionName>,
     /// Whether a fixed action can match. What a head names was seen to exist before.
     pub(crate) fixed: bool,
-}
-
-impl Reach {
-    fn is_any(&self) -> bool {
-        self.fixed || !self.functions.is_empty()
-    }
 }
 
 /// Validates policies whose names are known to exist.
@@ -50,7 +41,7 @@ pub(crate) fn check(
     let reaches = reaches(policies, declarations, vocabulary);
     let mut groups: BTreeMap<BTreeSet<FunctionName>, Vec<&Written>> = BTreeMap::new();
     for (policy, reach) in policies.iter().zip(&reaches) {
-        if !reach.is_any() {
+        if reach.functions.is_empty() && !reach.fixed {
             findings.extend(dead(policy));
             continue;
         }
@@ -59,51 +50,15 @@ pub(crate) fn check(
         let named = named.filter(|name| vocabulary.function(name).is_some());
         let names = reach.functions.values().cloned().chain(named).collect();
         groups.entry(names).or_default().push(policy);
+        findings.extend(compare::check(policy, reach, vocabulary));
+        findings.extend(boundless(policy));
     }
-    let reached: Vec<_> = policies.iter().zip(&reaches).filter(|(_, reach)| reach.is_any()).collect();
-    let compared = halves::halves(&reached, 1, |reached| {
-        let found = reached
-            .iter()
-            .flat_map(|(policy, reach)| compare::check(policy, reach, vocabulary).into_iter().chain(boundless(policy)));
-        found.collect::<Vec<_>>()
-    });
-    findings.extend(compared.flatten());
-    let batches = batches(groups);
-    let validated = halves::halves(&batches, BATCH_FUNCTIONS, |batches| {
-        let mut findings = Vec::new();
-        for (names, group) in batches {
-            if let Err(finding) = validate(names, group, vocabulary, &mut findings) {
-                findings.push(finding);
-                break;
-            }
-        }
-        findings
-    });
-    findings.extend(validated.flatten());
-}
-
-type Groups<'a> = Vec<(BTreeSet<FunctionName>, Vec<&'a Written>)>;
-
-/// Joins small groups: making a schema costs far more than passing over actions that a head doesn't name.
-///
-/// Only policies that name their one action may be joined. Any other would be judged by functions it can't reach.
-fn batches(groups: BTreeMap<BTreeSet<FunctionName>, Vec<&Written>>) -> Groups<'_> {
-    let (exact, mut batches): (Groups<'_>, Groups<'_>) = groups
-        .into_iter()
-        .partition(|(_, group)| group.iter().all(|policy| matches!(policy.scope.action, Actions::Eq(_))));
-    let mut open: Option<(BTreeSet<FunctionName>, Vec<&Written>)> = None;
-    for (names, group) in exact {
-        let (mut all, mut policies) = open.take().unwrap_or_default();
-        all.extend(names);
-        policies.extend(group);
-        if all.len() < BATCH_FUNCTIONS {
-            open = Some((all, policies));
-        } else {
-            batches.push((all, policies));
+    for (names, group) in groups {
+        if let Err(finding) = validate(&names, &group, vocabulary, findings) {
+            findings.push(finding);
+            return;
         }
     }
-    batches.extend(open);
-    batches
 }
 
 /// Whether a policy names one function's action and nowhere a fixed one: then no fixed action concerns it.
@@ -201,7 +156,7 @@ fn validate(
 ) -> Result<(), Finding> {
     let functions_alone = group.iter().all(|policy| is_over_one_function(policy, vocabulary));
     let schema = if functions_alone { vocabulary.slice_of_calls(names) } else { vocabulary.slice(names) };
-    let validator = Validator::new(schema?);
+    let validator = Validator::new(schema);
     let mut set = PolicySet::new();
     let mut by_id: HashMap<PolicyId, &Written> = HashMap::new();
     for policy in group {

@@ -11,7 +11,6 @@ use crate::{
     question::{FunctionName, PrincipalKind},
     vocabulary::{Vocabulary, Words},
 };
-use cedar_policy::Policy;
 use serde::Deserialize;
 use std::{collections::BTreeMap, sync::Arc};
 use toml::{Spanned, Value};
@@ -109,8 +108,8 @@ fn permit(source: &Source, name: &Spanned<String>, text: String, findings: &mut 
         line: source.text.get(..name.span().start).unwrap_or_default().matches('\n').count() + 1,
         generated: Some(Arc::from(text.as_str())),
     };
-    match Policy::parse(None, &text) {
-        Ok(policy) => written::written(policy, place, findings),
+    match written::parse(&text) {
+        Ok(parsed) => written::written(parsed, place, findings),
         Err(error) => {
             let message = format!("the grant `{}` makes no policy: {error}", name.get_ref());
             findings.push(place.finding("grant_syntax", message, None));

@@ -6,9 +6,15 @@ use super::{
     split::{self, Constant, Token, TokenKind},
 };
 use crate::{finding::Finding, index::Scope, lint::allow, permit::PolicyName};
-use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Template, ffi::DetailedError, pst};
+use cedar_policy::{Effect, ParseErrors, Policy, PolicyId, PolicySet, Template, ffi::DetailedError, pst};
+use cedar_policy_core::{est, parser::parse_policy_to_est_and_ast};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use std::{collections::BTreeSet, ops::Range, str::FromStr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    str::FromStr,
+    sync::Arc,
+};
 
 /// Annotations that Latchwork reads.
 const ANNOTATIONS: [&str; 5] = ["id", "owner", "expires", "description", "lint"];
@@ -123,8 +129,8 @@ pub(crate) fn read_again(source: &Source, earlier: &Earlier, findings: &mut Vec<
             findings.push(place.finding("too_nested", message, None).help("split it into several policies"));
             continue;
         }
-        match Policy::parse(None, text) {
-            Ok(policy) => policies.extend(written(policy, place, findings).map(|written| Piece::new(written, digest))),
+        match parse(text) {
+            Ok(parsed) => policies.extend(written(parsed, place, findings).map(|written| Piece::new(written, digest))),
             // Blanks and comments after the last policy: Cedar itself must find nothing there.
             Err(_) if PolicySet::from_str(text).is_ok_and(|set| set.is_empty()) => {}
             Err(_) if Template::parse(None, text).is_ok_and(|t| t.slots().next().is_some()) => {
@@ -137,6 +143,12 @@ pub(crate) fn read_again(source: &Source, earlier: &Earlier, findings: &mut Vec<
         }
     }
     policies
+}
+
+/// Policy and tree of one text: Cedar would read it again for the tree.
+pub(super) fn parse(text: &str) -> Result<(Policy, est::Policy), ParseErrors> {
+    let (tree, policy) = parse_policy_to_est_and_ast(None, text)?;
+    Ok((policy.into(), tree))
 }
 
 fn syntax(place: &Place, error: &DetailedError) -> Finding {
@@ -153,22 +165,27 @@ fn syntax(place: &Place, error: &DetailedError) -> Finding {
     }
 }
 
-pub(super) fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<Written> {
+pub(super) fn written(
+    (policy, tree): (Policy, est::Policy),
+    place: Place,
+    findings: &mut Vec<Finding>,
+) -> Option<Written> {
     let mut ok = true;
-    for (name, value) in policy.annotations() {
+    let notes: BTreeMap<&str, &str> = policy.annotations().collect();
+    for (name, value) in &notes {
         // Notes are printed in lines of their own, so they can't bring lines with them.
         if value.chars().any(char::is_control) {
             let message = format!("`@{name}` has a control character in it");
             findings.push(place.finding("invalid_annotation", message, place.annotation(name)));
             ok = false;
         }
-        if !ANNOTATIONS.contains(&name) {
+        if !ANNOTATIONS.contains(name) {
             let message = format!("`@{name}` means nothing here");
             let finding = place.finding("unknown_annotation", message, place.annotation_name(name)).warning();
             findings.push(finding.nearest(name, ANNOTATIONS));
         }
     }
-    let id = match policy.annotation("id") {
+    let id = match notes.get("id").copied() {
         None => {
             let help = "begin it with `@id(\"team.what-it-does\")`; records and tests name it so";
             findings.push(place.finding("missing_id", "a policy needs an `@id`", None).help(help));
@@ -181,7 +198,7 @@ pub(super) fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>)
         }
         Some(id) => Some(id.to_owned()),
     };
-    let expires = match expires(&policy, &place) {
+    let expires = match notes.get("expires").map(|text| expires(text, policy.effect(), &place)).transpose() {
         Ok(expires) => expires,
         Err(finding) => {
             findings.push(finding);
@@ -189,17 +206,17 @@ pub(super) fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>)
             None
         }
     };
-    let tree = match policy.to_pst() {
-        Ok(tree) => tree.body().clone(),
+    let tree = match pst::Template::try_from(tree) {
+        Ok(tree) => tree,
         Err(error) => {
             findings.push(place.finding("policy_syntax", error.to_string(), None));
             return None;
         }
     };
     let id = id.filter(|_| ok)?;
-    let allowed = allow::read(&policy, &place, findings);
+    let allowed = notes.get("lint").map(|text| allow::read(text, &place, findings)).unwrap_or_default();
     let constants = split::constants(place.text());
-    let note = |name: &str| policy.annotation(name).filter(|text| !text.is_empty()).map(Arc::from);
+    let note = |name: &str| notes.get(name).filter(|text| !text.is_empty()).map(|text| Arc::from(*text));
     Some(Written {
         name: PolicyName(id.as_str().into()),
         scope: Scope::of(&policy),
@@ -219,10 +236,9 @@ fn is_id(id: &str) -> bool {
 }
 
 /// A permit grants through the end of its day, in UTC. A guard that ends by itself would open a door silently.
-fn expires(policy: &Policy, place: &Place) -> Result<Option<Timestamp>, Finding> {
-    let Some(text) = policy.annotation("expires") else { return Ok(None) };
+fn expires(text: &str, effect: Effect, place: &Place) -> Result<Timestamp, Finding> {
     let finding = |code, message: String| place.finding(code, message, place.annotation("expires"));
-    if policy.effect() == Effect::Forbid {
+    if effect == Effect::Forbid {
         let message = "a forbid can't expire: what it guards would open by itself".to_owned();
         return Err(
             finding("forbid_expires", message).help("remove the `@expires`, or the policy once it is not needed")
@@ -233,7 +249,7 @@ fn expires(policy: &Policy, place: &Place) -> Result<Option<Timestamp>, Finding>
         .filter(|date| date.to_string() == text)
         .and_then(|date| TimeZone::UTC.to_timestamp(date.tomorrow().ok()?.at(0, 0, 0, 0)).ok());
     match end {
-        Some(end) => Ok(Some(end)),
+        Some(end) => Ok(end),
         None => {
             let message = format!("`{text}` is not a date");
             Err(finding("invalid_expires", message)
