@@ -38,6 +38,7 @@ pub(crate) mod index;
 pub(crate) mod look;
 pub mod observe;
 mod prepare;
+mod quick;
 pub(crate) mod reads;
 pub(crate) mod request;
 pub(crate) mod rule;

@@ -108,9 +108,10 @@ impl Snapshot {
     ) -> Found {
         let entry = |euid: &_| EntityUIDEntry::Known { euid: std::sync::Arc::clone(euid), loc: None };
         let principal = Named::of(&asked.principal);
+        let context = LazyCell::new(context);
         let request = || {
             let (action, resource) = (entry(&subject.action), entry(&subject.resource));
-            Request::new_unchecked(entry(&asked.me), action, resource, Some(context()))
+            Request::new_unchecked(entry(&asked.me), action, resource, Some(context.clone()))
         };
         let possible = subject.slice.possible(principal);
         match judge {
@@ -120,7 +121,7 @@ impl Snapshot {
                 let candidates = possible.filter_map(in_force).filter(|(_, rule)| rule.head.is_for(principal));
                 let evaluator =
                     LazyCell::new(|| Evaluator::new(request(), &asked.entities, Extensions::all_available()));
-                Found::among(candidates, &evaluator)
+                Found::among(candidates, || Some(&*context), &evaluator)
             }
             Judge::Cedar if subject.slice.places().len() > CHECKED_POLICIES_MAX => {
                 self.official(request(), possible, asked, now)

@@ -152,8 +152,8 @@ impl Directory {
         Ok(Self { types, issuers, groups, apps, describe, run_on })
     }
 
-    /// The entities of a group: itself and its issuer.
-    fn group(&self, name: &Arc<str>) -> Result<[Arc<Entity>; 2], Absent> {
+    /// A group and its issuer.
+    fn group(&self, name: &Arc<str>) -> Result<(Arc<Entity>, &Issuer), Absent> {
         let alias = name.split_once('/').filter(|(_, rest)| !rest.is_empty()).map(|(alias, _)| alias);
         let Some(issuer) = alias.and_then(|alias| self.issuers.get(alias)) else {
             return Err(Absent(format!("the group `{name}` is of no declared issuer")));
@@ -163,62 +163,53 @@ impl Directory {
             None if issuer.external_groups => group_entity(&self.types, name, &issuer.uid),
             None => return Err(Absent(format!("the group `{name}` is not declared"))),
         };
-        Ok([group, Arc::clone(&issuer.entity)])
+        Ok((group, issuer))
     }
 
-    /// The entities of a caller, itself first: its groups, issuer and tenant. Refused unless its credential vouches
-    /// for all of them. `alone` it has no attributes and there are no others: then nobody looks into it.
-    pub(crate) fn principal(&self, principal: &Principal, alone: bool) -> Result<Vec<Arc<Entity>>, Absent> {
+    /// A caller with what it is in, and nothing of it to look into. Refused unless its credential vouches for all of it.
+    pub(crate) fn lineage(&self, principal: &Principal) -> Result<Arc<Entity>, Absent> {
+        self.vouched(principal)?;
+        let me = uid(self.types.principal(principal.kind), &principal.id);
+        let groups = principal.groups.iter().map(|group| Ok(self.group(group)?.0.uid().clone()));
+        Ok(entity(me, Attributes::new(), groups.collect::<Result<_, Absent>>()?, HashSet::new()))
+    }
+
+    /// The entities of a caller, itself first: its groups, issuer and tenant. Refused like its lineage.
+    pub(crate) fn principal(&self, principal: &Principal) -> Result<Vec<Arc<Entity>>, Absent> {
+        let issuer = self.vouched(principal)?;
         let me = uid(self.types.principal(principal.kind), &principal.id);
         let mut others = Vec::new();
         let mut parents = HashSet::with_capacity(principal.groups.len());
         for group in principal.groups.iter() {
-            let [group, issuer] = self.group(group)?;
+            let (group, issuer) = self.group(group)?;
             parents.insert(group.uid().clone());
-            if !alone {
-                others.extend([group, issuer]);
-            }
+            others.extend([group, Arc::clone(&issuer.entity)]);
         }
-        let attributes = self.attributes(principal, &mut others)?;
-        if alone {
-            return Ok(vec![entity(me, Attributes::new(), parents, HashSet::new())]);
-        }
+        let attributes = self.attributes(principal, issuer, &mut others);
         let mut entities = Vec::with_capacity(others.len() + 1);
         entities.push(entity(me, attributes, parents, HashSet::new()));
         entities.extend(others);
         Ok(entities)
     }
 
-    fn attributes(&self, principal: &Principal, entities: &mut Vec<Arc<Entity>>) -> Result<Attributes, Absent> {
+    fn attributes(
+        &self,
+        principal: &Principal,
+        issuer: Option<&Issuer>,
+        entities: &mut Vec<Arc<Entity>>,
+    ) -> Attributes {
         let mut attributes = Attributes::new();
+        if principal.kind == PrincipalKind::Anonymous {
+            return attributes;
+        }
         let said = &principal.attributes;
-        let id = &principal.id;
-        match principal.kind {
-            PrincipalKind::User | PrincipalKind::Client => {
-                let issuer = self.issuer(principal)?;
-                attributes.push(("issuer", value::entity(&issuer.uid).into()));
-                entities.push(Arc::clone(&issuer.entity));
-            }
-            PrincipalKind::Workload if id.starts_with("spiffe://") => {
-                // Nothing attests workloads yet, and the vocabulary demands an answer.
-                attributes.push(("attested", false.into()));
-                if let Some(issuer) = principal.issuer.as_ref().and_then(|alias| self.issuers.get(alias)) {
-                    attributes.push(("issuer", value::entity(&issuer.uid).into()));
-                    entities.push(Arc::clone(&issuer.entity));
-                }
-            }
-            PrincipalKind::Workload => {
-                return Err(Absent(format!("the workload `{id}` has no SPIFFE ID")));
-            }
-            PrincipalKind::Agent => {
-                return Err(Absent(format!("no credential says who owns the agent `{id}`")));
-            }
-            PrincipalKind::Anonymous if id.as_ref() == "anonymous" && principal.groups.is_empty() => {
-                return Ok(attributes);
-            }
-            PrincipalKind::Anonymous => {
-                return Err(Absent(format!("`{id}` is not nobody")));
-            }
+        if principal.kind == PrincipalKind::Workload {
+            // Nothing attests workloads yet, and the vocabulary demands an answer.
+            attributes.push(("attested", false.into()));
+        }
+        if let Some(issuer) = issuer {
+            attributes.push(("issuer", value::entity(&issuer.uid).into()));
+            entities.push(Arc::clone(&issuer.entity));
         }
         if let Some(tenant) = &said.tenant {
             let tenant = uid(&self.types.tenant, tenant);
@@ -232,7 +223,22 @@ impl Directory {
         if let (PrincipalKind::Client, Some(tier)) = (principal.kind, &said.tier) {
             attributes.push(("tier", tier.as_ref().into()));
         }
-        Ok(attributes)
+        attributes
+    }
+
+    /// The issuer that vouches for a caller, if its kind needs or has one.
+    fn vouched(&self, principal: &Principal) -> Result<Option<&Issuer>, Absent> {
+        let id = &principal.id;
+        match principal.kind {
+            PrincipalKind::User | PrincipalKind::Client => self.issuer(principal).map(Some),
+            PrincipalKind::Workload if id.starts_with("spiffe://") => {
+                Ok(principal.issuer.as_ref().and_then(|alias| self.issuers.get(alias)))
+            }
+            PrincipalKind::Workload => Err(Absent(format!("the workload `{id}` has no SPIFFE ID"))),
+            PrincipalKind::Agent => Err(Absent(format!("no credential says who owns the agent `{id}`"))),
+            PrincipalKind::Anonymous if id.as_ref() == "anonymous" && principal.groups.is_empty() => Ok(None),
+            PrincipalKind::Anonymous => Err(Absent(format!("`{id}` is not nobody"))),
+        }
     }
 
     fn issuer(&self, principal: &Principal) -> Result<&Issuer, Absent> {
@@ -333,12 +339,12 @@ impl Directory {
     }
 
     fn owner(&self, owner: &Arc<str>, of: &str, entities: &mut Entries) -> Result<PartialValue, Finding> {
-        let found = self.group(owner).map_err(|error| {
+        let (group, issuer) = self.group(owner).map_err(|error| {
             let message = format!("{of} has the owner `{owner}`, but {error}");
             Finding::error("undeclared_group", DECLARED_FILE, message)
                 .nearest(owner, self.groups.keys().map(AsRef::as_ref))
         })?;
-        found.into_iter().for_each(|entity| entities.add(entity));
+        [group, Arc::clone(&issuer.entity)].into_iter().for_each(|entity| entities.add(entity));
         Ok(uid(&self.types.group, owner).into())
     }
 

@@ -9,13 +9,13 @@ use super::{
 use crate::{
     declared::QueryType,
     permit::DenialReason,
-    question::{Facts, Principal, PrincipalKind, Question, Token},
+    question::{Facts, Principal, PrincipalKind, Question, Token, Transport},
 };
 use cedar_policy_core::{
     ast::{Context, Entity, EntityUID, Value, ValueKind},
     entities::{Dereference, Entities},
 };
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Everything of a question except what is asked about.
 #[derive(Debug)]
@@ -145,12 +145,12 @@ struct Callers<'a> {
 impl Callers<'_> {
     /// Adds a caller's entities, and returns its own.
     fn add(&mut self, principal: &Principal) -> Result<Arc<Entity>, Unaskable> {
-        let entities = self.directory.principal(principal, self.alone)?;
-        let me = entities.first().cloned().ok_or_else(|| format!("`{}` has no entity", principal.id))?;
         // Without entities to look into and without forwarders, nothing can be described twice.
         if self.alone {
-            return Ok(me);
+            return Ok(self.directory.lineage(principal)?);
         }
+        let entities = self.directory.principal(principal)?;
+        let me = entities.first().cloned().ok_or_else(|| format!("`{}` has no entity", principal.id))?;
         for entity in entities {
             let known = self.known(entity.uid());
             match known {
@@ -195,10 +195,7 @@ fn facts(facts: &Facts, reads: Reads, callers: &mut Callers<'_>) -> Result<Value
     let now = if reads.any(Reads::NOW) { Some(("now", instant(clock.now)?)) } else { None };
     let call = when(Reads::CALL, facts.call.as_str().into()).map(|call| ("call", call));
     let network = || ("network", record(source.into_iter().chain(zone)));
-    let transport = || {
-        let sealed = ("sealed", transport.sealed.into());
-        ("transport", record([("mtls", transport.mtls.into()), ("tls", transport.tls.into()), sealed]))
-    };
+    let transport = || ("transport", known_transport(transport).unwrap_or_else(|| of_transport(transport)));
     let clock = || {
         let calendar = [("weekday", clock.weekday.into()), ("minute", clock.minute.into())];
         let business_day = clock.business_day.map(|day| ("business_day", day.into()));
@@ -218,6 +215,21 @@ fn facts(facts: &Facts, reads: Reads, callers: &mut Callers<'_>) -> Result<Value
         token,
     ];
     Ok(record(parts.into_iter().flatten()))
+}
+
+/// Every transport that a listener has, made once.
+static TRANSPORTS: LazyLock<Vec<(Transport, Value)>> = LazyLock::new(|| {
+    let flags = [(false, false), (true, false), (false, true), (true, true)];
+    let all = [13, 12, 0].into_iter().flat_map(|tls| flags.map(|(mtls, sealed)| Transport { mtls, tls, sealed }));
+    all.map(|transport| (transport, of_transport(&transport))).collect()
+});
+
+fn known_transport(transport: &Transport) -> Option<Value> {
+    TRANSPORTS.iter().find(|(known, _)| known == transport).map(|(_, value)| value.clone())
+}
+
+fn of_transport(Transport { mtls, tls, sealed }: &Transport) -> Value {
+    record([("mtls", (*mtls).into()), ("tls", (*tls).into()), ("sealed", (*sealed).into())])
 }
 
 /// Who acts for the principal, by name.

@@ -1,10 +1,14 @@
 //! One policy made ready to be asked: its head is tested here, its body by Cedar's own evaluator.
 
-use super::{bare::bare, reads::Reads};
+use super::{
+    bare::bare,
+    quick::{Constants, Seen},
+    reads::Reads,
+};
 use cedar_policy_core::{
     ast::{
-        ActionConstraint, Annotations, BinaryOp, Effect, Entity, EntityReference, EntityType, EntityUID, Expr,
-        ExprKind, Literal, Policy, PrincipalOrResourceConstraint, StaticPolicy, UnaryOp, ValueKind,
+        ActionConstraint, Annotations, Context, Effect, Entity, EntityReference, EntityType, EntityUID, Expr, Literal,
+        Policy, PrincipalOrResourceConstraint, StaticPolicy, ValueKind,
     },
     authorizer::AuthorizationError,
     evaluator::Evaluator,
@@ -33,8 +37,9 @@ pub(crate) struct Rule {
     pub(crate) head: Head,
     /// The facts that the body looks at.
     pub(crate) reads: Reads,
-    /// The body, in such a form that it is a boolean or fails as Cedar says it does; `None` is no body.
+    /// `true && body`, so that a body which is no boolean fails as Cedar says it does; `None` is no body.
     pub(super) condition: Option<Expr>,
+    pub(super) constants: Constants,
 }
 
 /// What became of the candidates, by their places.
@@ -135,9 +140,10 @@ impl Rule {
     pub(crate) fn new(policy: &Policy) -> Self {
         let body = policy.non_scope_constraints().map(bare);
         let reads = body.as_ref().map(Reads::of).unwrap_or_default();
-        let condition = body.as_ref().map(condition);
+        let condition = body.as_ref().map(|body| Expr::and(Expr::val(true), body.clone()));
+        let constants = body.as_ref().map(Constants::of).unwrap_or_default();
         let policy = unwritten(policy, body).unwrap_or_else(|| policy.clone());
-        Self { head: Head::of(&policy), reads, condition, policy }
+        Self { head: Head::of(&policy), reads, condition, constants, policy }
     }
 
     pub(crate) fn is_permit(&self) -> bool {
@@ -145,30 +151,24 @@ impl Rule {
     }
 
     /// Whether the body holds. The head must have been found to.
-    fn holds<'e, F: FnOnce() -> Evaluator<'e>>(
+    fn holds<'c, 'e, F: FnOnce() -> Evaluator<'e>>(
         &self,
+        context: impl Fn() -> Option<&'c Context>,
         evaluator: &LazyCell<Evaluator<'e>, F>,
     ) -> Result<bool, Box<AuthorizationError>> {
         let Some(condition) = &self.condition else { return Ok(true) };
+        let seen = context().and_then(|context| Seen { context, constants: &self.constants }.holds(condition));
+        if let Some(holds) = seen {
+            return Ok(holds);
+        }
         match evaluator.interpret(condition, self.policy.env()) {
+            // `true && body` is a boolean or has failed.
             Ok(value) => Ok(matches!(value.value_kind(), ValueKind::Lit(Literal::Bool(true)))),
             Err(error) => {
                 Err(Box::new(AuthorizationError::PolicyEvaluationError { id: self.policy.id().clone(), error }))
             }
         }
     }
-}
-
-/// What is no boolean by its form is tested by `true && …`.
-fn condition(body: &Expr) -> Expr {
-    let is_boolean = match body.expr_kind() {
-        ExprKind::And { .. } | ExprKind::Or { .. } | ExprKind::HasAttr { .. } | ExprKind::ExtHasAttr { .. } => true,
-        ExprKind::Like { .. } | ExprKind::Is { .. } => true,
-        ExprKind::UnaryApp { op, .. } => matches!(op, UnaryOp::Not),
-        ExprKind::BinaryApp { op, .. } => matches!(op, BinaryOp::Eq | BinaryOp::Less | BinaryOp::LessEq | BinaryOp::In),
-        _ => false,
-    };
-    if is_boolean { body.clone() } else { Expr::and(Expr::val(true), body.clone()) }
 }
 
 /// The same policy without annotations, and with no place but its own; a link stays as it is.
@@ -188,14 +188,15 @@ pub(crate) fn in_words(error: &AuthorizationError) -> String {
 }
 
 impl Found {
-    /// Evaluates the bodies of candidates, each with its place. Without bodies no evaluator is made.
-    pub(crate) fn among<'a, 'e, F: FnOnce() -> Evaluator<'e>>(
+    /// Evaluates the bodies of candidates, each with its place. What is seen at once needs no evaluator.
+    pub(crate) fn among<'a, 'c, 'e, F: FnOnce() -> Evaluator<'e>>(
         candidates: impl Iterator<Item = (u32, &'a Rule)>,
+        context: impl Fn() -> Option<&'c Context>,
         evaluator: &LazyCell<Evaluator<'e>, F>,
     ) -> Self {
         let mut found = Self::default();
         for (place, rule) in candidates {
-            match rule.holds(evaluator) {
+            match rule.holds(&context, evaluator) {
                 Ok(true) if rule.is_permit() => found.permits.push(place),
                 Ok(true) => found.forbids.push(place),
                 Ok(false) => {}

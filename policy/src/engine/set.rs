@@ -43,7 +43,7 @@ impl Set {
         let places = self.index.holding([principal, action, resource], |place| Some(&self.rule(place)?.head));
         let candidates: Vec<_> = places.iter().filter_map(|place| Some((*place, self.rule(*place)?))).collect();
         let evaluator = LazyCell::new(|| Evaluator::new(request.clone(), entities, Extensions::all_available()));
-        let found = Found::among(candidates.into_iter(), &evaluator);
+        let found = Found::among(candidates.into_iter(), || request.context(), &evaluator);
         let ids = |places: &mut dyn Iterator<Item = u32>| -> BTreeSet<String> {
             places.filter_map(|place| self.rule(place)).map(|rule| rule.policy.id().as_ref().to_owned()).collect()
         };
