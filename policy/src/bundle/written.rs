@@ -113,8 +113,7 @@ pub(crate) fn read_again(source: &Source, earlier: &Earlier, findings: &mut Vec<
     let (mut line, mut counted) = (1, 0);
     for piece in split::pieces(&source.text) {
         let text = source.text.get(piece.clone()).unwrap_or_default();
-        let tokens = split::tokens(text);
-        let first = tokens.first().map_or(0, |token| token.range.start);
+        let first = split::each(text).next().map_or(0, |token| token.range.start);
         let range = piece.start + first..piece.end;
         line += source.text.get(counted..range.start).unwrap_or_default().matches('\n').count();
         counted = range.start;
