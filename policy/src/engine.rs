@@ -3,8 +3,8 @@
 use crate::{
     bundle::{
         ground::Ground,
+        kept::{Earlier, Piece},
         validity::{Standing, Validity},
-        written::{Earlier, Written},
     },
     declared::QueryType,
     explain::anatomy::Clause,
@@ -34,11 +34,13 @@ use std::{
 
 mod administer;
 mod ask;
+mod bare;
 pub(crate) mod entities;
 pub(crate) mod index;
 pub(crate) mod look;
 pub mod observe;
 mod prepare;
+mod quick;
 pub(crate) mod reads;
 pub(crate) mod request;
 pub(crate) mod rule;
@@ -59,7 +61,7 @@ pub struct Snapshot {
     /// What would be in force if they decided too.
     twin: Option<Arc<Snapshot>>,
     /// For the next load.
-    parsed: Earlier,
+    earlier: Earlier,
 }
 
 /// What a policy does when its head and conditions hold.
@@ -193,7 +195,7 @@ impl Snapshot {
         let Some(function) = self.functions.get(&question.function) else { return false };
         let Ok(asked) = Asked::new(question, function, &self.ground.directory, function.reads) else { return false };
         let now = question.facts.clock.now;
-        self.ask(&function.describe, &asked, asked.facts_context(), now, Judge::Engine).denied.is_none()
+        self.ask(&function.describe, &asked, || asked.facts_context(), now, Judge::Engine).denied.is_none()
     }
 
     /// Whether the same question, asked now, would still be permitted on this target.
@@ -247,8 +249,8 @@ impl Snapshot {
     }
 
     /// Its policies, for a later load.
-    pub(crate) fn parsed(&self) -> &Earlier {
-        &self.parsed
+    pub(crate) fn earlier(&self) -> &Earlier {
+        &self.earlier
     }
 
     /// Every policy in force, in the order of files and lines.

@@ -6,7 +6,7 @@ use crate::{
     question::{FunctionName, PrincipalKind},
 };
 use base::Base;
-use cedar_policy::{Schema, SchemaFragment};
+use cedar_policy::Schema;
 use shape::Shape;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,6 +19,7 @@ mod declared;
 mod locate;
 pub use locate::locate_pointer;
 pub(crate) mod property;
+mod schema;
 pub(crate) mod shape;
 
 /// The name that findings about the declarations carry instead of a file.
@@ -133,16 +134,17 @@ impl Vocabulary {
     }
 
     /// Base, groups and the given functions as one schema to validate against.
-    pub(crate) fn slice<'a>(&self, names: impl IntoIterator<Item = &'a FunctionName>) -> Result<Schema, Finding> {
-        let mut text = self.groups_text();
-        for name in names {
-            text.push_str(&self.function_text(name).unwrap_or_default());
-        }
-        let internal = |error: &dyn std::fmt::Display| {
-            Finding::error("vocabulary", DECLARED_FILE, format!("the vocabulary is not valid: {error}"))
-        };
-        let (generated, _) = SchemaFragment::from_cedarschema_str(&text).map_err(|e| internal(&e))?;
-        Schema::from_schema_fragments([self.base.fragment().clone(), generated]).map_err(|e| internal(&e))
+    pub(crate) fn slice<'a>(&self, names: impl IntoIterator<Item = &'a FunctionName>) -> Schema {
+        schema::of(&self.base, &self.groups, &self.known(names), true)
+    }
+
+    /// The same without the fixed actions, for policies over functions alone.
+    pub(crate) fn slice_of_calls<'a>(&self, names: impl IntoIterator<Item = &'a FunctionName>) -> Schema {
+        schema::of(&self.base, &self.groups, &self.known(names), false)
+    }
+
+    fn known<'a>(&self, names: impl IntoIterator<Item = &'a FunctionName>) -> BTreeMap<&FunctionName, &Words> {
+        names.into_iter().filter_map(|name| self.functions.get_key_value(name)).collect()
     }
 
     pub(crate) fn function(&self, name: &FunctionName) -> Option<&Words> {

@@ -1,6 +1,6 @@
 //! What policies stand on: everything declared, made ready once for however many changes of policy.
 
-use super::{has_errors, written::Digest};
+use super::{has_errors, kept::Digest};
 use crate::{
     declared::Declared,
     engine::entities::{Declaration, Directory, Shared},
