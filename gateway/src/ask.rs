@@ -9,6 +9,7 @@ use crate::{
     },
     generation::Served,
     refusal::Refusal,
+    shadow::Beside,
 };
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -60,6 +61,7 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
         }
         (_, _) => (unread(arrived.body, bounds)?, None),
     };
+    let beside = Beside::of(&arrived.generation, served, &identity.principal, &arrived.head, input.is_some());
     let question = Question {
         principal: Principal::clone(&identity.principal),
         verb: Verb::Call,
@@ -78,7 +80,7 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
         input,
     };
     let (envelope, head, generation) = (arrived.envelope, arrived.head, arrived.generation);
-    Ok(Asked { envelope, head, payload, generation, found, identity, question })
+    Ok(Asked { envelope, head, payload, generation, found, identity, question, beside })
 }
 
 fn unread(body: Unread, bounds: Bounds) -> Result<Payload, Refusal> {

@@ -23,7 +23,7 @@ pub use calendar::{Calendar, Freeze};
 pub(crate) use check::validity::not_after;
 pub(crate) use text::{FILE_BYTES_MAX, Text};
 
-pub use self::policy::{Policy, SignedBundle};
+pub use self::policy::{Policy, ShadowBundle, SignedBundle};
 pub use credential::{
     ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, UNIX_ALIAS, Webhook,
 };

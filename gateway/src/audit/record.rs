@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 mod authority;
 pub(crate) mod read;
+mod shadow;
 pub(crate) mod tail;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub(crate) mod write;
 
 pub use authority::{Actor, Authority, Ruling};
 pub use read::{ClosedBody, IntentBody, RefusedBody};
+pub use shadow::Shadow;
 pub use write::{Closed, Intent, Known, Refused};
 
 /// The version of the format.
@@ -39,6 +41,8 @@ pub enum Kind {
     Closed,
     /// The call was refused.
     Refused,
+    /// What policies that are not in force would have answered.
+    Shadow,
     /// Refusals before identification that were counted instead of recorded one by one.
     Summary,
     /// An administrative action.
@@ -49,12 +53,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of their discriminants.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Intent,
         Self::Attempt,
         Self::Answered,
         Self::Closed,
         Self::Refused,
+        Self::Shadow,
         Self::Summary,
         Self::Admin,
         Self::System,
@@ -69,6 +74,7 @@ impl Kind {
             Self::Answered => "answered",
             Self::Closed => "closed",
             Self::Refused => "refused",
+            Self::Shadow => "shadow",
             Self::Summary => "summary",
             Self::Admin => "admin",
             Self::System => "system",
@@ -109,6 +115,8 @@ pub enum Body {
     Closed(ClosedBody),
     /// `refused`
     Refused(Box<RefusedBody>),
+    /// `shadow`
+    Shadow(Box<Shadow>),
     /// `summary`
     Summary(Summary),
     /// `admin`
@@ -129,6 +137,7 @@ impl Body {
             Kind::Answered => Self::Answered(serde_json::from_slice(line)?),
             Kind::Closed => Self::Closed(serde_json::from_slice(line)?),
             Kind::Refused => Self::Refused(serde_json::from_slice(line)?),
+            Kind::Shadow => Self::Shadow(serde_json::from_slice(line)?),
             Kind::Summary => Self::Summary(serde_json::from_slice(line)?),
             Kind::Admin => Self::Admin(serde_json::from_slice(line)?),
             Kind::System => Self::System(serde_json::from_slice(line)?),

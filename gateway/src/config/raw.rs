@@ -263,6 +263,9 @@ pub(crate) struct Policy {
     pub(crate) keys: Option<At<String>>,
     /// How many different people must have signed the bundle.
     pub(crate) threshold: Option<At<i64>>,
+    /// Policies that are asked beside those in force and decide nothing: a signed bundle, which needs `keys` and
+    /// `threshold`, or outside production a folder.
+    pub(crate) shadow: Option<At<String>>,
     /// What a bundle does whose time is over: `"deny"` every call (default) or `"keep"` deciding.
     pub(crate) expired: Option<Expired>,
 }

@@ -55,7 +55,12 @@ fn config(folder: &Path, identifier: &str) -> Config {
             identify: None,
             metrics_asked: false,
         },
-        policy: config::Policy { path: folder.join("policies"), state: folder.join(".latchwork"), signed: None },
+        policy: config::Policy {
+            path: folder.join("policies"),
+            state: folder.join(".latchwork"),
+            signed: None,
+            shadow: None,
+        },
         audit: config::Audit {
             path: folder.join("audit"),
             durability: config::Durability::Write,
