@@ -1,6 +1,9 @@
 //! The configuration as written: what TOML may say, before anything is resolved. Positions are kept for messages.
 
-use mesh::backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig};
+use mesh::backend::{
+    aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig, grpc::GrpcConfig, http::HttpConfig,
+    process::ProcessConfig, remote::RemoteConfig,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -382,4 +385,18 @@ pub(crate) struct Target {
     pub(crate) process: Option<At<ProcessConfig>>,
     /// A function at AWS Lambda.
     pub(crate) aws_lambda: Option<At<AwsLambdaConfig>>,
+    /// A function at Azure Functions.
+    pub(crate) azure_functions: Option<At<Box<AzureFunctionsConfig>>>,
+}
+
+impl Target {
+    /// The remote kinds among its backends.
+    pub(crate) fn remotes(&self) -> Vec<At<RemoteConfig>> {
+        fn one<T: Clone>(written: &Option<At<T>>, of: fn(T) -> RemoteConfig) -> Option<At<RemoteConfig>> {
+            written.as_ref().map(|at| At { value: of(at.value.clone()), span: at.span.clone() })
+        }
+        let all =
+            [one(&self.aws_lambda, RemoteConfig::AwsLambda), one(&self.azure_functions, RemoteConfig::AzureFunctions)];
+        all.into_iter().flatten().collect()
+    }
 }
