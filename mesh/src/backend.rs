@@ -4,6 +4,7 @@ pub mod aws_lambda;
 pub mod azure_functions;
 mod endpoint;
 pub(crate) mod exchange;
+pub mod google_functions;
 pub mod grpc;
 pub mod http;
 mod platform;
@@ -47,10 +48,12 @@ pub enum Backend {
     AwsLambda(aws_lambda::AwsLambda),
     /// A function at Azure Functions.
     AzureFunctions(azure_functions::AzureFunctions),
+    /// A function at Google Cloud.
+    GoogleFunctions(google_functions::GoogleFunctions),
 }
 
 /// Every kind's name.
-pub const KINDS: [&str; 5] = ["http", "grpc", "process", "aws_lambda", "azure_functions"];
+pub const KINDS: [&str; 6] = ["http", "grpc", "process", "aws_lambda", "azure_functions", "google_functions"];
 
 impl Backend {
     /// The kind's name, as written in the catalog.
@@ -62,6 +65,7 @@ impl Backend {
             Self::Process(_) => "process",
             Self::AwsLambda(_) => "aws_lambda",
             Self::AzureFunctions(_) => "azure_functions",
+            Self::GoogleFunctions(_) => "google_functions",
         }
     }
 
@@ -82,6 +86,7 @@ impl Backend {
         match self {
             Self::Http(backend) => backend.parameters().collect(),
             Self::AzureFunctions(backend) => backend.parameters().collect(),
+            Self::GoogleFunctions(backend) => backend.parameters().collect(),
             Self::Grpc(_) | Self::Process(_) | Self::AwsLambda(_) => Vec::new(),
         }
     }
@@ -95,6 +100,7 @@ impl Backend {
             Self::Process(backend) => backend.invoke(outbound),
             Self::AwsLambda(backend) => backend.invoke(outbound),
             Self::AzureFunctions(backend) => backend.invoke(outbound),
+            Self::GoogleFunctions(backend) => backend.invoke(outbound),
         }
     }
 }

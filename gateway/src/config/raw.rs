@@ -1,8 +1,8 @@
 //! The configuration as written: what TOML may say, before anything is resolved. Positions are kept for messages.
 
 use mesh::backend::{
-    aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig, grpc::GrpcConfig, http::HttpConfig,
-    process::ProcessConfig, remote::RemoteConfig,
+    aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig, google_functions::GoogleFunctionsConfig,
+    grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig, remote::RemoteConfig,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -387,6 +387,8 @@ pub(crate) struct Target {
     pub(crate) aws_lambda: Option<At<AwsLambdaConfig>>,
     /// A function at Azure Functions.
     pub(crate) azure_functions: Option<At<Box<AzureFunctionsConfig>>>,
+    /// A function at Google Cloud.
+    pub(crate) google_functions: Option<At<Box<GoogleFunctionsConfig>>>,
 }
 
 impl Target {

@@ -4,6 +4,7 @@ use super::{
     Backend, ConfigError,
     aws_lambda::{AwsLambda, AwsLambdaConfig},
     azure_functions::{AzureFunctions, AzureFunctionsConfig},
+    google_functions::{GoogleFunctions, GoogleFunctionsConfig},
 };
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,8 @@ pub enum RemoteConfig {
     AwsLambda(AwsLambdaConfig),
     /// `azure_functions = { … }`
     AzureFunctions(Box<AzureFunctionsConfig>),
+    /// `google_functions = { … }`
+    GoogleFunctions(Box<GoogleFunctionsConfig>),
 }
 
 /// What every remote kind can say of its configuration.
@@ -58,6 +61,7 @@ impl RemoteConfig {
         match self {
             Self::AwsLambda(config) => config.ca(),
             Self::AzureFunctions(config) => config.ca(),
+            Self::GoogleFunctions(config) => config.ca(),
         }
     }
 
@@ -82,6 +86,7 @@ impl RemoteConfig {
         match self {
             Self::AwsLambda(config) => config,
             Self::AzureFunctions(config) => &**config,
+            Self::GoogleFunctions(config) => &**config,
         }
     }
 }
@@ -122,5 +127,26 @@ impl Remote for AzureFunctionsConfig {
     }
     fn made(&self, backend: &Backend, base: &Path) -> bool {
         matches!(backend, Backend::AzureFunctions(made) if made.same_config(self, base))
+    }
+}
+
+impl Remote for GoogleFunctionsConfig {
+    fn kind(&self) -> &'static str {
+        "google_functions"
+    }
+    fn problems(&self) -> Vec<ConfigError> {
+        self.problems()
+    }
+    fn parameters(&self) -> Vec<String> {
+        self.parameters()
+    }
+    fn ca(&mut self) -> &mut Option<PathBuf> {
+        &mut self.ca
+    }
+    fn build(&self, base: &Path) -> Result<Backend, ConfigError> {
+        GoogleFunctions::new(self, base).map(Backend::GoogleFunctions)
+    }
+    fn made(&self, backend: &Backend, base: &Path) -> bool {
+        matches!(backend, Backend::GoogleFunctions(made) if made.same_config(self, base))
     }
 }
