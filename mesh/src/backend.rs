@@ -7,6 +7,7 @@ pub(crate) mod exchange;
 pub mod google_functions;
 pub mod grpc;
 pub mod http;
+pub mod openwhisk;
 mod platform;
 pub mod process;
 pub mod remote;
@@ -50,10 +51,13 @@ pub enum Backend {
     AzureFunctions(azure_functions::AzureFunctions),
     /// A function at Google Cloud.
     GoogleFunctions(google_functions::GoogleFunctions),
+    /// An action of OpenWhisk.
+    OpenWhisk(openwhisk::OpenWhisk),
 }
 
 /// Every kind's name.
-pub const KINDS: [&str; 6] = ["http", "grpc", "process", "aws_lambda", "azure_functions", "google_functions"];
+pub const KINDS: [&str; 7] =
+    ["http", "grpc", "process", "aws_lambda", "azure_functions", "google_functions", "openwhisk"];
 
 impl Backend {
     /// The kind's name, as written in the catalog.
@@ -66,6 +70,7 @@ impl Backend {
             Self::AwsLambda(_) => "aws_lambda",
             Self::AzureFunctions(_) => "azure_functions",
             Self::GoogleFunctions(_) => "google_functions",
+            Self::OpenWhisk(_) => "openwhisk",
         }
     }
 
@@ -87,6 +92,7 @@ impl Backend {
             Self::Http(backend) => backend.parameters().collect(),
             Self::AzureFunctions(backend) => backend.parameters().collect(),
             Self::GoogleFunctions(backend) => backend.parameters().collect(),
+            Self::OpenWhisk(backend) => backend.parameters().collect(),
             Self::Grpc(_) | Self::Process(_) | Self::AwsLambda(_) => Vec::new(),
         }
     }
@@ -101,6 +107,7 @@ impl Backend {
             Self::AwsLambda(backend) => backend.invoke(outbound),
             Self::AzureFunctions(backend) => backend.invoke(outbound),
             Self::GoogleFunctions(backend) => backend.invoke(outbound),
+            Self::OpenWhisk(backend) => backend.invoke(outbound),
         }
     }
 }

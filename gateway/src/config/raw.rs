@@ -1,9 +1,5 @@
 //! The configuration as written: what TOML may say, before anything is resolved. Positions are kept for messages.
 
-use mesh::backend::{
-    aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig, google_functions::GoogleFunctionsConfig,
-    grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig, remote::RemoteConfig,
-};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -12,12 +8,14 @@ mod at;
 mod audit;
 mod credential;
 mod shape;
+mod target;
 mod telemetry;
 
 pub(crate) use at::At;
 pub(crate) use audit::{Audit, Witness};
 pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
 pub(crate) use shape::{Declared, Durability, Expired, Kind, QueryType, Selection};
+pub(crate) use target::Target;
 pub(crate) use telemetry::{Signal, Telemetry};
 
 /// Tables by name, each with the place of its name.
@@ -369,36 +367,4 @@ pub(crate) struct Function {
     /// Where it runs, in order of preference.
     #[schemars(required)]
     pub(crate) targets: Option<At<Vec<At<Target>>>>,
-}
-
-/// One element of `targets`: exactly one backend.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Target {
-    /// Region.
-    pub(crate) region: Option<At<String>>,
-    /// A service that speaks gRPC.
-    pub(crate) grpc: Option<At<GrpcConfig>>,
-    /// A service that speaks HTTP.
-    pub(crate) http: Option<At<HttpConfig>>,
-    /// A process on this machine.
-    pub(crate) process: Option<At<ProcessConfig>>,
-    /// A function at AWS Lambda.
-    pub(crate) aws_lambda: Option<At<AwsLambdaConfig>>,
-    /// A function at Azure Functions.
-    pub(crate) azure_functions: Option<At<Box<AzureFunctionsConfig>>>,
-    /// A function at Google Cloud.
-    pub(crate) google_functions: Option<At<Box<GoogleFunctionsConfig>>>,
-}
-
-impl Target {
-    /// The remote kinds among its backends.
-    pub(crate) fn remotes(&self) -> Vec<At<RemoteConfig>> {
-        fn one<T: Clone>(written: &Option<At<T>>, of: fn(T) -> RemoteConfig) -> Option<At<RemoteConfig>> {
-            written.as_ref().map(|at| At { value: of(at.value.clone()), span: at.span.clone() })
-        }
-        let all =
-            [one(&self.aws_lambda, RemoteConfig::AwsLambda), one(&self.azure_functions, RemoteConfig::AzureFunctions)];
-        all.into_iter().flatten().collect()
-    }
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{dial::Dial, invocation::InvokeError};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header::RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Request, Response, header::RETRY_AFTER};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -118,14 +118,4 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 pub(crate) fn plain(text: &str) -> String {
     let word = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ' ');
     text.chars().filter(word).take(WORD_CHARS_MAX).collect()
-}
-
-/// A status and a provider's word for it.
-pub(crate) fn status_and(status: StatusCode, word: &str) -> String {
-    format!("{} {}", status.as_u16(), plain(word)).trim_end().to_owned()
-}
-
-/// A header's value as text.
-pub(crate) fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
 }

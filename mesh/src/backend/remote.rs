@@ -5,6 +5,7 @@ use super::{
     aws_lambda::{AwsLambda, AwsLambdaConfig},
     azure_functions::{AzureFunctions, AzureFunctionsConfig},
     google_functions::{GoogleFunctions, GoogleFunctionsConfig},
+    openwhisk::{OpenWhisk, OpenWhiskConfig},
 };
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,8 @@ pub enum RemoteConfig {
     AzureFunctions(Box<AzureFunctionsConfig>),
     /// `google_functions = { … }`
     GoogleFunctions(Box<GoogleFunctionsConfig>),
+    /// `openwhisk = { … }`
+    OpenWhisk(Box<OpenWhiskConfig>),
 }
 
 /// What every remote kind can say of its configuration.
@@ -62,6 +65,7 @@ impl RemoteConfig {
             Self::AwsLambda(config) => config.ca(),
             Self::AzureFunctions(config) => config.ca(),
             Self::GoogleFunctions(config) => config.ca(),
+            Self::OpenWhisk(config) => config.ca(),
         }
     }
 
@@ -87,6 +91,7 @@ impl RemoteConfig {
             Self::AwsLambda(config) => config,
             Self::AzureFunctions(config) => &**config,
             Self::GoogleFunctions(config) => &**config,
+            Self::OpenWhisk(config) => &**config,
         }
     }
 }
@@ -148,5 +153,26 @@ impl Remote for GoogleFunctionsConfig {
     }
     fn made(&self, backend: &Backend, base: &Path) -> bool {
         matches!(backend, Backend::GoogleFunctions(made) if made.same_config(self, base))
+    }
+}
+
+impl Remote for OpenWhiskConfig {
+    fn kind(&self) -> &'static str {
+        "openwhisk"
+    }
+    fn problems(&self) -> Vec<ConfigError> {
+        self.problems()
+    }
+    fn parameters(&self) -> Vec<String> {
+        self.parameters()
+    }
+    fn ca(&mut self) -> &mut Option<PathBuf> {
+        &mut self.ca
+    }
+    fn build(&self, base: &Path) -> Result<Backend, ConfigError> {
+        OpenWhisk::new(self, base).map(Backend::OpenWhisk)
+    }
+    fn made(&self, backend: &Backend, base: &Path) -> bool {
+        matches!(backend, Backend::OpenWhisk(made) if made.same_config(self, base))
     }
 }

@@ -52,12 +52,11 @@ fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, de
     let At { value: target, span } = written;
     let region = target.region.as_ref().and_then(|region| desk.name("a region", region));
     let mut remotes = target.remotes();
-    let mut spans: Vec<&Range<usize>> = remotes.iter().map(|remote| &remote.span).collect();
-    spans.extend(target.http.iter().map(|at| &at.span));
-    spans.extend(target.grpc.iter().map(|at| &at.span));
+    let mut spans: Vec<&Range<usize>> = target.grpc.iter().map(|at| &at.span).collect();
+    spans.extend(remotes.iter().map(|remote| &remote.span));
     spans.extend(target.process.iter().map(|at| &at.span));
-    if spans.len() > 1 {
-        let last = spans.into_iter().max_by_key(|span| span.start).unwrap_or(span);
+    spans.extend(target.http.iter().map(|at| &at.span));
+    if let [last, _, ..] = spans.as_slice() {
         desk.error_help("two_backends", last, "a target has exactly one backend", "write two targets");
         return None;
     }
@@ -68,7 +67,7 @@ fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, de
         (.., Some(remote)) => BackendConfig::Remote(self::remote(remote, path, desk)),
         (None, None, None, None) => {
             let finding = desk.text.error("no_backend", span, "the target has no backend").help(format!(
-                "`http = {{ url = … }}`, `grpc = {{ url = … }}`, `process = {{ command = […] }}`, or one of: {}",
+                "`http = {{ url = … }}`, `process = {{ command = […] }}`, or another of {}",
                 KINDS.join(", ")
             ));
             for kind in KINDS {
