@@ -2,13 +2,14 @@
 
 use crate::{
     call::{Asked, Identified, Metered, Unread},
-    config::Zone,
+    config::{Calendar, Zone},
     front::{
         body::{Bounds, Received},
         grpc::messages,
     },
     generation::Served,
     refusal::Refusal,
+    shadow::Beside,
 };
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -60,6 +61,7 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
         }
         (_, _) => (unread(arrived.body, bounds)?, None),
     };
+    let beside = Beside::of(&arrived.generation, served, &identity.principal, &arrived.head, input.is_some());
     let question = Question {
         principal: Principal::clone(&identity.principal),
         verb: Verb::Call,
@@ -69,7 +71,7 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
             network: network(&arrived.generation.config.zones, &arrived.envelope.peer),
             transport: Transport { mtls: identity.mtls, tls: arrived.envelope.peer.tls, sealed: false },
             token: identity.token.clone(),
-            clock: clock(arrived.envelope.at, &served.zone),
+            clock: clock(arrived.envelope.at, &served.zone, served.calendar.as_deref()),
             via: identity.via.clone(),
         },
         path: found.parameters.clone(),
@@ -77,7 +79,7 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
         input,
     };
     let (envelope, head, generation) = (arrived.envelope, arrived.head, arrived.generation);
-    Ok(Asked { envelope, head, payload, generation, found, identity, question })
+    Ok(Asked { envelope, head, payload, generation, found, identity, question, beside })
 }
 
 fn unread(body: Unread, bounds: Bounds) -> Result<Payload, Refusal> {
@@ -140,13 +142,13 @@ fn unmapped(source: IpAddr) -> IpAddr {
     source.to_canonical()
 }
 
-fn clock(now: jiff::Timestamp, zone: &jiff::tz::TimeZone) -> Clock {
+fn clock(now: jiff::Timestamp, zone: &jiff::tz::TimeZone, calendar: Option<&Calendar>) -> Clock {
     let local = zone.to_datetime(now);
     Clock {
         now,
         weekday: i64::from(local.weekday().to_monday_one_offset()),
         minute: i64::from(local.hour()) * 60 + i64::from(local.minute()),
-        business_day: None,
-        frozen: None,
+        business_day: calendar.and_then(|calendar| calendar.business_day(local.date())),
+        frozen: calendar.and_then(|calendar| calendar.frozen(now, local.date())),
     }
 }

@@ -18,6 +18,7 @@ pub mod redact;
 pub(crate) mod repair;
 pub(crate) mod segment;
 pub mod signer;
+mod spare;
 pub mod tree;
 pub mod verify;
 pub(crate) mod writer;

@@ -32,6 +32,7 @@ pub mod route;
 pub mod running;
 pub mod scaffold;
 pub mod server;
+pub mod shadow;
 pub mod signed;
 pub mod socket;
 pub mod state;

@@ -242,7 +242,8 @@ impl Worker {
         let same = built.generation.policy.id() == old.policy.id()
             && built.generation.config == old.config
             && built.generation.keeps_backends(&old)
-            && built.generation.bundle() == old.bundle();
+            && built.generation.bundle() == old.bundle()
+            && built.generation.shadows.is_as(&old.shadows);
         if wish == Wish::DryRun {
             let bundle = built.generation.policy.id().clone();
             let result = if same { "unchanged" } else { "ok" };

@@ -11,6 +11,7 @@ use crate::{
     finding::Finding,
     permit::{BundleId, Denial, DenialReason, Permit, PolicyName, TargetIndex, Terms},
     question::{FunctionName, Principal, PrincipalKind, Question, Verb},
+    shadow::Shadow,
     vocabulary::{DECLARED_FILE, Vocabulary, shape::Shape},
 };
 pub(crate) use ask::DISAGREEMENT;
@@ -52,6 +53,10 @@ pub struct Snapshot {
     functions: HashMap<FunctionName, Arc<Prepared>>,
     validity: Validity,
     observed: observe::Observed,
+    /// Policies that decide nothing.
+    shadowed: Vec<PolicyInfo>,
+    /// What would be in force if they decided too.
+    twin: Option<Arc<Snapshot>>,
     /// For the next load.
     parsed: Earlier,
 }
@@ -79,6 +84,9 @@ pub struct PolicyInfo {
     pub description: Option<Arc<str>>,
     /// From when on it grants nothing.
     pub expires: Option<Timestamp>,
+    /// It is asked and counted, and decides nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shadowed: bool,
     /// The file as the user named it.
     pub file: Arc<str>,
     /// Line of its first word, from 1.
@@ -241,6 +249,21 @@ impl Snapshot {
     /// Every policy in force, in the order of files and lines.
     pub fn policies(&self) -> impl Iterator<Item = &PolicyInfo> {
         self.policies.iter().map(|entry| &entry.info)
+    }
+
+    /// Every policy in shadow, which is asked and counted and decides nothing.
+    pub fn shadowed(&self) -> impl Iterator<Item = &PolicyInfo> {
+        self.shadowed.iter()
+    }
+
+    /// The same policies with those in shadow in force, to be asked beside; `None` when there are none.
+    #[must_use]
+    pub fn shadow(&self) -> Option<Shadow> {
+        self.twin.clone().map(Shadow::of_policies)
+    }
+
+    pub(crate) fn twin(&self) -> Option<&Self> {
+        self.twin.as_deref()
     }
 
     /// A policy by its id.

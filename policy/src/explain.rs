@@ -47,6 +47,9 @@ pub struct Explanation {
     /// The permit that is missing least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest: Option<Nearest>,
+    /// What would be answered if the policies in shadow were in force, where that is something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Box<Explanation>>,
     /// Places of the question that are not known, so that no answer depends on a guess.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hidden: Vec<String>,
@@ -121,6 +124,7 @@ pub fn explain_with(snapshot: &Snapshot, question: &Question, hidden: &Hidden) -
         determining: Vec::new(),
         asked: Vec::new(),
         nearest: None,
+        shadow: None,
         hidden: hidden.places().map(ToOwned::to_owned).collect(),
     };
     let asks = match hidden.asks(snapshot, question) {
@@ -131,12 +135,14 @@ pub fn explain_with(snapshot: &Snapshot, question: &Question, hidden: &Hidden) -
             return explanation;
         }
     };
+    let twin = snapshot.twin().map(|twin| Box::new(explain_with(twin, question, hidden)));
     let now = question.facts.clock.now;
     explanation.asked = asks.asks.iter().map(|ask| answer(ask, &asks, now)).collect();
     explanation.settle(&question.verb);
     if explanation.decision != Decision::Allow && explanation.reason != Some(DenialReason::Forbidden) {
         explanation.nearest = nearest::nearest(snapshot, question, &asks, &explanation);
     }
+    explanation.shadow = twin.filter(|twin| (twin.decision, twin.reason) != (explanation.decision, explanation.reason));
     explanation
 }
 

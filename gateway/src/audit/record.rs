@@ -10,12 +10,14 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use uuid::Uuid;
 
 pub(crate) mod read;
+mod shadow;
 pub(crate) mod tail;
 #[cfg(test)]
 mod tests;
 pub(crate) mod write;
 
 pub use read::{ClosedBody, IntentBody, RefusedBody};
+pub use shadow::Shadow;
 pub use write::{Closed, Intent, Known, Refused};
 
 /// The version of the format.
@@ -37,6 +39,8 @@ pub enum Kind {
     Closed,
     /// The call was refused.
     Refused,
+    /// What policies that are not in force would have answered.
+    Shadow,
     /// Refusals before identification that were counted instead of recorded one by one.
     Summary,
     /// An administrative action.
@@ -47,12 +51,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of their discriminants.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Intent,
         Self::Attempt,
         Self::Answered,
         Self::Closed,
         Self::Refused,
+        Self::Shadow,
         Self::Summary,
         Self::Admin,
         Self::System,
@@ -67,6 +72,7 @@ impl Kind {
             Self::Answered => "answered",
             Self::Closed => "closed",
             Self::Refused => "refused",
+            Self::Shadow => "shadow",
             Self::Summary => "summary",
             Self::Admin => "admin",
             Self::System => "system",
@@ -107,6 +113,8 @@ pub enum Body {
     Closed(ClosedBody),
     /// `refused`
     Refused(Box<RefusedBody>),
+    /// `shadow`
+    Shadow(Box<Shadow>),
     /// `summary`
     Summary(Summary),
     /// `admin`
@@ -127,6 +135,7 @@ impl Body {
             Kind::Answered => Self::Answered(serde_json::from_slice(line)?),
             Kind::Closed => Self::Closed(serde_json::from_slice(line)?),
             Kind::Refused => Self::Refused(serde_json::from_slice(line)?),
+            Kind::Shadow => Self::Shadow(serde_json::from_slice(line)?),
             Kind::Summary => Self::Summary(serde_json::from_slice(line)?),
             Kind::Admin => Self::Admin(serde_json::from_slice(line)?),
             Kind::System => Self::System(serde_json::from_slice(line)?),

@@ -46,9 +46,18 @@ struct Grant {
     owner: Option<String>,
     description: Option<String>,
     expires: Option<Spanned<Value>>,
+    mode: Option<Mode>,
     lint: Option<String>,
     #[serde(default)]
     limit: BTreeMap<Spanned<String>, Spanned<Value>>,
+}
+
+/// Whether a grant grants, or is only asked and counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Mode {
+    Enforce,
+    Shadow,
 }
 
 /// Reads one file; every grant that can be read is, whatever is wrong with the others.
@@ -154,6 +163,9 @@ impl Grant {
                 other => other.to_string(),
             };
             text.push_str(&format!("@expires({})\n", quoted(&day)));
+        }
+        if self.mode == Some(Mode::Shadow) {
+            text.push_str("@mode(\"shadow\")\n");
         }
         let (action, resource) = self.what(name)?;
         text.push_str(&format!("permit ({}, {action}, {resource})", self.who(name)?));

@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Annotations that Latchwork reads.
-const ANNOTATIONS: [&str; 5] = ["id", "owner", "expires", "description", "lint"];
+const ANNOTATIONS: [&str; 6] = ["id", "owner", "expires", "description", "lint", "mode"];
 /// Longest `@id`, in bytes.
 const ID_BYTES_MAX: usize = 256;
 
@@ -41,6 +41,8 @@ pub(crate) struct Parsed {
     pub(crate) description: Option<Arc<str>>,
     /// When a permit stops granting.
     pub(crate) expires: Option<Timestamp>,
+    /// It is asked and counted, and decides nothing.
+    pub(crate) shadowed: bool,
     /// Lints that it may offend.
     pub(crate) allowed: BTreeSet<&'static str>,
     /// Whether a condition looks at the input.
@@ -234,6 +236,14 @@ pub(super) fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>)
             None
         }
     };
+    let shadowed = match shadowed(&policy, &place) {
+        Ok(shadowed) => shadowed,
+        Err(finding) => {
+            findings.push(finding);
+            ok = false;
+            false
+        }
+    };
     let tree = match policy.to_pst() {
         Ok(tree) => tree.body().clone(),
         Err(error) => {
@@ -258,6 +268,7 @@ pub(super) fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>)
         tree,
         constants,
         expires,
+        shadowed,
         allowed,
     };
     Some(Written { parsed: Arc::new(parsed), place, checked: false })
@@ -265,6 +276,19 @@ pub(super) fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>)
 
 fn is_id(id: &str) -> bool {
     (1..=ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// A mode that is misread would enforce what was only to be watched, or the other way round.
+fn shadowed(policy: &Policy, place: &Place) -> Result<bool, Finding> {
+    match policy.annotation("mode") {
+        None | Some("enforce") => Ok(false),
+        Some("shadow") => Ok(true),
+        Some(other) => {
+            let finding = place.finding("invalid_mode", format!("`{other}` is no mode"), place.annotation("mode"));
+            Err(finding
+                .help("`shadow` asks and counts it and decides nothing; `enforce`, or no `@mode`, has it decide"))
+        }
+    }
 }
 
 /// A permit grants through the end of its day, in UTC. A guard that ends by itself would open a door silently.

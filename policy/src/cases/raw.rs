@@ -50,6 +50,9 @@ pub(super) struct Case {
     pub(super) function: Spanned<String>,
     #[serde(default = "call")]
     pub(super) verb: Verb,
+    /// As if the policies in shadow were in force.
+    #[serde(default)]
+    pub(super) shadow: bool,
     #[serde(default)]
     pub(super) path: BTreeMap<String, String>,
     #[serde(default)]

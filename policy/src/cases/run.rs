@@ -28,12 +28,13 @@ use toml::{Spanned, Value};
 /// Where callers come from unless a case says so: an address reserved for documentation.
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
+#[derive(Clone)]
 struct Asker<'a> {
     source: &'a Source,
     file: &'a raw::File,
     snapshot: &'a Snapshot,
     now: Timestamp,
-    principals: BTreeMap<&'a str, Principal>,
+    principals: Arc<BTreeMap<&'a str, Principal>>,
 }
 
 /// Runs the cases of one file.
@@ -46,8 +47,10 @@ pub(super) fn file(
     report: &mut Report,
 ) {
     let principals = file.principal.iter().map(|(name, raw)| (name.as_str(), principal(raw))).collect();
-    let asker = Asker { source, file, snapshot, now, principals };
+    let asker = Asker { source, file, snapshot, now, principals: Arc::new(principals) };
     for case in &file.case {
+        // A case decides by what is in force unless it says otherwise.
+        let asker = if case.shadow { asker.shadowed() } else { asker.clone() };
         let rows = match asker.known(case).and_then(|()| asker.rows(case)) {
             Ok(rows) => rows,
             Err(finding) => {
@@ -68,6 +71,11 @@ pub(super) fn file(
 }
 
 impl Asker<'_> {
+    /// The same, as if the policies in shadow were in force.
+    fn shadowed(&self) -> Self {
+        Self { snapshot: self.snapshot.twin().unwrap_or(self.snapshot), ..self.clone() }
+    }
+
     fn finding<T>(&self, code: &'static str, at: &Spanned<T>, message: String) -> Box<Finding> {
         Box::new(Finding::error(code, self.source.file.as_ref(), message).at(&self.source.text, at.span()))
     }
@@ -88,7 +96,13 @@ impl Asker<'_> {
     /// Sees that a case expects what can be, of policies that exist.
     fn known(&self, case: &Case) -> Result<(), Box<Finding>> {
         for id in case.because.iter().flatten() {
-            if self.snapshot.policy(&PolicyName(id.get_ref().as_str().into())).is_none() {
+            let name = PolicyName(id.get_ref().as_str().into());
+            if self.snapshot.shadowed().any(|policy| policy.name == name) {
+                let message = format!("`{name}` is in shadow, so it decides nothing");
+                let finding = self.finding("shadowed_policy", id, message);
+                return Err(Box::new(finding.help("`shadow = true` asks a case as if it were in force")));
+            }
+            if self.snapshot.policy(&name).is_none() {
                 let finding = self.finding("unknown_policy", id, format!("there is no policy `{}`", id.get_ref()));
                 let known: Vec<_> = self.snapshot.policies().map(|policy| policy.name.0.as_ref()).collect();
                 return Err(Box::new(finding.nearest(id.get_ref(), known)));
@@ -183,7 +197,8 @@ impl Asker<'_> {
         let workload = workload.map(|name| self.principal(name, name.get_ref())).transpose()?;
         let client = case.via.client.as_ref().or(file.via.client.as_ref());
         let client = client.map(|name| self.principal(name, name.get_ref())).transpose()?;
-        let hops = i64::from(workload.is_some() || client.is_some());
+        // As the gateway counts: whoever is named beside the caller is a hop.
+        let hops = i64::from(workload.is_some()) + i64::from(client.is_some());
         let token = match (&file.token, &case.token) {
             (None, None) => None,
             (file, case) => {

@@ -3,7 +3,7 @@
 use super::{BundleId, Denial, DenialReason, FunctionName, Question, Snapshot, Subjected, TargetIndex, Timestamp};
 use super::{ask::Judge, reads::Reads, request::Asked};
 use crate::{bundle::manifest::Digest, emergency};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Until when each function is observed.
 pub type Observed = BTreeMap<FunctionName, Timestamp>;
@@ -16,6 +16,10 @@ impl Snapshot {
             let lines: Vec<String> = observed.iter().map(|(name, until)| format!("{name} {until}")).collect();
             let text = format!("{}\n{}", self.id, lines.join("\n"));
             self.id = BundleId(Digest::of(text.as_bytes()).to_string().into());
+            // It is nobody else's yet.
+            if let Some(twin) = self.twin.as_mut().and_then(Arc::get_mut) {
+                twin.id = self.id.clone();
+            }
         }
         self.observed = observed;
         self

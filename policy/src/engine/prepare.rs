@@ -21,7 +21,26 @@ impl Snapshot {
         parsed: Earlier,
         before: Option<&Self>,
     ) -> Result<(Self, Vec<Finding>), Finding> {
-        let policies: Vec<_> = written.iter().map(entry).collect();
+        let (shadowed, in_force): (Vec<_>, Vec<_>) = written.iter().map(entry).partition(|entry| entry.info.shadowed);
+        let twin = match shadowed.is_empty() {
+            true => None,
+            false => {
+                let before = before.and_then(|before| before.twin.as_deref());
+                Some(Self::ready(id.clone(), Arc::clone(&ground), written.iter().map(entry).collect(), before)?)
+            }
+        };
+        let snapshot = Self {
+            shadowed: shadowed.into_iter().map(|entry| entry.info).collect(),
+            twin: twin.map(Arc::new),
+            parsed,
+            ..Self::ready(id, ground, in_force, before)?
+        };
+        let warnings = snapshot.unusable();
+        Ok((snapshot, warnings))
+    }
+
+    /// With these policies in force.
+    fn ready(id: BundleId, ground: Arc<Ground>, policies: Vec<Entry>, before: Option<&Self>) -> Result<Self, Finding> {
         let by_id = (0..).zip(&policies).map(|(place, entry): (_, &Entry)| (Arc::clone(&entry.info.name.0), place));
         let by_id = by_id.collect();
         let index = Index::new(policies.iter().map(|entry| &entry.rule.head));
@@ -39,7 +58,7 @@ impl Snapshot {
             };
             functions.insert(name.clone(), prepared);
         }
-        let snapshot = Self {
+        Ok(Self {
             id,
             ground,
             policies,
@@ -47,10 +66,10 @@ impl Snapshot {
             functions,
             validity: Validity::default(),
             observed: Default::default(),
-            parsed,
-        };
-        let warnings = snapshot.unusable();
-        Ok((snapshot, warnings))
+            shadowed: Vec::new(),
+            twin: None,
+            parsed: Earlier::new(),
+        })
     }
 
     /// Functions for which there is no permit that any of their kinds of caller could satisfy.
@@ -161,6 +180,7 @@ fn entry(written: &Written) -> Entry {
         owner: written.owner.clone(),
         description: written.description.clone(),
         expires: written.expires,
+        shadowed: written.shadowed,
     };
     let (rule, generated) = (Arc::clone(&written.rule), written.place.generated.is_some());
     Entry { info, rule, reads_input: written.reads_input, generated, clauses: OnceLock::new() }

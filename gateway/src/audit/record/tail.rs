@@ -1,7 +1,7 @@
 //! How what callers hand to the log becomes the tail of a line: redacted, bounded, in fixed order.
 
 use super::{
-    Admin, Answered, Attempt, Kind, Outcome, RECORD_BYTES_MAX, Request, Stage, VERSION,
+    Admin, Attempt, Kind, Outcome, RECORD_BYTES_MAX, Request, Stage, VERSION,
     write::{Closed, Intent, Known, Refused},
 };
 use crate::audit::redact::{self, Redaction};
@@ -32,7 +32,7 @@ const ID_BYTES_MAX: usize = 512;
 /// Longest request path, in bytes.
 const PATH_BYTES_MAX: usize = 2048;
 /// Most policies, targets and errors that one record names.
-const LISTED_MAX: usize = 64;
+pub(super) const LISTED_MAX: usize = 64;
 /// How many steps of cutting there are; see [`cut`].
 const CUTS: u8 = 5;
 /// What most tails need.
@@ -257,9 +257,9 @@ pub(crate) fn attempt(call: Uuid, attempt: &Attempt) -> Vec<u8> {
     smallest(call, |_| tail(&OfCall { call, body: &bounded }))
 }
 
-/// The tail of an `answered`.
-pub(crate) fn answered(call: Uuid, answered: &Answered) -> Vec<u8> {
-    smallest(call, |_| tail(&OfCall { call, body: answered }))
+/// The tail of an `answered` or a `shadow`: of a body that is short by itself.
+pub(crate) fn of_call<T: Serialize>(call: Uuid, body: &T) -> Vec<u8> {
+    smallest(call, |_| tail(&OfCall { call, body }))
 }
 
 /// The tail of an `admin`.
@@ -278,7 +278,7 @@ pub(crate) fn plain<T: Serialize>(body: &T) -> Vec<u8> {
 }
 
 /// A free text, bounded.
-fn text(text: &str) -> Cow<'_, str> {
+pub(super) fn text(text: &str) -> Cow<'_, str> {
     bounded(text, TEXT_BYTES_MAX)
 }
 

@@ -50,7 +50,12 @@ fn config(folder: &Path, identifier: &str) -> Config {
         credentials: config::Credentials::default(),
         zones: vec![],
         admin: config::Admin { address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into(), access: ACCESS },
-        policy: config::Policy { path: folder.join("policies"), state: folder.join(".latchwork"), signed: None },
+        policy: config::Policy {
+            path: folder.join("policies"),
+            state: folder.join(".latchwork"),
+            signed: None,
+            shadow: None,
+        },
         audit: config::Audit {
             path: folder.join("audit"),
             durability: config::Durability::Write,

@@ -86,7 +86,8 @@ pub(crate) fn policy(written: &raw::Policy, node: &Node, desk: &mut Desk<'_>) ->
     }
     let state = desk.path(written.state.as_ref().map_or(STATE, |path| path.value.as_str()));
     let signed = signed::signed(written, node.production, desk);
-    Policy { path, state, signed }
+    let shadow = signed::shadow(written, node.production, desk);
+    Policy { path, state, signed, shadow }
 }
 
 pub(crate) fn limits(written: &raw::Limits, desk: &mut Desk<'_>) -> Limits {
