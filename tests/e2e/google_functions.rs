@@ -2,20 +2,20 @@
 
 use crate::examples::{copy, replace, succeeds};
 use serde_json::{Value, json};
-use std::fs;
+use std::{fs, path::PathBuf};
 use tests::{client::Request, functions_framework::Framework, google::Front, latchwork, project::Project, root};
 
 #[tokio::test]
 async fn a_function_is_called_with_a_token_that_its_provider_verifies() {
     let project = Project::new();
     let Some(framework) = Framework::start(project.folder()).await else { return };
-    let Some(front) = Front::start(&framework.url, project.folder(), "front").await else { return };
+    let Some(front) = Front::start(&framework.url).await else { return };
     let at = |path: &str, more: &str| format!("google_functions = {{ url = \"{}{path}\", {more} }}", front.url);
-    let account = |file: &str| format!("credentials = {{ service_account = \"file:{file}\" }}");
+    let account = |file: PathBuf| format!("credentials = {{ service_account = \"file:{}\" }}", file.display());
     let machine = format!("credentials = {{ metadata = \"{}\" }}", front.url);
     let project = project
         .anonymous()
-        .function("shop.account", "POST /account/{item}", &at("/things/{item}", &account("account.json")), "")
+        .function("shop.account", "POST /account/{item}", &at("/things/{item}", &account(front.account())), "")
         .function("shop.machine", "POST /machine/{item}", &at("/things/{item}", &machine), "")
         .function(
             "shop.other",
@@ -23,7 +23,7 @@ async fn a_function_is_called_with_a_token_that_its_provider_verifies() {
             &at("/x", &format!("audience = \"https://other.example\", {machine}")),
             "",
         )
-        .function("shop.stranger", "POST /stranger", &at("/x", &account("stranger.json")), "")
+        .function("shop.stranger", "POST /stranger", &at("/x", &account(front.stranger())), "")
         .function("shop.nobody", "POST /nobody", &at("/x", "connect_timeout = \"2s\""), "")
         .function("shop.busy", "POST /busy", &at("/throttled", &machine), "")
         .function("shop.fail", "POST /fail", &at("/x?fail=1", &machine), "")
@@ -58,11 +58,11 @@ async fn the_example_calls_a_function_and_raises_an_event() {
     let folder = parent.path().join("google_functions");
     copy(&root().join("deploy/examples/google_functions"), &folder);
     fs::create_dir(folder.join("secrets")).expect("the example brings no keys");
-    let Some(front) = Front::start(&framework.url, &folder.join("secrets"), "http-front").await else { return };
-    let keys = parent.path().join("keys");
-    fs::create_dir(&keys).expect("the folder is ours");
-    let Some(events_front) = Front::start(&events.url, &keys, "events-front").await else { return };
-    fs::copy(keys.join("account.json"), folder.join("secrets/events.json")).expect("the folder is ours");
+    let Some(front) = Front::start(&framework.url).await else { return };
+    let Some(events_front) = Front::start(&events.url).await else { return };
+    for (account, file) in [(front.account(), "account.json"), (events_front.account(), "events.json")] {
+        fs::copy(account, folder.join("secrets").join(file)).expect("the folder is ours");
+    }
     replace(
         &folder.join("latchwork.toml"),
         &[

@@ -78,7 +78,7 @@ struct Inner {
 #[derive(Debug)]
 enum Way {
     Trigger(Http),
-    Admin(Exchange),
+    Admin(Box<Exchange>),
 }
 
 impl AzureFunctionsConfig {
@@ -135,7 +135,7 @@ impl AzureFunctions {
             }
             Some(_) => {
                 let timeout = duration("connect_timeout", &config.connect_timeout)?;
-                Way::Admin(Exchange::new(&trust, config.url.starts_with("https:"), timeout)?)
+                Way::Admin(Exchange::new(&trust, config.url.starts_with("https:"), timeout)?.into())
             }
         };
         let key = config.key.as_deref().map(|key| Secret::new("key", key, base)).transpose();

@@ -112,7 +112,7 @@ struct Inner {
 
 #[derive(Debug)]
 enum Way {
-    Api { uri: Uri, activations: Activations },
+    Api { uri: Uri, activations: Box<Activations> },
     Web(Http),
 }
 
@@ -213,7 +213,7 @@ impl OpenWhisk {
                 let timeout = duration("connect_timeout", &config.connect_timeout)?;
                 let exchange = Exchange::new(&trust, config.endpoint.starts_with("https:"), timeout)?;
                 let place = format!("{}/api/v1/namespaces/{}/activations", config.host(), encoded(&config.namespace));
-                Way::Api { uri: config.api_uri()?, activations: Activations { exchange, place } }
+                Way::Api { uri: config.api_uri()?, activations: Activations { exchange, place }.into() }
             }
         };
         let key = config.key.as_deref().map(|key| Secret::new("key", key, base)).transpose();

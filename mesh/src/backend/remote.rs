@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RemoteConfig {
     /// `aws_lambda = { … }`
-    AwsLambda(AwsLambdaConfig),
+    AwsLambda(Box<AwsLambdaConfig>),
     /// `azure_functions = { … }`
     AzureFunctions(Box<AzureFunctionsConfig>),
     /// `google_functions = { … }`
@@ -88,7 +88,7 @@ impl RemoteConfig {
 
     fn remote(&self) -> &dyn Remote {
         match self {
-            Self::AwsLambda(config) => config,
+            Self::AwsLambda(config) => &**config,
             Self::AzureFunctions(config) => &**config,
             Self::GoogleFunctions(config) => &**config,
             Self::OpenWhisk(config) => &**config,

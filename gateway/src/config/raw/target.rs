@@ -21,7 +21,7 @@ pub(crate) struct Target {
     /// A process on this machine.
     pub(crate) process: Option<At<ProcessConfig>>,
     /// A function at AWS Lambda.
-    pub(crate) aws_lambda: Option<At<AwsLambdaConfig>>,
+    pub(crate) aws_lambda: Option<At<Box<AwsLambdaConfig>>>,
     /// A function at Azure Functions.
     pub(crate) azure_functions: Option<At<Box<AzureFunctionsConfig>>>,
     /// A function at Google Cloud.
