@@ -73,6 +73,7 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
             token: identity.token.clone(),
             clock: clock(arrived.envelope.at, &served.zone, served.calendar.as_deref()),
             via: identity.via.clone(),
+            approval: None,
         },
         path: found.parameters.clone(),
         query,
@@ -130,7 +131,7 @@ fn declared_query(served: &Served, query: Option<&str>) -> Result<BTreeMap<Arc<s
     Ok(values)
 }
 
-fn network(zones: &[Zone], peer: &crate::call::Peer) -> Network {
+pub(crate) fn network(zones: &[Zone], peer: &crate::call::Peer) -> Network {
     let source = peer.source.map(unmapped);
     let holds = |zone: &&Zone| source.is_some_and(|source| zone.networks.iter().any(|n| n.contains(&source)));
     let zone = zones.iter().find(holds).map_or_else(|| ZONE_OTHER.into(), |z| z.name.clone());
@@ -142,7 +143,7 @@ fn unmapped(source: IpAddr) -> IpAddr {
     source.to_canonical()
 }
 
-fn clock(now: jiff::Timestamp, zone: &jiff::tz::TimeZone, calendar: Option<&Calendar>) -> Clock {
+pub(crate) fn clock(now: jiff::Timestamp, zone: &jiff::tz::TimeZone, calendar: Option<&Calendar>) -> Clock {
     let local = zone.to_datetime(now);
     Clock {
         now,

@@ -5,6 +5,7 @@
 pub mod address;
 pub mod admin;
 pub mod admit;
+pub mod approvals;
 pub mod ask;
 pub mod audit;
 pub mod authorize;

@@ -3,8 +3,8 @@
 use crate::{
     bundle::{
         ground::Ground,
+        kept::{Earlier, Piece},
         validity::{Standing, Validity},
-        written::{Earlier, Written},
     },
     declared::QueryType,
     explain::anatomy::Clause,
@@ -20,8 +20,8 @@ use cedar_policy_core::{
     ast::{ActionConstraint, Entity, EntityUID},
     entities::Entities,
 };
-use entities::uid;
-use index::Slice;
+use entities::{Declaration, uid};
+use index::{Slice, Subject};
 use jiff::Timestamp;
 use reads::Reads;
 use request::{Asked, Unaskable};
@@ -32,12 +32,15 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+mod administer;
 mod ask;
+mod bare;
 pub(crate) mod entities;
 pub(crate) mod index;
 pub(crate) mod look;
 pub mod observe;
 mod prepare;
+mod quick;
 pub(crate) mod reads;
 pub(crate) mod request;
 pub(crate) mod rule;
@@ -58,7 +61,7 @@ pub struct Snapshot {
     /// What would be in force if they decided too.
     twin: Option<Arc<Snapshot>>,
     /// For the next load.
-    parsed: Earlier,
+    earlier: Earlier,
 }
 
 /// What a policy does when its head and conditions hold.
@@ -117,6 +120,8 @@ pub(crate) struct Prepared {
     pub(crate) own: Arc<[Arc<Entity>]>,
     /// What any policy that can concern it looks at.
     pub(crate) reads: Reads,
+    /// It is no function but what an administrator does, so it needs no target.
+    administrative: bool,
     call: Subjected,
     describe: Subjected,
     run_on: Vec<Subjected>,
@@ -145,6 +150,8 @@ pub(crate) struct Trace {
     pub(crate) call: Verdict,
     pub(crate) run_on: Vec<Verdict>,
     pub(crate) describe: Option<Verdict>,
+    /// No target is needed.
+    administrative: bool,
 }
 
 impl Snapshot {
@@ -188,7 +195,7 @@ impl Snapshot {
         let Some(function) = self.functions.get(&question.function) else { return false };
         let Ok(asked) = Asked::new(question, function, &self.ground.directory, function.reads) else { return false };
         let now = question.facts.clock.now;
-        self.ask(&function.describe, &asked, asked.facts_context(), now, Judge::Engine).denied.is_none()
+        self.ask(&function.describe, &asked, || asked.facts_context(), now, Judge::Engine).denied.is_none()
     }
 
     /// Whether the same question, asked now, would still be permitted on this target.
@@ -242,8 +249,8 @@ impl Snapshot {
     }
 
     /// Its policies, for a later load.
-    pub(crate) fn parsed(&self) -> &Earlier {
-        &self.parsed
+    pub(crate) fn earlier(&self) -> &Earlier {
+        &self.earlier
     }
 
     /// Every policy in force, in the order of files and lines.
@@ -297,6 +304,20 @@ impl Snapshot {
         matches!(action, Some(ActionConstraint::Eq(action)) if action.eid().as_ref() == "run_on")
     }
 
+    /// Whether a policy speaks only of what administrators do.
+    pub(crate) fn is_about_verbs(&self, name: &PolicyName) -> bool {
+        let entry = self.by_id.get(&name.0).and_then(|place| self.entry(*place));
+        let verb = |action: &EntityUID| {
+            let id: &str = action.eid().as_ref();
+            id == "administer" || self.vocabulary().verbs().any(|verb| verb.as_str() == id)
+        };
+        match entry.map(|entry| &entry.rule.head.action) {
+            Some(ActionConstraint::Eq(action)) => verb(action),
+            Some(ActionConstraint::In(actions)) => actions.iter().all(|action| verb(action)),
+            Some(ActionConstraint::Any) | None => false,
+        }
+    }
+
     /// Whether the input was left unread on purpose: no permit is for this caller, so nothing can come of it.
     fn input_unread(&self, question: &Question, function: &Prepared) -> bool {
         question.input.is_none()
@@ -330,7 +351,7 @@ impl Trace {
         if let Some(reason) = self.call.denied {
             return Some((reason, self.call.clone()));
         }
-        if self.targets().next().is_some() {
+        if self.runs() {
             return None;
         }
         let mut verdict = Verdict::default();
@@ -344,7 +365,11 @@ impl Trace {
     }
 
     fn is_denied(&self) -> bool {
-        self.call.denied.is_some() || self.targets().next().is_none()
+        self.call.denied.is_some() || !self.runs()
+    }
+
+    fn runs(&self) -> bool {
+        self.administrative || self.targets().next().is_some()
     }
 
     /// The targets that `run_on` allowed.

@@ -138,7 +138,7 @@ pub fn explain_with(snapshot: &Snapshot, question: &Question, hidden: &Hidden) -
     let twin = snapshot.twin().map(|twin| Box::new(explain_with(twin, question, hidden)));
     let now = question.facts.clock.now;
     explanation.asked = asks.asks.iter().map(|ask| answer(ask, &asks, now)).collect();
-    explanation.settle(&question.verb);
+    explanation.settle(asks.administrative || question.verb == Verb::Describe);
     if explanation.decision != Decision::Allow && explanation.reason != Some(DenialReason::Forbidden) {
         explanation.nearest = nearest::nearest(snapshot, question, &asks, &explanation);
     }
@@ -148,11 +148,11 @@ pub fn explain_with(snapshot: &Snapshot, question: &Question, hidden: &Hidden) -
 
 impl Explanation {
     /// One decision of all answers, as the gateway draws it.
-    fn settle(&mut self, verb: &Verb) {
+    fn settle(&mut self, without_target: bool) {
         let Some(first) = self.asked.first() else { return };
         (self.decision, self.reason) = (first.decision, first.reason);
         self.determining.clone_from(&first.determining);
-        if *verb == Verb::Describe || self.decision == Decision::Deny {
+        if without_target || self.decision == Decision::Deny {
             return;
         }
         let targets: Vec<_> = self.asked.iter().skip(1).collect();

@@ -1,5 +1,6 @@
 //! The one integration test binary: starts the real thing and looks from outside.
 
+mod administrators;
 mod audit;
 mod aws_lambda;
 mod aws_sdk;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use uuid::Uuid;
 
+mod authority;
 pub(crate) mod read;
 mod shadow;
 pub(crate) mod tail;
@@ -16,6 +17,7 @@ pub(crate) mod tail;
 mod tests;
 pub(crate) mod write;
 
+pub use authority::{Actor, Authority, Ruling};
 pub use read::{ClosedBody, IntentBody, RefusedBody};
 pub use shadow::Shadow;
 pub use write::{Closed, Intent, Known, Refused};
@@ -244,8 +246,8 @@ pub struct Summary {
     pub counts: BTreeMap<Cow<'static, str>, u64>,
 }
 
-/// `admin`: an administrative action.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `admin`: an administrative action, done or refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Admin {
     /// What was done, such as `reload`.
     pub verb: Cow<'static, str>,
@@ -260,13 +262,29 @@ pub struct Admin {
     /// What else there is to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// By what right, or why not; absent where nobody is asked who they are, and for what the gateway does itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<Box<Authority>>,
 }
 
 impl Admin {
     /// What whoever runs the process did to it.
     #[must_use]
     pub fn of_process(verb: &'static str, bundle_after: Option<BundleId>) -> Self {
-        Self { verb: verb.into(), who: "process".to_owned(), bundle_before: None, bundle_after, detail: None }
+        Self { bundle_after, ..Self::by(&Actor::named("process"), verb) }
+    }
+
+    /// What somebody did.
+    #[must_use]
+    pub fn by(actor: &Actor, verb: &'static str) -> Self {
+        Self {
+            verb: verb.into(),
+            who: actor.who.clone(),
+            bundle_before: None,
+            bundle_after: None,
+            detail: None,
+            authority: actor.authority.clone(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Source,
+    kept::{self, Piece},
     written::{self, Place, Written},
 };
 use crate::{
@@ -10,7 +11,6 @@ use crate::{
     question::{FunctionName, PrincipalKind},
     vocabulary::{Vocabulary, Words},
 };
-use cedar_policy::Policy;
 use serde::Deserialize;
 use std::{collections::BTreeMap, sync::Arc};
 use toml::{Spanned, Value};
@@ -61,7 +61,7 @@ enum Mode {
 }
 
 /// Reads one file; every grant that can be read is, whatever is wrong with the others.
-pub(crate) fn read(source: &Source, around: Surroundings<'_>, findings: &mut Vec<Finding>) -> Vec<Written> {
+pub(crate) fn read(source: &Source, around: Surroundings<'_>, findings: &mut Vec<Finding>) -> Vec<Piece> {
     let file: File = match toml::from_str(&source.text) {
         Ok(file) => file,
         Err(error) => {
@@ -77,7 +77,10 @@ pub(crate) fn read(source: &Source, around: Surroundings<'_>, findings: &mut Vec
         let error =
             |code, message: String| Finding::error(code, source.file.as_ref(), message).at(&source.text, at.clone());
         match grant.text(name.get_ref(), around) {
-            Ok(text) => policies.extend(permit(source, &name, text, findings)),
+            Ok(text) => {
+                let written = permit(source, &name, text, findings);
+                policies.extend(written.map(|written| Piece::new(written, kept::digest(&source.text))));
+            }
             Err(Fault { code, message, help, at: place }) => {
                 let finding = match place {
                     Some(range) => Finding::error(code, source.file.as_ref(), message).at(&source.text, range),
@@ -114,8 +117,8 @@ fn permit(source: &Source, name: &Spanned<String>, text: String, findings: &mut 
         line: source.text.get(..name.span().start).unwrap_or_default().matches('\n').count() + 1,
         generated: Some(Arc::from(text.as_str())),
     };
-    match Policy::parse(None, &text) {
-        Ok(policy) => written::written(policy, place, findings),
+    match written::parse(&text) {
+        Ok(parsed) => written::written(parsed, place, findings),
         Err(error) => {
             let message = format!("the grant `{}` makes no policy: {error}", name.get_ref());
             findings.push(place.finding("grant_syntax", message, None));

@@ -134,6 +134,15 @@ pub(super) struct Facts {
     pub(super) token: Option<Token>,
     pub(super) clock: Clock,
     pub(super) via: Via,
+    pub(super) approval: Option<Approval>,
+}
+
+/// Who approved, and when the first did: at the time of the case unless it says so.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Approval {
+    pub(super) by: Vec<String>,
+    pub(super) oldest: Option<Spanned<Value>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

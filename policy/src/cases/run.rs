@@ -13,8 +13,8 @@ use crate::{
     finding::Finding,
     permit::PolicyName,
     question::{
-        CallKind, Clock, Facts, FunctionName, Network, Principal, PrincipalAttributes, PrincipalKind, Provenance,
-        Question, Token, Transport, Verb, Via, places,
+        Approval, CallKind, Clock, Facts, FunctionName, Network, Principal, PrincipalAttributes, PrincipalKind,
+        Provenance, Question, Token, Transport, Verb, Via, places,
     },
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -124,12 +124,11 @@ impl Asker<'_> {
     fn question(&self, case: &Case, row: &Row<'_>) -> Result<Question, Box<Finding>> {
         let wanted = row.text(case.function.get_ref());
         let name = FunctionName::parse(&wanted).ok();
-        let known = |name: &FunctionName| self.snapshot.vocabulary().function(name).is_some();
+        let known = |name: &FunctionName| self.snapshot.vocabulary().askable(name).is_some();
         let Some(function) = name.filter(known) else {
             let message = format!("there is no function `{wanted}`");
             let finding = self.finding("unknown_function", &case.function, message);
-            let names = self.snapshot.vocabulary().functions();
-            return Err(Box::new(finding.nearest(&wanted, names)));
+            return Err(Box::new(finding.nearest(&wanted, self.snapshot.vocabulary().askables())));
         };
         let principal = self.principal(&case.principal, &row.text(case.principal.get_ref()))?;
         let mut question = Question {
@@ -241,6 +240,13 @@ impl Asker<'_> {
                 workload: workload.map(Arc::new),
                 client: client.map(Arc::new),
                 depth: case.via.depth.or(file.via.depth).unwrap_or(hops),
+            },
+            approval: match case.approval.as_ref().or(file.approval.as_ref()) {
+                None => None,
+                Some(written) => Some(Approval {
+                    by: written.by.iter().map(|id| id.as_str().into()).collect(),
+                    oldest: time(&written.oldest)?.unwrap_or(now),
+                }),
             },
         })
     }

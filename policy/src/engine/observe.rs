@@ -47,8 +47,9 @@ impl Snapshot {
         let Some(function) = self.functions.get(&question.function) else { return Vec::new() };
         let Ok(asked) = Asked::new(question, function, &self.ground.directory, Reads::ALL) else { return Vec::new() };
         let now = question.facts.clock.now;
-        let allows =
-            |subject: &Subjected| self.ask(subject, &asked, asked.facts_context(), now, Judge::Engine).denied.is_none();
+        let allows = |subject: &Subjected| {
+            self.ask(subject, &asked, || asked.facts_context(), now, Judge::Engine).denied.is_none()
+        };
         let places = function.run_on.iter().enumerate().filter(|(_, subject)| allows(subject));
         places.filter_map(|(place, _)| u16::try_from(place).ok().map(TargetIndex)).collect()
     }

@@ -42,7 +42,7 @@ impl Hidden {
         }
         // Built with a value of the right type in each hidden place, which no clause gets to see.
         let mut filled = question.clone();
-        let words = snapshot.vocabulary().function(&question.function);
+        let words = snapshot.vocabulary().askable(&question.function);
         let shape = words.and_then(|words| words.input.as_ref());
         let mut open: Vec<Vec<String>> = Vec::new();
         for place in self.0.values() {

@@ -264,12 +264,9 @@ pub(crate) fn of_call<T: Serialize>(call: Uuid, body: &T) -> Vec<u8> {
 
 /// The tail of an `admin`.
 pub(crate) fn admin(admin: &Admin) -> Vec<u8> {
-    plain(&Admin {
-        verb: word(&admin.verb).into_owned().into(),
-        who: text(&admin.who).into_owned(),
-        detail: admin.detail.as_deref().map(|detail| text(detail).into_owned()),
-        ..admin.clone()
-    })
+    let bounded = admin.bounded(text);
+    // Too long is the word of a token with very many scopes; who it was is in `who`.
+    tail(&bounded).unwrap_or_else(|_| plain(&Admin { authority: None, ..bounded }))
 }
 
 /// The tail of a record that is of no call.

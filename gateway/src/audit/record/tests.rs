@@ -89,6 +89,7 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
         bundle_before: Some(BundleId("sha256:00".into())),
         bundle_after: Some(BundleId("sha256:01".into())),
         detail: None,
+        authority: None,
     };
     let summary = Summary {
         network: "2001:db8::/64".into(),

@@ -181,6 +181,7 @@ fn a_web_token_is_not_recorded_wherever_it_stands() {
         bundle_before: Some(BundleId(text())),
         bundle_after: None,
         detail: Some(bearer().to_string()),
+        authority: None,
     };
     places.push(line(tail::admin(&admin)));
     assert!(places.len() >= 23);

@@ -1,6 +1,8 @@
 //! One readable line per call, from its records.
 
-use crate::audit::record::{Body, Head, IntentBody, Outcome, Predecessor, RefusedBody, Shadow, Summary, System};
+use crate::audit::record::{
+    Body, Head, IntentBody, Outcome, Predecessor, RefusedBody, Ruling, Shadow, Summary, System,
+};
 use jiff::{Timestamp, tz::TimeZone};
 use policy::{
     permit::DenialReason,
@@ -74,6 +76,13 @@ impl Lines {
                 if let Some(detail) = &admin.detail {
                     let _ = write!(text, "  {}", printable(detail));
                 }
+                let ruling = admin.authority.map(|authority| authority.ruling);
+                text.push_str(match ruling {
+                    None | Some(Ruling::Permitted) => "",
+                    Some(Ruling::Denied) => " (policy does not permit it)",
+                    Some(Ruling::Unidentified) => " (nobody knows who)",
+                    Some(Ruling::BreakGlass) => " (break glass: the gateway's own user)",
+                });
                 ("admin", text)
             }
             Body::System(system) => ("system", of_system(&system)),

@@ -49,7 +49,12 @@ fn config(folder: &Path, identifier: &str) -> Config {
         issuers: vec![issuer(identifier)],
         credentials: config::Credentials::default(),
         zones: vec![],
-        admin: config::Admin { address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into(), access: ACCESS },
+        admin: config::Admin {
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into(),
+            access: ACCESS,
+            identify: None,
+            metrics_asked: false,
+        },
         policy: config::Policy {
             path: folder.join("policies"),
             state: folder.join(".latchwork"),
