@@ -12,7 +12,7 @@ use std::{
 use tests::{built, fetch, latchwork, root, story};
 
 /// Scenarios whose commands ask a solver.
-const PROVED: [&str; 3] = ["diff", "story", "suggest"];
+const PROVED: [&str; 4] = ["diff", "rollback", "story", "suggest"];
 
 #[test]
 fn every_command_prints_what_its_scenario_says() {
