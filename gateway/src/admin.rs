@@ -1,5 +1,6 @@
 //! The administrative interface: its own port, thread and runtime, so that it answers while calls are saturated.
 
+mod audit;
 mod emergency;
 mod peer;
 mod publish;
@@ -159,6 +160,9 @@ async fn answer(
         let id = rest.strip_prefix('/').map(str::to_owned);
         return emergency::answer(gateway, reloads, id, peer, request).await;
     }
+    if let Some(rest) = name.strip_prefix("audit/").map(str::to_owned) {
+        return audit::answer(gateway, &rest, peer, request).await;
+    }
     match (request.method(), name) {
         (&Method::GET | &Method::HEAD, "live") => json_answer(StatusCode::OK, &json!({"live": true})),
         (&Method::GET | &Method::HEAD, "ready") => ready(gateway),
@@ -170,7 +174,7 @@ async fn answer(
         (_, "live" | "ready" | "metrics" | "functions" | "bundle" | "reload") => {
             error(StatusCode::METHOD_NOT_ALLOWED, "the method is not supported here")
         }
-        _ => error(StatusCode::NOT_FOUND, "there is live, ready, metrics, functions, bundle, reload and emergency"),
+        _ => error(StatusCode::NOT_FOUND, "there is live, ready, metrics, functions, bundle, reload, emergency and audit"),
     }
 }
 

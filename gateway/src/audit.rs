@@ -4,8 +4,11 @@
 //! its outcome. [`query`] reads what was written.
 
 pub mod checkpoint;
+pub mod conceal;
 pub(crate) mod early;
+pub mod field;
 pub mod guard;
+pub mod hash;
 pub mod log;
 pub(crate) mod notary;
 pub mod note;
@@ -18,6 +21,7 @@ pub mod redact;
 pub(crate) mod repair;
 pub(crate) mod segment;
 pub mod signer;
+pub mod subject;
 pub mod tree;
 pub mod verify;
 pub(crate) mod writer;

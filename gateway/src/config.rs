@@ -15,7 +15,7 @@ mod telemetry;
 pub(crate) mod text;
 pub(crate) mod value;
 
-pub use audit::{Audit, Checkpoints, Durability, Witness};
+pub use audit::{Audit, Checkpoints, Durability, Privacy, Witness};
 pub(crate) use check::validity::not_after;
 pub(crate) use text::{FILE_BYTES_MAX, Text};
 

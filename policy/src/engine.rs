@@ -22,6 +22,7 @@ use cedar_policy_core::{
 use entities::uid;
 use index::Slice;
 use jiff::Timestamp;
+use looks::Looks;
 use reads::Reads;
 use request::{Asked, Unaskable};
 use rule::{Found, Named, Rule, in_words};
@@ -35,6 +36,7 @@ mod ask;
 pub(crate) mod entities;
 pub(crate) mod index;
 pub(crate) mod look;
+pub mod looks;
 pub mod observe;
 mod prepare;
 pub(crate) mod reads;
@@ -147,12 +149,16 @@ impl Snapshot {
     /// A denial, in every other case.
     pub fn decide(&self, question: Question) -> Result<Permit, Denial> {
         let question = Arc::new(question);
+        let input_looks = match question.input {
+            Some(_) => self.input_looks(&question.function, &question.principal),
+            None => Looks::default(),
+        };
         let trace = self.trace(&question);
         match trace.denied() {
             None => {
                 let targets: Vec<_> = trace.targets().collect();
                 let determining = trace.call.determining.into();
-                Ok(Permit::grant(question, self.id.clone(), determining, targets.into()))
+                Ok(Permit::grant(question, input_looks, self.id.clone(), determining, targets.into()))
             }
             Some((reason, verdict)) => {
                 let denial = Denial {
@@ -162,6 +168,7 @@ impl Snapshot {
                     bundle: self.id.clone(),
                     reason,
                     question,
+                    input_looks,
                 };
                 match self.observed(&denial) {
                     Some((targets, until)) => Ok(Permit::observe(denial, targets.into(), until)),

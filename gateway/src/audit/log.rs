@@ -2,16 +2,19 @@
 
 use super::{
     Unrecorded, checkpoint,
+    conceal::Redaction,
     early::Early,
+    field::Mode,
     guard::Guard,
+    hash::HashKey,
     notary::{Notary, Progress},
     note::VerifierKey,
     queue::{Duty, Entry, Promise, Queue, Room},
     record::{Admin, Kind, Known, Predecessor, Refused, System, tail},
-    redact::Redaction,
     repair,
     segment::{self, Disk, Folder},
     signer::{FileKey, KeyError, Signer},
+    subject::{self, NOBODY, Subjects},
     writer::Writer,
 };
 use crate::config::{self, Durability};
@@ -48,7 +51,7 @@ pub struct Log(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) queue: Arc<Queue>,
     pub(crate) early: Arc<Early>,
-    pub(crate) redaction: Redaction,
+    pub(crate) redaction: Arc<Redaction>,
     counters: Arc<Counters>,
     signed: Arc<Progress>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -139,19 +142,6 @@ impl Log {
     /// # Errors
     /// When the folder can't be made or written, or the incarnation was used before.
     pub fn open(config: &config::Audit, node: &Arc<str>, incarnation: Uuid) -> Result<Self, OpenError> {
-        Self::open_redacting(config, node, incarnation, Redaction::default())
-    }
-
-    /// Like [`Log::open`], keeping more out of the records than what is kept out always.
-    ///
-    /// # Errors
-    /// Like [`Log::open`].
-    pub fn open_redacting(
-        config: &config::Audit,
-        node: &Arc<str>,
-        incarnation: Uuid,
-        redaction: Redaction,
-    ) -> Result<Self, OpenError> {
         if !is_node(node) {
             return Err(OpenError::Node(node.to_string()));
         }
@@ -161,6 +151,7 @@ impl Log {
         let io = |source| OpenError::Io { path: directory.clone(), source };
         segment::create_folder(&folder).map_err(io)?;
         let key = key(config, node)?;
+        let redaction = redaction(&config.privacy, &folder)?;
         let repaired = repair::all(&folder, node, incarnation, &[key.verifier_key()]).map_err(io)?;
         segment::create_folder(&directory).map_err(io)?;
         let lock = segment::create_file(&directory.join(segment::LOCK)).map_err(|source| match source.kind() {
@@ -187,11 +178,11 @@ impl Log {
         config: &config::Audit,
         node: &str,
         incarnation: Uuid,
-        redaction: Redaction,
+        redaction: Arc<Redaction>,
         Begin { repaired, lock, notary }: Begin,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(Room::ALL));
-        let early = Arc::new(Early::new(Instant::now()));
+        let early = Arc::new(Early::new(Instant::now(), redaction.clone()));
         let counters = Arc::new(Counters::default());
         let mut writer = Writer::new(
             Arc::clone(&queue),
@@ -278,6 +269,12 @@ impl Log {
             signed: self.0.signed.signed(),
             witnessed: self.0.signed.witnessed(),
         }
+    }
+
+    /// The keys of data subjects, and what is on hold.
+    #[must_use]
+    pub fn subjects(&self) -> Option<&Arc<Subjects>> {
+        self.0.redaction.subjects()
     }
 
     /// Whether records are accepted.
@@ -376,6 +373,17 @@ fn key(config: &config::Audit, node: &str) -> Result<FileKey, KeyError> {
         }
     }
     FileKey::read(&checkpoints.key)
+}
+
+/// How fields are recorded. The one subject that is known already gets its key, so that no refusal waits for it.
+fn redaction(privacy: &config::Privacy, folder: &Path) -> Result<Arc<Redaction>, OpenError> {
+    let hash = privacy.hash_key.as_deref().map(HashKey::read).transpose()?;
+    let io = |source| OpenError::Io { path: folder.join(subject::store::FOLDER), source };
+    let subjects = Arc::new(Subjects::open(folder, privacy.auditor.clone()).map_err(io)?);
+    if privacy.fields.use_mode(Mode::Encrypted) && subjects.encrypts() {
+        subjects.key(NOBODY).map_err(io)?;
+    }
+    Ok(Arc::new(Redaction::new(privacy.fields.clone(), hash, subjects)))
 }
 
 /// Says beside the log what checks its signatures. It is there for convenience: who checks a log takes the key from

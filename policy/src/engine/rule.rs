@@ -1,6 +1,6 @@
 //! One policy made ready to be asked: its head is tested here, its body by Cedar's own evaluator.
 
-use super::reads::Reads;
+use super::{looks::Looks, reads::Reads};
 use cedar_policy_core::{
     ast::{
         ActionConstraint, Effect, Entity, EntityReference, EntityType, EntityUID, Expr, Literal, Policy,
@@ -32,6 +32,8 @@ pub(crate) struct Rule {
     pub(crate) head: Head,
     /// The facts that the body looks at.
     pub(crate) reads: Reads,
+    /// The places of the context that it looks at.
+    pub(crate) looks: Looks,
     /// `true && body`, so that a body which is no boolean fails as Cedar says it does; `None` is no body.
     pub(super) condition: Option<Expr>,
 }
@@ -134,8 +136,9 @@ impl Rule {
     pub(crate) fn new(policy: Policy) -> Self {
         let body = policy.non_scope_constraints();
         let reads = body.map(Reads::of).unwrap_or_default();
+        let looks = body.map(Looks::of).unwrap_or_default();
         let condition = body.map(|body| Expr::and(Expr::val(true), body.clone()));
-        Self { head: Head::of(&policy), reads, condition, policy }
+        Self { head: Head::of(&policy), reads, looks, condition, policy }
     }
 
     pub(crate) fn is_permit(&self) -> bool {

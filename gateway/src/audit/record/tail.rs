@@ -4,15 +4,20 @@ use super::{
     Admin, Answered, Attempt, Kind, Outcome, RECORD_BYTES_MAX, Request, Stage, VERSION,
     write::{Closed, Intent, Known, Refused},
 };
-use crate::audit::redact::{self, Redaction};
+use crate::audit::{
+    conceal::{Kept, Redaction, Said},
+    redact,
+};
 use jiff::Timestamp;
 use policy::{
     permit::{BundleId, DenialReason, PolicyName, TargetIndex},
-    question::{Facts, FunctionName, Principal, Question, Verb},
+    engine::looks::Looks,
+    question::{FunctionName, Principal, Question, Verb},
 };
 use serde::{Serialize, Serializer};
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     io::{self, Write},
     net::IpAddr,
     sync::Arc,
@@ -46,11 +51,15 @@ struct IntentTail<'a> {
     tenant: Option<Cow<'a, str>>,
     principal: &'a Principal,
     verb: &'a Verb,
-    facts: &'a Facts,
+    facts: Said<'a>,
     path: redact::Parameters<'a>,
     query: redact::Parameters<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<redact::Input<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_read: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    protected: BTreeMap<String, String>,
     bundle: &'a BundleId,
     decision: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,13 +96,17 @@ struct RefusedTail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     verb: Option<&'a Verb>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    facts: Option<&'a Facts>,
+    facts: Option<Said<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<redact::Parameters<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     query: Option<redact::Parameters<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<redact::Input<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_read: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    protected: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle: Option<&'a BundleId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,8 +170,10 @@ pub(crate) fn line(buffer: &mut Vec<u8>, kind: Kind, seq: u64, at: Timestamp, id
 
 /// The tail of an `intent`.
 pub(crate) fn intent(call: Uuid, known: &Known, intent: &Intent, redaction: &Redaction) -> Vec<u8> {
+    let everything = Looks::everything();
     smallest(call, |level| {
-        let (question, mut truncated) = cut(&intent.question, level, redaction);
+        let (question, mut truncated) = cut(&intent.question, level);
+        let kept = redaction.keep(call, &question, looks(&truncated, &intent.looks, &everything));
         let determining = first(&intent.determining, "determining", &mut truncated);
         let targets = first(&intent.targets, "targets", &mut truncated);
         tail(&IntentTail {
@@ -167,10 +182,12 @@ pub(crate) fn intent(call: Uuid, known: &Known, intent: &Intent, redaction: &Red
             tenant: known.tenant.as_deref().map(text),
             principal: &question.principal,
             verb: &question.verb,
-            facts: &question.facts,
-            path: redaction.path(&question.path),
-            query: redaction.query(&question.query),
-            input: question.input.as_deref().map(|input| redaction.input(input)),
+            facts: kept.facts,
+            path: kept.path,
+            query: kept.query,
+            input: kept.input,
+            input_read: kept.input_read,
+            protected: kept.protected,
             bundle: &intent.bundle,
             decision: if intent.observed.is_some() { "deny" } else { "allow" },
             observed: intent.observed,
@@ -179,7 +196,7 @@ pub(crate) fn intent(call: Uuid, known: &Known, intent: &Intent, redaction: &Red
             target: intent.target,
             listener: known.listener.as_deref().map(text),
             trace: known.trace.as_deref().map(text),
-            request: known.request.as_ref().map(request),
+            request: known.request.as_ref().map(|r| request(r, redaction)),
             truncated: &truncated,
         })
     })
@@ -195,10 +212,24 @@ pub(crate) fn refused(
     small: bool,
 ) -> Vec<u8> {
     let asked = refused.question.as_ref().filter(|_| !small);
+    let everything = Looks::everything();
     smallest(call, |level| {
-        let cut = asked.map(|question| cut(question, level, redaction));
+        let cut = asked.map(|question| cut(question, level));
         let mut truncated = cut.as_ref().map(|(_, names)| names.clone()).unwrap_or_default();
         let question = cut.as_ref().map(|(question, _)| question);
+        let looks = looks(&truncated, &refused.looks, &everything);
+        let kept = question.map(|question| redaction.keep(call, question, looks));
+        let (facts, path, query, input, input_read, mut protected) = match kept {
+            Some(kept) => {
+                let Kept { facts, path, query, input, input_read, protected } = kept;
+                (Some(facts), Some(path), Some(query), input, input_read, protected)
+            }
+            None => Default::default(),
+        };
+        let source = known.source.or_else(|| question.and_then(|q| q.facts.network.source));
+        let (source, concealed) = redaction.source(call, source);
+        let concealed = concealed.filter(|_| !small);
+        protected.extend(concealed.map(|concealed| ("/source".to_owned(), concealed)));
         let known_principal = known.principal.as_deref().filter(|_| !small && level < CUTS);
         if small {
             truncated.push("all");
@@ -211,22 +242,24 @@ pub(crate) fn refused(
             status: refused.status,
             stage: refused.stage,
             listener: known.listener.as_deref().map(text).filter(|_| !small),
-            source: known.source.or_else(|| question.and_then(|q| q.facts.network.source)),
+            source,
             function: refused.question.as_ref().map(|q| &q.function).or(known.function.as_ref()),
             tenant: known.tenant.as_deref().map(text).filter(|_| !small),
             principal: question.map(|q| &q.principal).or(known_principal),
             verb: question.map(|q| &q.verb),
-            facts: question.map(|q| &q.facts),
-            path: question.map(|q| redaction.path(&q.path)),
-            query: question.map(|q| redaction.query(&q.query)),
-            input: question.and_then(|q| q.input.as_deref()).map(|input| redaction.input(input)),
+            facts,
+            path,
+            query,
+            input,
+            input_read,
+            protected,
             bundle: refused.bundle.as_ref(),
             reason: refused.reason,
             determining: if small { &[] } else { determining },
             errors: refused.errors.iter().take(listed).map(|e| text(e)).collect(),
             may_describe: refused.may_describe,
             trace: known.trace.as_deref().map(text).filter(|_| !small),
-            request: known.request.as_ref().filter(|_| !small).map(request),
+            request: known.request.as_ref().filter(|_| !small).map(|r| request(r, redaction)),
             duration_us,
             bytes_in: refused.bytes_in,
             truncated: &truncated,
@@ -292,10 +325,10 @@ pub(crate) fn micros<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::
     serializer.collect_str(&format_args!("{at:.6}"))
 }
 
-fn request(request: &Request) -> RequestTail<'_> {
+fn request<'a>(request: &'a Request, redaction: &Redaction) -> RequestTail<'a> {
     RequestTail {
         method: bounded(&request.method, 32),
-        path: bounded(&request.path, PATH_BYTES_MAX),
+        path: redaction.request_path(bounded(&request.path, PATH_BYTES_MAX)),
         version: bounded(&request.version, 32),
     }
 }
@@ -309,14 +342,14 @@ fn smallest(call: Uuid, mut attempt: impl FnMut(u8) -> Result<Vec<u8>, serde_jso
 
 /// The question with its largest members cut, and the names of those: 1 input, 2 path and query, 3 token and `via`,
 /// 4 groups, 5 attributes and the end of the id.
-fn cut<'a>(question: &'a Question, level: u8, redaction: &Redaction) -> (Cow<'a, Question>, Vec<&'static str>) {
+fn cut(question: &Question, level: u8) -> (Cow<'_, Question>, Vec<&'static str>) {
     let mut truncated = Vec::new();
     if level == 0 {
         return (Cow::Borrowed(question), truncated);
     }
     let mut cut = question.clone();
     if let Some(input) = &question.input {
-        let bytes = redaction.input(input).bytes();
+        let bytes = redact::bytes(input);
         cut.input = Some(Arc::new(serde_json::json!({"truncated": true, "bytes": bytes})));
         truncated.push("input");
     }
@@ -341,6 +374,11 @@ fn cut<'a>(question: &'a Question, level: u8, redaction: &Redaction) -> (Cow<'a,
         truncated.extend(["principal.id", "principal.attributes"]);
     }
     (Cow::Owned(cut), truncated)
+}
+
+/// What of an input is recorded: what was looked at, or what is left of it once it was cut.
+fn looks<'a>(truncated: &[&str], looked: &'a Looks, everything: &'a Looks) -> &'a Looks {
+    if truncated.contains(&"input") { everything } else { looked }
 }
 
 fn first<'a, T>(list: &'a [T], name: &'static str, truncated: &mut Vec<&'static str>) -> &'a [T] {
