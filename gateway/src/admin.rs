@@ -174,7 +174,10 @@ async fn answer(
         (_, "live" | "ready" | "metrics" | "functions" | "bundle" | "reload") => {
             error(StatusCode::METHOD_NOT_ALLOWED, "the method is not supported here")
         }
-        _ => error(StatusCode::NOT_FOUND, "there is live, ready, metrics, functions, bundle, reload, emergency and audit"),
+        _ => error(
+            StatusCode::NOT_FOUND,
+            "there is live, ready, metrics, functions, bundle, reload, emergency and audit",
+        ),
     }
 }
 

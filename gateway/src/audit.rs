@@ -12,6 +12,7 @@ pub mod hash;
 pub mod log;
 pub(crate) mod notary;
 pub mod note;
+mod opening;
 pub mod proof;
 pub mod prove;
 pub mod query;

@@ -64,7 +64,9 @@ impl Why {
             Self::Encrypted => "something that policy looks at is encrypted in the record",
             Self::Dropped => "something that policy looks at is configured not to be recorded",
             Self::Truncated => "the record was too large, and was cut",
-            Self::InputNotRecorded => "policy looks at an input now that it did not look at then, so it is not in the record",
+            Self::InputNotRecorded => {
+                "policy looks at an input now that it did not look at then, so it is not in the record"
+            }
             Self::UnknownFunction => "the function is not in this bundle",
             Self::Unreadable => "the record is of another format, or broken",
         }

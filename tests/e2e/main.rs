@@ -27,6 +27,7 @@ mod observe;
 mod peers;
 mod policy_commands;
 mod policy_review;
+mod privacy;
 mod process_host;
 mod quickstart;
 mod readme;

@@ -75,7 +75,12 @@ pub(super) async fn answer(gateway: &Gateway, name: &str, peer: &Peer, request: 
     done.unwrap_or_else(|refused| refused)
 }
 
-async fn erase(gateway: &Gateway, subjects: &Arc<Subjects>, peer: &Peer, request: Request<Incoming>) -> Result<Answer, Answer> {
+async fn erase(
+    gateway: &Gateway,
+    subjects: &Arc<Subjects>,
+    peer: &Peer,
+    request: Request<Incoming>,
+) -> Result<Answer, Answer> {
     let Erase { subject, reason } = wanted(request).await?;
     let who = permitted(peer, act::ERASE)?;
     let (subject, reason) = (subject_of(subject)?, reason_of(reason)?);
@@ -83,7 +88,12 @@ async fn erase(gateway: &Gateway, subjects: &Arc<Subjects>, peer: &Peer, request
     Ok(json_answer(StatusCode::OK, &json!(erased)))
 }
 
-async fn hold(gateway: &Gateway, subjects: &Arc<Subjects>, peer: &Peer, request: Request<Incoming>) -> Result<Answer, Answer> {
+async fn hold(
+    gateway: &Gateway,
+    subjects: &Arc<Subjects>,
+    peer: &Peer,
+    request: Request<Incoming>,
+) -> Result<Answer, Answer> {
     let Held { action, subject, reason } = wanted(request).await?;
     let who = permitted(peer, if action == Action::Set { act::HOLD } else { act::LIFT })?;
     let (subject, reason) = (subject.map(subject_of).transpose()?, reason_of(reason)?);
@@ -95,7 +105,12 @@ async fn hold(gateway: &Gateway, subjects: &Arc<Subjects>, peer: &Peer, request:
     Ok(json_answer(StatusCode::OK, &json!(subjects.holds())))
 }
 
-async fn reveal(gateway: &Gateway, subjects: &Arc<Subjects>, peer: &Peer, request: Request<Incoming>) -> Result<Answer, Answer> {
+async fn reveal(
+    gateway: &Gateway,
+    subjects: &Arc<Subjects>,
+    peer: &Peer,
+    request: Request<Incoming>,
+) -> Result<Answer, Answer> {
     let Reveal { call, reason } = wanted(request).await?;
     let who = permitted(peer, act::REVEAL)?;
     let revealed = act::reveal((&gateway.log, subjects), who, call, &reason_of(reason)?).await;

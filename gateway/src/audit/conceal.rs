@@ -115,7 +115,8 @@ impl Redaction {
             let (within, name) = fact.rsplit_once('/').unwrap_or(("", fact));
             let within = if within.is_empty() { Some(&mut value) } else { value.get_mut(within) };
             if mode != Mode::Plain
-                && let Some(found) = within.and_then(Value::as_object_mut).and_then(|members| members.shift_remove(name))
+                && let Some(found) =
+                    within.and_then(Value::as_object_mut).and_then(|members| members.shift_remove(name))
             {
                 let words: Vec<_> = std::iter::once("facts").chain(fact.split('/')).collect();
                 // Of who forwards a call, the id is what can be looked up.
@@ -124,6 +125,34 @@ impl Redaction {
             }
         }
         Said::Rest(value)
+    }
+
+    /// Errors in words. A policy that fails on a value may quote it, so an error with one that is not recorded is left
+    /// out: which policy failed is told all the same.
+    pub(crate) fn errors<'a>(
+        &self,
+        errors: &'a [String],
+        asked: Option<&Question>,
+        looks: &Looks,
+    ) -> Vec<Cow<'a, str>> {
+        let mut withheld: Vec<String> = Vec::new();
+        if let Some(question) = asked.filter(|_| !errors.is_empty()) {
+            let mut text = |text: &str| withheld.push(text.to_owned());
+            Parameters::Path(&question.path, self.fields.of("path")).withheld(&mut text);
+            Parameters::Query(&question.query, self.fields.of("query")).withheld(&mut text);
+            if let Some(input) = question.input.as_deref() {
+                Input::new(input, self.fields.of("input"), looks).withheld(&mut |value| match value {
+                    Value::String(said) => text(said),
+                    value => text(&value.to_string()),
+                });
+            }
+            if self.fields.conceal("facts") {
+                text(&question.facts.network.source.map(|source| source.to_string()).unwrap_or_default());
+                text(&question.facts.network.zone);
+            }
+        }
+        let quotes = |error: &str| withheld.iter().any(|value| !value.is_empty() && error.contains(value));
+        errors.iter().map(|error| if quotes(error) { REDACTED.into() } else { Cow::from(error) }).collect()
     }
 
     /// A caller's address outside of the facts, and what stands for it if it is concealed.

@@ -141,7 +141,8 @@ impl Early {
                 None => other = Some(rest),
             }
         }
-        let named = counted.into_iter().map(|(network, counted)| counted.summary(self.redaction.network(name(network))));
+        let named =
+            counted.into_iter().map(|(network, counted)| counted.summary(self.redaction.network(name(network))));
         let mut summaries: Vec<_> = named.collect();
         summaries.extend(other.map(|other| other.summary(OTHER.to_owned())));
         summaries

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use uuid::Uuid;
 
+mod cut;
 pub(crate) mod kept;
 pub(crate) mod read;
 pub(crate) mod tail;

@@ -130,6 +130,24 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// Calls back with every text that is not recorded as it is.
+    pub(crate) fn withheld(&self, found: &mut dyn FnMut(&Value)) {
+        if self.concealed().is_some() {
+            return leaves(self.value, found);
+        }
+        let mut visit = |name: &str, value: &'a Value, is_member| match self.part(name, value, is_member) {
+            Part::Plain(part) => part.withheld(found),
+            Part::Concealed(_) | Part::Secret | Part::Unread => leaves(value, found),
+        };
+        match self.value {
+            Value::Object(members) => members.iter().for_each(|(name, value)| visit(name, value, true)),
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(index, value)| visit(&index.to_string(), value, false));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
     /// Whether nothing of it is left to show.
     pub(crate) fn is_concealed(&self) -> bool {
         self.concealed().is_some()
@@ -166,6 +184,14 @@ impl Serialize for Input<'_> {
     }
 }
 
+fn leaves(value: &Value, found: &mut dyn FnMut(&Value)) {
+    match value {
+        Value::Object(members) => members.values().for_each(|value| leaves(value, found)),
+        Value::Array(items) => items.iter().for_each(|value| leaves(value, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => found(value),
+    }
+}
+
 /// Path or query parameters, serialised without their secrets and what is concealed.
 #[derive(Debug)]
 pub(crate) enum Parameters<'a> {
@@ -174,6 +200,21 @@ pub(crate) enum Parameters<'a> {
 }
 
 impl Parameters<'_> {
+    /// Calls back with every value that is not recorded as it is.
+    pub(crate) fn withheld(&self, found: &mut dyn FnMut(&str)) {
+        match self {
+            Self::Path(path, rules) => {
+                let secret = |name: &str| is_secret(name) || Self::conceals(name, rules, false).is_some();
+                path.iter().filter(|(name, _)| secret(name)).for_each(|(_, value)| found(value));
+            }
+            Self::Query(query, rules) => {
+                let secret = |name: &str| is_secret_parameter(name) || Self::conceals(name, rules, false).is_some();
+                let values = query.iter().filter(|(name, _)| secret(name)).flat_map(|(_, values)| values);
+                values.for_each(|value| found(value));
+            }
+        }
+    }
+
     /// Calls back with every parameter that is concealed.
     pub(crate) fn concealed(&self, found: &mut dyn FnMut(&str, Mode, &str)) {
         match self {

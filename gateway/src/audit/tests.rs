@@ -40,7 +40,14 @@ async fn until(condition: impl Fn() -> bool) {
 pub(crate) fn config(path: &Path, durability: Durability) -> Audit {
     let checkpoints = Checkpoints::with_own_key(path.join("checkpoint.key"));
     let retention = Duration::from_secs(86_400);
-    Audit { path: path.to_owned(), durability, segment_bytes_max: 1 << 20, retention, checkpoints, privacy: Default::default() }
+    Audit {
+        path: path.to_owned(),
+        durability,
+        segment_bytes_max: 1 << 20,
+        retention,
+        checkpoints,
+        privacy: Default::default(),
+    }
 }
 
 pub(crate) fn question(input: Option<serde_json::Value>) -> Question {

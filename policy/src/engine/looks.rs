@@ -48,7 +48,9 @@ impl Looks {
         match others.peek() {
             // Mostly there is one policy, or several that look at the same.
             None => first.clone(),
-            Some(_) => Self::of_places(first.0.iter().chain(others.flat_map(|looks| looks.0.iter())).cloned().collect()),
+            Some(_) => {
+                Self::of_places(first.0.iter().chain(others.flat_map(|looks| looks.0.iter())).cloned().collect())
+            }
         }
     }
 

@@ -182,7 +182,7 @@ fn what_is_redacted_is_never_guessed() {
     );
     assert_eq!(
         policy.first().unwrap().reads[0].to_string(),
-        "context.input.amount_cents is not known (redacted or left open)"
+        "context.input.amount_cents is not known (concealed, redacted or left open)"
     );
     // Where another clause is false anyway, what is hidden does not matter.
     ask.facts.transport.mtls = false;
@@ -219,7 +219,9 @@ fn what_a_record_left_out_is_not_known_to_be_missing() {
 #[test]
 fn facts_that_are_concealed_are_never_guessed() {
     let guard = |condition: &str| {
-        let text = format!("@id(\"a\") permit(principal, action == Action::\"stock.level\", resource) when {{ {condition} }};");
+        let text = format!(
+            "@id(\"a\") permit(principal, action == Action::\"stock.level\", resource) when {{ {condition} }};"
+        );
         snapshot(&format!("{text}{RUN_ON}"))
     };
     let decided = |condition: &str, place: &[&str]| {

@@ -102,7 +102,11 @@ fn every_mode_keeps_an_input_as_it_says() {
     assert_eq!(protected["/input/iban"], office.hash.hash("DE89"));
     assert_eq!(protected["/input/people/1/name"], protected["/input/iban"], "equal values can be matched");
     assert_ne!(protected["/input/people/0/name"], protected["/input/iban"]);
-    assert_eq!(protected["/input/pin"], office.hash.hash("canary"), "who asks for it by name gets the hash of a secret");
+    assert_eq!(
+        protected["/input/pin"],
+        office.hash.hash("canary"),
+        "who asks for it by name gets the hash of a secret"
+    );
     assert_eq!((&protected["/input/note"], &protected["/input/tags/1"]), (&json!(DROPPED), &json!(DROPPED)));
     let address = protected["/input/address"].as_str().unwrap();
     assert_eq!(office.opened("dev/alice", "/input/address", address), "{\"street\":\"canary\"}");
@@ -260,9 +264,13 @@ fn places_are_checked_by_name() {
     for good in ["/facts", "/facts/token", "/facts/via/client", "/input", "/input/a/*/b", "/path/sku", "/query"] {
         assert_eq!(place(good), Ok(()), "{good}");
     }
-    for (bad, near) in
-        [("/fact", Some("/facts")), ("/facts/tokens", None), ("/path/a/b", None), ("input", None), ("/facts/network/zon", Some("/facts/network/zone"))]
-    {
+    for (bad, near) in [
+        ("/fact", Some("/facts")),
+        ("/facts/tokens", None),
+        ("/path/a/b", None),
+        ("input", None),
+        ("/facts/network/zon", Some("/facts/network/zone")),
+    ] {
         assert_eq!(place(bad).unwrap_err().1.as_deref(), near, "{bad}");
     }
 }

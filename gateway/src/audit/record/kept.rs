@@ -127,9 +127,9 @@ pub(super) fn restored(line: &[u8]) -> Result<Option<Value>, serde_json::Error> 
     let facts: Vec<String> =
         places.into_iter().flatten().filter_map(|(place, _)| Some(place.strip_prefix("/facts/")?.to_owned())).collect();
     for fact in facts {
-        let (within, name) = fact.rsplit_once('/').map_or(("/facts".to_owned(), fact.as_str()), |(within, name)| {
-            (format!("/facts/{within}"), name)
-        });
+        let (within, name) = fact
+            .rsplit_once('/')
+            .map_or(("/facts".to_owned(), fact.as_str()), |(within, name)| (format!("/facts/{within}"), name));
         if let Some(value) = stand_in(&fact)
             && let Some(members) = whole.pointer_mut(&within).and_then(Value::as_object_mut)
         {

@@ -2,6 +2,7 @@
 
 use super::{
     Admin, Answered, Attempt, Kind, Outcome, RECORD_BYTES_MAX, Request, Stage, VERSION,
+    cut::{CUTS, LISTED_MAX, bounded, cut, first, looks},
     write::{Closed, Intent, Known, Refused},
 };
 use crate::audit::{
@@ -10,9 +11,9 @@ use crate::audit::{
 };
 use jiff::Timestamp;
 use policy::{
-    permit::{BundleId, DenialReason, PolicyName, TargetIndex},
     engine::looks::Looks,
-    question::{FunctionName, Principal, Question, Verb},
+    permit::{BundleId, DenialReason, PolicyName, TargetIndex},
+    question::{FunctionName, Principal, Verb},
 };
 use serde::{Serialize, Serializer};
 use std::{
@@ -20,7 +21,6 @@ use std::{
     collections::BTreeMap,
     io::{self, Write},
     net::IpAddr,
-    sync::Arc,
 };
 use uuid::Uuid;
 
@@ -32,14 +32,8 @@ pub(crate) const TAIL_BYTES_MAX: usize = RECORD_BYTES_MAX - HEAD_BYTES_MAX;
 const TEXT_BYTES_MAX: usize = 512;
 /// Longest word, in bytes: what names a cause. It is short, so that a call's last records fit what was promised.
 const WORD_BYTES_MAX: usize = 64;
-/// Longest identifier, such as a principal's, in a record that had to be cut.
-const ID_BYTES_MAX: usize = 512;
 /// Longest request path, in bytes.
 const PATH_BYTES_MAX: usize = 2048;
-/// Most policies, targets and errors that one record names.
-const LISTED_MAX: usize = 64;
-/// How many steps of cutting there are; see [`cut`].
-const CUTS: u8 = 5;
 /// What most tails need.
 const TAIL_BYTES_USUAL: usize = 1024;
 
@@ -218,6 +212,7 @@ pub(crate) fn refused(
         let mut truncated = cut.as_ref().map(|(_, names)| names.clone()).unwrap_or_default();
         let question = cut.as_ref().map(|(question, _)| question);
         let looks = looks(&truncated, &refused.looks, &everything);
+        let errors = redaction.errors(&refused.errors, refused.question.as_deref(), &refused.looks);
         let kept = question.map(|question| redaction.keep(call, question, looks));
         let (facts, path, query, input, input_read, mut protected) = match kept {
             Some(kept) => {
@@ -256,7 +251,7 @@ pub(crate) fn refused(
             bundle: refused.bundle.as_ref(),
             reason: refused.reason,
             determining: if small { &[] } else { determining },
-            errors: refused.errors.iter().take(listed).map(|e| text(e)).collect(),
+            errors: errors.iter().take(listed).map(|e| text(e)).collect(),
             may_describe: refused.may_describe,
             trace: known.trace.as_deref().map(text).filter(|_| !small),
             request: known.request.as_ref().filter(|_| !small).map(|r| request(r, redaction)),
@@ -338,72 +333,6 @@ fn smallest(call: Uuid, mut attempt: impl FnMut(u8) -> Result<Vec<u8>, serde_jso
     (0..=CUTS)
         .find_map(|level| attempt(level).ok())
         .unwrap_or_else(|| format!("\"call\":\"{call}\",\"truncated\":[\"all\"]}}").into_bytes())
-}
-
-/// The question with its largest members cut, and the names of those: 1 input, 2 path and query, 3 token and `via`,
-/// 4 groups, 5 attributes and the end of the id.
-fn cut(question: &Question, level: u8) -> (Cow<'_, Question>, Vec<&'static str>) {
-    let mut truncated = Vec::new();
-    if level == 0 {
-        return (Cow::Borrowed(question), truncated);
-    }
-    let mut cut = question.clone();
-    if let Some(input) = &question.input {
-        let bytes = redact::bytes(input);
-        cut.input = Some(Arc::new(serde_json::json!({"truncated": true, "bytes": bytes})));
-        truncated.push("input");
-    }
-    if level >= 2 {
-        cut.path.clear();
-        cut.query.clear();
-        truncated.extend(["path", "query"]);
-    }
-    if level >= 3 {
-        cut.facts.token = None;
-        cut.facts.via.workload = None;
-        cut.facts.via.client = None;
-        truncated.extend(["facts.token", "facts.via"]);
-    }
-    if level >= 4 {
-        cut.principal.groups = Arc::new([]);
-        truncated.push("principal.groups");
-    }
-    if level >= CUTS {
-        cut.principal.id = bounded(&cut.principal.id, ID_BYTES_MAX).into();
-        cut.principal.attributes = Default::default();
-        truncated.extend(["principal.id", "principal.attributes"]);
-    }
-    (Cow::Owned(cut), truncated)
-}
-
-/// What of an input is recorded: what was looked at, or what is left of it once it was cut.
-fn looks<'a>(truncated: &[&str], looked: &'a Looks, everything: &'a Looks) -> &'a Looks {
-    if truncated.contains(&"input") { everything } else { looked }
-}
-
-fn first<'a, T>(list: &'a [T], name: &'static str, truncated: &mut Vec<&'static str>) -> &'a [T] {
-    match list.get(..LISTED_MAX) {
-        Some(some) if list.len() > LISTED_MAX => {
-            truncated.push(name);
-            some
-        }
-        _ => list,
-    }
-}
-
-fn bounded(text: &str, bytes_max: usize) -> Cow<'_, str> {
-    if text.len() <= bytes_max {
-        return Cow::Borrowed(text);
-    }
-    let mut kept: String = text
-        .chars()
-        .scan(0, |used, c| {
-            *used += c.len_utf8();
-            (*used <= bytes_max).then_some(c)
-        })
-        .collect();
-    kept.push('…');
-    Cow::Owned(kept)
 }
 
 /// Serialises without the opening brace; an error means that it does not fit.

@@ -13,11 +13,7 @@ use crate::audit::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use std::{
-    collections::BTreeSet,
-    io,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, io, sync::Arc};
 use uuid::Uuid;
 
 /// The verb of erasing.

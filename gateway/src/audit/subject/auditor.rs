@@ -89,7 +89,11 @@ impl AuditorKey {
     ///
     /// # Errors
     /// When it was wrapped for another key, is about something else, or was changed.
-    pub(crate) fn unwrap_key(&self, about: &[u8], (encapsulated, sealed): (Vec<u8>, &[u8])) -> Result<Vec<u8>, Unwrappable> {
+    pub(crate) fn unwrap_key(
+        &self,
+        about: &[u8],
+        (encapsulated, sealed): (Vec<u8>, &[u8]),
+    ) -> Result<Vec<u8>, Unwrappable> {
         let encapsulated = EncapsulatedSecret(encapsulated);
         let opened = DH_KEM_X25519_HKDF_SHA256_AES_256.open(&encapsulated, PURPOSE, about, sealed, &self.key);
         opened.map_err(|_| Unwrappable)

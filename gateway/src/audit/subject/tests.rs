@@ -46,7 +46,9 @@ fn only_the_auditor_reads_what_is_encrypted() {
     assert!(moved.unwrapped(&key).is_err());
     let other = tempfile::tempdir().unwrap();
     assert!(wrapped[0].unwrapped(&auditor(other.path())).is_err());
-    for broken in ["encrypted:", "encrypted:x", "x", &format!("encrypted:{}:AA", wrapped[0].id), &value[..value.len() - 2]] {
+    for broken in
+        ["encrypted:", "encrypted:x", "x", &format!("encrypted:{}:AA", wrapped[0].id), &value[..value.len() - 2]]
+    {
         assert!(revealed(broken, (CALL, "/input/iban"), &wrapped, &key).is_err(), "{broken}");
     }
     let said = format!("{key:?} {ada:?}");
@@ -110,9 +112,14 @@ fn an_erasure_that_a_crash_cut_short_is_known_at_the_next_start() {
     drop(ada);
     let torn = restarted.wrapped("corp/ada").unwrap().len();
     let files = fs::read_dir(folder.path().join("subjects/keys")).unwrap();
-    let shard = files.flatten().map(|entry| entry.path()).find(|path| path.read_dir().unwrap().next().is_some()).unwrap();
+    let shard =
+        files.flatten().map(|entry| entry.path()).find(|path| path.read_dir().unwrap().next().is_some()).unwrap();
     let whole = fs::read_dir(&shard).unwrap().flatten().next().unwrap().path();
-    fs::write(whole.with_file_name(format!("{}.key", whole.file_stem().unwrap().to_str().unwrap().replace('-', "-0"))), "{").unwrap();
+    fs::write(
+        whole.with_file_name(format!("{}.key", whole.file_stem().unwrap().to_str().unwrap().replace('-', "-0"))),
+        "{",
+    )
+    .unwrap();
     assert_eq!(restarted.wrapped("corp/ada").unwrap().len(), torn);
 }
 

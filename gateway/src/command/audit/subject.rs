@@ -185,7 +185,8 @@ pub fn reveal(args: &RevealArgs, out: &mut dyn Write, talk: &mut dyn Write) -> E
 }
 
 fn shown(args: &RevealArgs, handed: &Handed, key: &AuditorKey, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
-    let (keys, foreign): (Vec<_>, Vec<_>) = handed.keys.iter().map(|wrapped| wrapped.unwrapped(key)).partition(Result::is_ok);
+    let (keys, foreign): (Vec<_>, Vec<_>) =
+        handed.keys.iter().map(|wrapped| wrapped.unwrapped(key)).partition(Result::is_ok);
     let keys: Vec<SubjectKey> = keys.into_iter().flatten().collect();
     if !foreign.is_empty() {
         tell(talk, format_args!("warning: {} keys are wrapped to another auditor's key", foreign.len()));

@@ -221,7 +221,10 @@ impl Story<'_> {
             let acr = token.acr.as_deref().map(|acr| format!(", acr {}", printable(acr))).unwrap_or_default();
             self.line(
                 "token",
-                &format!("scopes: {}{acr}", known("token/scopes", if scopes.is_empty() { "none".into() } else { scopes.join(" ") })),
+                &format!(
+                    "scopes: {}{acr}",
+                    known("token/scopes", if scopes.is_empty() { "none".into() } else { scopes.join(" ") })
+                ),
             )?;
         }
         for (name, via) in [("workload", &facts.via.workload), ("client", &facts.via.client)] {

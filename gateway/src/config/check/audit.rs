@@ -7,9 +7,9 @@ use crate::{
         field::{FIELDS_MAX, Fields, Mode},
     },
     config::{
-    Audit, Checkpoints, Durability, Node, Privacy, Witness, raw,
-    raw::At,
-    value::{Desk, shorten},
+        Audit, Checkpoints, Durability, Node, Privacy, Witness, raw,
+        raw::At,
+        value::{Desk, shorten},
     },
 };
 use std::{
@@ -72,7 +72,12 @@ fn privacy(written: &raw::Audit, desk: &mut Desk<'_>) -> Privacy {
     });
     let needs = [
         (Mode::Hmac, written.hash_key.is_some(), "hash_key", "`latchwork audit key hash` makes one"),
-        (Mode::Encrypted, written.auditor.is_some(), "auditor", "`latchwork audit key auditor FILE` makes and prints one"),
+        (
+            Mode::Encrypted,
+            written.auditor.is_some(),
+            "auditor",
+            "`latchwork audit key auditor FILE` makes and prints one",
+        ),
     ];
     for (mode, given, key, help) in needs {
         let first = written.fields.iter().find(|(_, written)| written.value == mode).filter(|_| !given);
