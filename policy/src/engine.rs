@@ -111,6 +111,8 @@ pub(crate) struct Prepared {
     pub(crate) own: Arc<[Arc<Entity>]>,
     /// What any policy that can concern it looks at.
     pub(crate) reads: Reads,
+    /// What of the input any policy looks at that can concern its call; `None` if that depends on the caller.
+    input_looks: Option<Looks>,
     call: Subjected,
     describe: Subjected,
     run_on: Vec<Subjected>,

@@ -110,6 +110,9 @@ impl Fields {
 
     /// The modes of a class.
     pub(crate) fn of(&self, class: &str) -> Rules<'_> {
+        if self.count == 0 {
+            return Rules::default();
+        }
         let start = Rules { nodes: vec![&self.root], mode: Mode::Plain, named: false };
         start.below(class)
     }

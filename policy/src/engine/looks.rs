@@ -54,6 +54,12 @@ impl Looks {
         }
     }
 
+    /// What all of these look at of the input, if it is the same.
+    pub(super) fn same_of_input<'a>(mut all: impl Iterator<Item = &'a Self>) -> Option<Self> {
+        let first = all.next().map(|looks| looks.within("input")).unwrap_or_default();
+        all.all(|looks| looks.within("input") == first).then_some(first)
+    }
+
     /// Whether all of a place is looked at.
     #[must_use]
     pub fn covers<W: AsRef<str>>(&self, place: &[W]) -> bool {
@@ -89,6 +95,9 @@ impl Snapshot {
     #[must_use]
     pub fn input_looks(&self, function: &FunctionName, principal: &Principal) -> Looks {
         let Some(function) = self.functions.get(function) else { return Looks::default() };
+        if let Some(looks) = &function.input_looks {
+            return looks.clone();
+        }
         let candidates: Vec<_> = self.candidates(&function.call.slice, principal).collect();
         let reading = candidates.iter().filter(|entry| entry.reads_input);
         Looks::union(reading.map(|entry| &entry.rule.looks)).within("input")

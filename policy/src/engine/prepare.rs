@@ -1,8 +1,8 @@
 //! Making a snapshot: slices, entities and requests of every function, ready before the first question.
 
 use super::{
-    Arc, BTreeSet, BundleId, DECLARED_FILE, Earlier, Effect, Entry, Finding, FunctionName, Ground, HashMap, PolicyInfo,
-    Prepared, Reads, Rule, Snapshot, Subjected, Validity, Vocabulary, Written,
+    Arc, BTreeSet, BundleId, DECLARED_FILE, Earlier, Effect, Entry, Finding, FunctionName, Ground, HashMap, Looks,
+    PolicyInfo, Prepared, Reads, Rule, Snapshot, Subjected, Validity, Vocabulary, Written,
     entities::Declaration,
     index::{Index, Slices, Subject},
     rule::Head,
@@ -122,6 +122,10 @@ impl Maker<'_> {
         let slices = [&call, &describe].into_iter().chain(&run_on).map(|subject| &subject.slice);
         let places = slices.flat_map(|slice| slice.places());
         let reads = places.filter_map(|place| self.rule(*place)).map(|rule| rule.reads);
+        let reads = reads.fold(Reads::default(), BitOr::bitor);
+        let readers = call.slice.places().iter().filter_map(|place| self.entry(*place));
+        let input_looks =
+            Looks::same_of_input(readers.filter(|entry| entry.reads_input).map(|entry| &entry.rule.looks));
         Ok(Prepared {
             principals: words.principals.clone(),
             path: words.path.clone(),
@@ -129,7 +133,8 @@ impl Maker<'_> {
             input: words.input.clone(),
             shared: Arc::clone(&declaration.shared),
             own: Arc::clone(&declaration.own),
-            reads: reads.fold(Reads::default(), BitOr::bitor),
+            reads,
+            input_looks,
             call,
             describe,
             run_on,
@@ -148,7 +153,11 @@ impl Maker<'_> {
     }
 
     fn rule(&self, place: u32) -> Option<&Rule> {
-        Some(self.policies.get(usize::try_from(place).ok()?)?.rule.as_ref())
+        Some(self.entry(place)?.rule.as_ref())
+    }
+
+    fn entry(&self, place: u32) -> Option<&Entry> {
+        self.policies.get(usize::try_from(place).ok()?)
     }
 }
 

@@ -33,7 +33,7 @@ const PLACES_MIN: usize = 50;
 const POLICY: &str = r#"@id("orders")
 permit (principal, action == Action::"shop.order", resource)
 when { context.input.note != "" && context.input.iban != "" && context.input.address.street != "" && context.input.drop != "" }
-unless { context.input has rate && decimal(context.input.rate).lessThan(decimal("0.0")) };
+unless { context.input has rate && context.input.rate * 9000000000 > 9000000000000000000 };
 @id("others")
 permit (principal, action in [Action::"shop.hostile", Action::"shop.run", Action::"shop.signed", Action::"shop.path", Action::"shop.call"], resource);
 @id("hooks")
@@ -54,7 +54,7 @@ fn project(secrets: &mut Secrets, hostile: &str, collector: &str) -> Project {
     let schema = json!({
         "type": "object", "required": ["note", "iban", "address", "drop"],
         "properties": {
-            "note": text, "iban": text, "drop": text, "more": text, "password": text, "pin": text, "rate": text,
+            "note": text, "iban": text, "drop": text, "more": text, "password": text, "pin": text, "rate": { "type": "integer" },
             "address": { "type": "object", "required": ["street"], "properties": { "street": text } },
             "nested": { "type": "object", "properties": { "client_secret": text } },
             "tokens": { "type": "array", "items": text },
@@ -66,7 +66,7 @@ fn project(secrets: &mut Secrets, hostile: &str, collector: &str) -> Project {
     let environment = format!("environment = {{ SECRET = \"{}\" }}", secrets.new("a function's environment"));
     let signed = format!(
         "aws_lambda = {{ function = \"f\", region = \"us-east-1\", endpoint = \"{hostile}\", credentials = \
-         {{ access_key = \"file:id.secret\", secret_key = \"file:aws.secret\", session_token = \"file:session.secret\" }} }}"
+         {{ access_key = \"file:id\", secret_key = \"file:aws.secret\", session_token = \"file:session.secret\" }} }}"
     );
     let mut project = project
         .schema("order.json", &schema)
@@ -92,10 +92,11 @@ fn project(secrets: &mut Secrets, hostile: &str, collector: &str) -> Project {
     if let Some(function) = function {
         project = project.process("shop.run", "POST /run", &function, &environment, "");
     }
+    // The id of an access key is no secret.
+    project.write("id", "AKIAEXAMPLE\n");
     for (file, what) in [
         ("otlp.secret", "the credential for a collector"),
         ("hook.secret", "the secret of webhooks"),
-        ("id.secret", "an access key's id"),
         ("aws.secret", "an access key"),
         ("session.secret", "a session token"),
     ] {
@@ -143,8 +144,8 @@ async fn no_secret_is_found_in_anything_that_is_written() {
     let project = project(&mut secrets, &hostile, &collector.url);
     project.write("clients.pem", &authority("clients").pem());
     project.config();
-    super::run(&project, "audit key hash", 0);
     let own = key(&project, "acme");
+    super::run(&project, "audit key hash", 0);
     secrets.take("an API key", own.rsplit('_').next().expect("a secret part"));
     secrets.take("a server's private key", &pem(&project.folder().join("server.key")));
     for (file, what) in [("audit.hash", "the key of hashes"), ("auditor.key", "the auditor's key")] {
@@ -156,14 +157,13 @@ async fn no_secret_is_found_in_anything_that_is_written() {
     let gateway = latchwork::run_under(&level, &project.folder().join("latchwork.toml"), &project.ca()).await;
 
     let mut calls = Vec::new();
-    for (what, request) in secrets.requests(&own) {
+    for (_, request) in secrets.requests(&own) {
         for client in [gateway.client(), gateway.client().http2()] {
             match client.try_send(request.clone()).await {
                 Ok(answer) if answer.headers.contains_key("latchwork-call-id") => calls.push(answer.call_id()),
                 // A caller that is hung up on has been heard all the same.
                 Ok(_) | Err(_) => {}
             }
-            assert!(gateway.stderr().len() > 1000, "{what}: nothing is logged at this level");
         }
     }
     for bytes in secrets.raw_requests() {
@@ -177,7 +177,9 @@ async fn no_secret_is_found_in_anything_that_is_written() {
     let metrics = gateway.metrics().await;
     let last = calls.last().expect("some calls were answered").clone();
     let taken = wait::until("telemetry", wait::LONG, || {
-        let taken = collector.taken();
+        let mut taken = collector.taken();
+        // They have the collector's own credential.
+        taken.headers.clear();
         let said = format!("{taken:?}");
         std::future::ready((said.contains(&last) && said.contains("shop.order")).then_some(said))
     })
@@ -193,6 +195,7 @@ async fn no_secret_is_found_in_anything_that_is_written() {
     for (what, said, expected) in [
         ("the audit log", &text(&log), plain.as_str()),
         ("the lines", &stderr, last.as_str()),
+        ("the lines", &stderr, "\"TRACE\""),
         ("the metrics", &metrics, "shop.order"),
     ] {
         assert!(said.contains(expected), "`{expected}` is not in {what}");

@@ -241,6 +241,25 @@ fn what_has_no_key_is_dropped_and_never_shown() {
 }
 
 #[test]
+fn an_error_that_quotes_what_is_not_recorded_is_left_out() {
+    let office = office(&[("/input/a", Mode::Hmac), ("/path/id", Mode::Drop)]);
+    let mut asked = question(Some(json!({"a": 123_456, "b": "open", "password": "canary-1", "unread": "canary-2"})));
+    asked.path = [("id".into(), "canary-3".into())].into();
+    let looks = Looks::at([["input", "a"], ["input", "b"], ["input", "password"]]);
+    for (error, shown) in [
+        ("overflow of `123456` and `2`", false),
+        ("`canary-1` is no decimal", false),
+        ("`canary-2` is no decimal", false),
+        ("`canary-3` is no decimal", false),
+        ("`open` is no decimal", true),
+    ] {
+        let errors = [error.to_owned()];
+        let said = office.redaction.errors(&errors, Some(&asked), &looks);
+        assert_eq!(said, [if shown { error } else { "[redacted]" }]);
+    }
+}
+
+#[test]
 fn a_caller_can_not_pass_off_a_value_as_concealed() {
     let office = office(&[]);
     let line = office.line(&of(json!({"a": "hmac:x:y", "protected": {"/facts/call": DROPPED}})), &Known::default());

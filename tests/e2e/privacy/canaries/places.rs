@@ -139,15 +139,18 @@ impl Secrets {
             ("a field that policy does not look at", "/more"),
             ("a nested secret in the body", "/nested/client_secret"),
             ("a list of tokens in the body", "/tokens/0"),
-            ("a field that a policy fails on", "/rate"),
         ] {
             let secret = self.new(what);
             let mut order = self.order(json!({
-                "password": "", "pin": "", "more": "", "nested": { "client_secret": "" }, "tokens": [""], "rate": "1.0",
+                "password": "", "pin": "", "more": "", "nested": { "client_secret": "" }, "tokens": [""], "rate": 1,
             }));
             *order.pointer_mut(place).expect("it is there") = secret.into();
             requests.push((what.to_owned(), Request::json("/orders", &order)));
         }
+        let number = 9_000_000_000_000_000 + u64::from(u32::from_str_radix(&random()[..8], 16).expect("hexadecimal"));
+        self.take("a number that a policy fails on", &number.to_string());
+        let order = self.order(json!({ "rate": number }));
+        requests.push(("a number that a policy fails on".to_owned(), Request::json("/orders", &order)));
         for (what, body) in [
             ("a body that is not JSON", "{\"password\":\"{}\", "),
             ("a body that is of another shape", "{\"note\":{\"token\":\"{}\"}}"),
@@ -219,10 +222,10 @@ impl Secrets {
 
     /// Requests to the administrative interface.
     pub fn administrative(&mut self) -> Vec<Request> {
-        let (token, body, reason) = (
+        let (token, body, member) = (
             self.new("an administrator's token"),
             self.new("a bundle that is none"),
-            self.new("a reason with a password"),
+            self.new("a member that is not known"),
         );
         let change = |path: &str, body: String| {
             Request::post(&format!("/latchwork/v1/{path}"), body).header("latchwork-admin", "1")
@@ -230,10 +233,7 @@ impl Secrets {
         vec![
             Request::get("/latchwork/v1/ready").header("authorization", &format!("Bearer {token}")),
             change("bundle", format!("{{\"password\":\"{body}\"}}")),
-            change(
-                "emergency",
-                json!({ "function": "shop.hostile", "reason": format!("password={reason}") }).to_string(),
-            ),
+            change("emergency", json!({ "function": "shop.hostile", "reason": "x", "password": member }).to_string()),
         ]
     }
 }
