@@ -2,7 +2,7 @@
 
 use crate::{
     call::{Asked, Identified, Metered, Unread},
-    config::Zone,
+    config::{Calendar, Zone},
     front::{
         body::{Bounds, Received},
         grpc::messages,
@@ -69,7 +69,7 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
             network: network(&arrived.generation.config.zones, &arrived.envelope.peer),
             transport: Transport { mtls: identity.mtls, tls: arrived.envelope.peer.tls, sealed: false },
             token: identity.token.clone(),
-            clock: clock(arrived.envelope.at, &served.zone),
+            clock: clock(arrived.envelope.at, &served.zone, served.calendar.as_deref()),
             via: identity.via.clone(),
         },
         path: found.parameters.clone(),
@@ -140,13 +140,13 @@ fn unmapped(source: IpAddr) -> IpAddr {
     source.to_canonical()
 }
 
-fn clock(now: jiff::Timestamp, zone: &jiff::tz::TimeZone) -> Clock {
+fn clock(now: jiff::Timestamp, zone: &jiff::tz::TimeZone, calendar: Option<&Calendar>) -> Clock {
     let local = zone.to_datetime(now);
     Clock {
         now,
         weekday: i64::from(local.weekday().to_monday_one_offset()),
         minute: i64::from(local.hour()) * 60 + i64::from(local.minute()),
-        business_day: None,
-        frozen: None,
+        business_day: calendar.and_then(|calendar| calendar.business_day(local.date())),
+        frozen: calendar.and_then(|calendar| calendar.frozen(now, local.date())),
     }
 }

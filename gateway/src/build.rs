@@ -168,7 +168,7 @@ fn served(
     shared: &Shared,
     findings: &mut Vec<Finding>,
 ) -> Vec<Arc<Served>> {
-    let zones: HashMap<_, _> = config.apps.iter().map(|a| (a.declared.name.clone(), a.zone.clone())).collect();
+    let apps: HashMap<_, _> = config.apps.iter().map(|app| (&app.declared.name, app)).collect();
     let mut all = Vec::new();
     for function in &config.functions {
         let old = previous.and_then(|p| p.served.get(&function.declared.name));
@@ -192,6 +192,7 @@ fn served(
                 (Vec::new(), Some(Quarantine { finding }))
             }
         };
+        let app = apps.get(&function.declared.app);
         let slots = old.filter(|o| o.config.concurrency_max == function.concurrency_max).map(|o| o.slots.clone());
         let made = Function {
             name: function.declared.name.clone(),
@@ -208,7 +209,8 @@ fn served(
         };
         all.push(Arc::new(Served {
             meters: shared.metrics.function(&function.declared.name),
-            zone: zones.get(&function.declared.app).cloned().unwrap_or(jiff::tz::TimeZone::UTC),
+            zone: app.map_or(jiff::tz::TimeZone::UTC, |app| app.zone.clone()),
+            calendar: app.and_then(|app| app.calendar.clone()),
             slots: slots.unwrap_or_else(|| Arc::new(Semaphore::new(function.concurrency_max))),
             waiting: Arc::default(),
             config: Arc::new(function.clone()),

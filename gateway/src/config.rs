@@ -4,6 +4,7 @@ pub mod load;
 pub mod schema;
 
 mod audit;
+mod calendar;
 mod check;
 mod credential;
 mod files;
@@ -16,6 +17,7 @@ pub(crate) mod text;
 pub(crate) mod value;
 
 pub use audit::{Audit, Checkpoints, Durability, Privacy, Witness};
+pub use calendar::{Calendar, Freeze};
 pub(crate) use check::validity::not_after;
 pub(crate) use text::{FILE_BYTES_MAX, Text};
 
@@ -239,6 +241,8 @@ pub struct App {
     pub declared: declared::App,
     /// IANA time zone of its clock facts; `UTC` when absent.
     pub zone: jiff::tz::TimeZone,
+    /// Calendar of its clock facts.
+    pub calendar: Option<Arc<Calendar>>,
     /// What browsers may do with its functions, unless they say so themselves.
     pub cors: Option<Cors>,
 }

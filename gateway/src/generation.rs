@@ -55,6 +55,8 @@ pub struct Served {
     pub config: Arc<crate::config::Function>,
     /// Time zone of its clock facts.
     pub zone: jiff::tz::TimeZone,
+    /// Calendar of its clock facts.
+    pub calendar: Option<Arc<crate::config::Calendar>>,
     /// Slots of calls that run. Kept across reloads while the limit is the same.
     pub slots: Arc<Semaphore>,
     /// Calls that wait for a slot.

@@ -10,7 +10,7 @@ mod pages;
 
 #[cfg(test)]
 mod scenarios {
-    use super::catalog::{declared, files};
+    use super::catalog::{declared, files, folders};
     use policy::{
         bundle::{Source, load},
         cases,
@@ -24,15 +24,8 @@ mod scenarios {
 
     #[test]
     fn every_scenario_passes_and_decides_every_policy() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
         let mut seen = 0;
-        // Those with a configuration are about a command: the real one runs them, in tests/e2e/scenarios.rs.
-        let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
-        for folder in folders.filter(|folder| !folder.join("latchwork.toml").exists()) {
-            assert!(folder.join("README.md").exists(), "{} needs a README", folder.display());
-            if folder.join("requests.jsonl").exists() {
-                continue;
-            }
+        for folder in folders() {
             let (policies, cases) = (files(&folder.join("policies"), ".cedar"), files(&folder, ".cases.toml"));
             assert!(!policies.is_empty() && !cases.is_empty(), "{} has no policies or cases", folder.display());
             let declared = Arc::new(declared(&folder));

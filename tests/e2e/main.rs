@@ -5,6 +5,7 @@ mod aws_lambda;
 mod aws_sdk;
 mod browser;
 mod bundles;
+mod calendar;
 mod call;
 mod certificates;
 mod check;

@@ -27,7 +27,7 @@ fn every_command_prints_what_its_scenario_says() {
         scenario(&folder);
         ran.push(folder.file_name().expect("a name").to_string_lossy().into_owned());
     }
-    for command in ["check", "format", "grants", "new", "schema", "sign"] {
+    for command in ["check", "emergency", "format", "grants", "new", "schema", "sign"] {
         assert!(ran.iter().any(|name| name == command), "`{command}` has no scenario");
     }
 }
@@ -37,6 +37,7 @@ fn scenario(folder: &Path) {
     let text = fs::read_to_string(&readme).unwrap_or_else(|e| panic!("`{}`: {e}", readme.display()));
     let copied = tempfile::tempdir().expect("a temporary folder");
     copy(folder, copied.path());
+    let _gateway = Left(copied.path());
     let (mut now, mut inside, mut commands) = (String::new(), false, 0);
     for line in text.lines() {
         match line.strip_prefix("$ ") {
@@ -87,6 +88,20 @@ fn output(command: &str, folder: &Path) -> String {
         Some(0) => printed,
         Some(code) => format!("{printed}[exit {code}]\n"),
         None => panic!("`{command}` was killed"),
+    }
+}
+
+/// The gateway that a scenario started and, since something was wrong, did not end.
+struct Left<'a>(&'a Path);
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        let Ok(pid) = fs::read_to_string(self.0.join("gateway.pid")) else { return };
+        // The number may be another process's by now.
+        let ours = fs::read_link(format!("/proc/{}/cwd", pid.trim())).is_ok_and(|folder| folder == self.0);
+        if ours {
+            let _ = Command::new("kill").arg(pid.trim()).status();
+        }
     }
 }
 

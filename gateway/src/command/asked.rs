@@ -5,11 +5,12 @@ use crate::{
         record::{Body, kept::Kept},
         redact::REDACTED,
     },
+    build,
     config::load::Loaded,
+    emergency::Emergencies,
 };
 use jiff::Timestamp;
 use policy::{
-    bundle,
     engine::Snapshot,
     explain::hidden::Hidden,
     finding::Finding,
@@ -111,13 +112,13 @@ pub(crate) fn caller_in(
     Ok(caller)
 }
 
-/// The policies on disk, put together.
+/// What a gateway would have in force of what is on disk: the policies, and the emergency forbids of its state.
 ///
 /// # Errors
 /// Everything that is wrong with them.
 pub(crate) fn snapshot(loaded: &Loaded) -> Result<Snapshot, Vec<Finding>> {
-    let declared = Arc::new(loaded.config.declared());
-    bundle::load(&loaded.policies, declared, Timestamp::now()).map(|(snapshot, _)| snapshot)
+    let emergencies = Emergencies::read(&loaded.config).map_err(|finding| vec![finding])?;
+    build::policy(&loaded.policies, &emergencies, &loaded.config, None).map(|(snapshot, _)| snapshot)
 }
 
 /// The callers that are known without a call: clients with API keys, and those whom the cases name.

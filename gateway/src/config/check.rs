@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 pub(crate) mod api_keys;
 mod audit;
+mod calendar;
 mod catalog;
 mod cors;
 mod credential;
@@ -55,6 +56,7 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
         audit,
         limits,
         telemetry,
+        calendar,
         app,
         function,
         include: _,
@@ -69,12 +71,13 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
     let policy = settings::policy(&policy, &node, &mut desk);
     let audit = audit::audit(&audit, &node, &mut desk);
     let limits = settings::limits(&limits, &mut desk);
+    let calendars = calendar::calendars(&calendar, &mut desk);
     let telemetry = telemetry::telemetry(telemetry.as_ref(), &node, &mut desk);
 
     let own = raw::Catalog { app, function };
     let mut parts = vec![(&text, &own)];
     parts.extend(catalogs.iter().map(|(text, catalog)| (text, catalog)));
-    let catalog = catalog::catalog(parts, &issuers, node.production, &directory, report);
+    let catalog = catalog::catalog(parts, (&issuers, &calendars), node.production, &directory, report);
 
     let mut desk = Desk { text: &text, directory: &directory, report };
     let surroundings = listener::Surroundings {

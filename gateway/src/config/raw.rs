@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 
 mod at;
 mod audit;
+mod calendar;
 mod credential;
 mod shape;
 mod telemetry;
 
 pub(crate) use at::At;
 pub(crate) use audit::{Audit, Witness};
+pub(crate) use calendar::{Calendar, Freeze, Weekday};
 pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
 pub(crate) use shape::{Declared, Durability, Expired, Kind, QueryType, Selection};
 pub(crate) use telemetry::{Signal, Telemetry};
@@ -44,6 +46,8 @@ pub(crate) struct File {
     pub(crate) limits: Limits,
     /// Where traces, metrics and logs go; nowhere when absent.
     pub(crate) telemetry: Option<At<Telemetry>>,
+    /// Calendars that apps go by.
+    pub(crate) calendar: Named<Calendar>,
     /// Apps: functions of one owner in one environment.
     pub(crate) app: Named<App>,
     /// Functions.
@@ -293,6 +297,8 @@ pub(crate) struct App {
     pub(crate) environment: Option<At<String>>,
     /// IANA time zone of its clock facts, such as `"Europe/Berlin"`. Default `"UTC"`.
     pub(crate) zone: Option<At<String>>,
+    /// Calendar of its clock facts `business_day` and `frozen`, which are missing without one.
+    pub(crate) calendar: Option<At<String>>,
     /// What pages of other origins may do with its functions.
     pub(crate) cors: Option<At<Cors>>,
 }

@@ -183,7 +183,8 @@ impl Asker<'_> {
         let workload = workload.map(|name| self.principal(name, name.get_ref())).transpose()?;
         let client = case.via.client.as_ref().or(file.via.client.as_ref());
         let client = client.map(|name| self.principal(name, name.get_ref())).transpose()?;
-        let hops = i64::from(workload.is_some() || client.is_some());
+        // As the gateway counts: whoever is named beside the caller is a hop.
+        let hops = i64::from(workload.is_some()) + i64::from(client.is_some());
         let token = match (&file.token, &case.token) {
             (None, None) => None,
             (file, case) => {

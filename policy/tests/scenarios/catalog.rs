@@ -46,6 +46,9 @@ struct RawFunction {
     #[serde(default)]
     action_groups: Vec<Arc<str>>,
     principals: Option<Vec<PrincipalKind>>,
+    tenant: Option<Arc<str>>,
+    #[serde(default)]
+    shared: bool,
     class: Option<i64>,
     #[serde(default)]
     labels: Vec<Arc<str>>,
@@ -57,6 +60,22 @@ struct RawFunction {
     query: BTreeMap<Arc<str>, String>,
     input: Option<String>,
     regions: Vec<Arc<str>>,
+}
+
+/// Every scenario with cases: the folders with a catalog, at any depth.
+pub(crate) fn folders() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")];
+    while let Some(folder) = open.pop() {
+        if folder.join("catalog.toml").exists() {
+            assert!(folder.join("README.md").exists(), "{} needs a README", folder.display());
+            found.push(folder);
+        } else {
+            open.extend(fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()));
+        }
+    }
+    found.sort();
+    found
 }
 
 pub(crate) fn declared(folder: &Path) -> Declared {
@@ -91,8 +110,8 @@ fn function(name: FunctionName, raw: RawFunction, folder: &Path) -> Function {
         action_groups: raw.action_groups,
         principals: raw.principals.unwrap_or(PrincipalKind::ALL.to_vec()),
         owner: None,
-        tenant: None,
-        shared: false,
+        tenant: raw.tenant,
+        shared: raw.shared,
         class: raw.class.unwrap_or(1),
         labels: raw.labels,
         idempotent: raw.idempotent,

@@ -1,6 +1,6 @@
 //! Pages of scenarios: after `$ latchwork …` stands what the command prints. `LATCHWORK_BLESS=1` writes it anew.
 
-use super::catalog::{declared, files};
+use super::catalog::{declared, files, folders};
 use jiff::Timestamp;
 use policy::{
     bundle::{Source, load},
@@ -29,11 +29,9 @@ struct Scenario<'a> {
 
 #[test]
 fn every_page_shows_what_is_printed() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut commands = 0;
-    let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
     // Others are about a command that needs files: the real one runs them, in tests/e2e/scenarios.rs.
-    for folder in folders.filter(|folder| folder.join("catalog.toml").exists()) {
+    for folder in folders() {
         for page in files(&folder, ".md") {
             let scenario = scenario(&folder);
             let (shown, count) = scenario.page(&page.text);

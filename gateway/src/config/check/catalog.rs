@@ -1,7 +1,7 @@
 //! `[app.*]` and `[function.*]` of `latchwork.toml` and of every catalog it includes.
 
 use super::{cors, function};
-use crate::config::{App, Function, Issuer, raw, raw::At, report::Report, text::Text, value::Desk};
+use crate::config::{App, Calendar, Function, Issuer, raw, raw::At, report::Report, text::Text, value::Desk};
 use mesh::bind::protobuf::Descriptions;
 use policy::{
     declared,
@@ -69,7 +69,7 @@ impl Place<'_> {
 /// Checks apps first, since functions of one file may belong to apps of another.
 pub(crate) fn catalog<'a>(
     parts: Vec<(&'a Text, &'a raw::Catalog)>,
-    issuers: &[Issuer],
+    (issuers, calendars): (&[Issuer], &[Arc<Calendar>]),
     production: bool,
     directory: &Path,
     report: &mut Report,
@@ -79,7 +79,7 @@ pub(crate) fn catalog<'a>(
     for (text, part) in &parts {
         let mut desk = Desk { text, directory, report };
         for (name, table) in &part.app {
-            let Some(app) = app(name, table, issuers, &mut desk) else { continue };
+            let Some(app) = app(name, table, (issuers, calendars), &mut desk) else { continue };
             let place = Place { text, span: name.span.clone() };
             match apps.get(&app.declared.name) {
                 Some(first) => {
@@ -145,7 +145,12 @@ fn add<'a>(
     catalog.functions.extend(function.map(|function| Placed { function, name: place, route }));
 }
 
-fn app(name: &At<String>, table: &raw::App, issuers: &[Issuer], desk: &mut Desk<'_>) -> Option<App> {
+fn app(
+    name: &At<String>,
+    table: &raw::App,
+    (issuers, calendars): (&[Issuer], &[Arc<Calendar>]),
+    desk: &mut Desk<'_>,
+) -> Option<App> {
     let named = desk.name("an app", name);
     let owner = table.owner.as_ref().and_then(|owner| self::owner(owner, issuers, desk));
     let environment = match &table.environment {
@@ -160,8 +165,16 @@ fn app(name: &At<String>, table: &raw::App, issuers: &[Issuer], desk: &mut Desk<
             jiff::tz::TimeZone::UTC
         }),
     };
+    let calendar = table.calendar.as_ref().and_then(|written| {
+        let found = calendars.iter().find(|calendar| *calendar.name == *written.value);
+        if found.is_none() {
+            desk.unknown("unknown_calendar", "calendar", written, calendars.iter().map(|calendar| &*calendar.name));
+        }
+        found.cloned()
+    });
     let cors = cors::cors(table.cors.as_ref(), desk);
-    Some(App { cors, declared: declared::App { name: named?, owner, environment, calendar: None }, zone })
+    let known_by = calendar.as_ref().map(|calendar| calendar.name.clone());
+    Some(App { cors, declared: declared::App { name: named?, owner, environment, calendar: known_by }, zone, calendar })
 }
 
 /// An owning group: `<issuer alias>/<group>`, declared or of an issuer whose groups are managed elsewhere.

@@ -1,6 +1,6 @@
 //! `[function."NAME"]`
 
-use super::{catalog::Known, cors, grpc, input, issuer::kind_of, route, target};
+use super::{calendar, catalog::Known, cors, grpc, input, issuer::kind_of, route, target};
 use crate::config::{Function, raw, raw::At, value::Desk, value::shorten};
 use policy::{
     declared::{self, QueryType},
@@ -103,12 +103,7 @@ pub(crate) fn function(
 /// The end of the last day of observation.
 fn observe(written: &At<String>, desk: &mut Desk<'_>) -> Option<jiff::Timestamp> {
     let end = |day: jiff::civil::Date| jiff::tz::TimeZone::UTC.to_timestamp(day.tomorrow().ok()?.at(0, 0, 0, 0)).ok();
-    let day: Option<jiff::civil::Date> = written.value.parse().ok();
-    let Some(until) = day.filter(|day| day.to_string() == written.value).and_then(end) else {
-        let message = format!("`{}` is no date", shorten(&written.value));
-        desk.error_help("bad_date", &written.span, message, "such as `2027-01-31`; through that day, in UTC");
-        return None;
-    };
+    let until = end(calendar::date(written, desk)?)?;
     let message = if until <= jiff::Timestamp::now() {
         "the observation is over, so policy is enforced"
     } else {
