@@ -107,7 +107,7 @@ mod tests {
         let inner = sha2::Sha256::digest([pad(0x36).as_slice(), DOMAIN, b"x"].concat());
         let outer = sha2::Sha256::digest([pad(0x5c).as_slice(), inner.as_slice()].concat());
         assert_eq!(made.hash("x"), format!("hmac:{}:{}", made.name(), BASE64_URL_SAFE_NO_PAD.encode(outer)));
-        for broken in ["", "x", &text.replace(made.name(), "00000000"), &text[..text.len() - 6]] {
+        for broken in ["", "x", &text.replace(made.name(), "00000000"), text.get(..text.len() - 6).unwrap()] {
             assert!(HashKey::parse(broken).is_none(), "{broken}");
         }
     }

@@ -63,7 +63,7 @@ fn project(secrets: &mut Secrets, hostile: &str, collector: &str) -> Project {
     let project = Project::new();
     let auditor = super::run(&project, "audit key auditor auditor.key", 0);
     let function = lambda::rust();
-    let environment = format!("environment = {{ SECRET = \"{}\" }}", secrets.new("a function's environment"));
+    let environment = format!("environment = {{ SECRET = \"{}\" }}", secrets.put("a function's environment"));
     let signed = format!(
         "aws_lambda = {{ function = \"f\", region = \"us-east-1\", endpoint = \"{hostile}\", credentials = \
          {{ access_key = \"file:id\", secret_key = \"file:aws.secret\", session_token = \"file:session.secret\" }} }}"
@@ -100,7 +100,7 @@ fn project(secrets: &mut Secrets, hostile: &str, collector: &str) -> Project {
         ("aws.secret", "an access key"),
         ("session.secret", "a session token"),
     ] {
-        let secret = secrets.new(what);
+        let secret = secrets.put(what);
         project.write(file, &if file == "otlp.secret" { format!("Bearer {secret}\n") } else { format!("{secret}\n") });
         fs::set_permissions(project.folder().join(file), fs::Permissions::from_mode(0o600)).expect("the file is ours");
     }
@@ -169,7 +169,7 @@ async fn no_secret_is_found_in_anything_that_is_written() {
     for bytes in secrets.raw_requests() {
         drop(Raw::exchange(&gateway.client(), bytes.as_bytes()).await);
     }
-    let certificate = secrets.new("a stranger's certificate");
+    let certificate = secrets.put("a stranger's certificate");
     drop(stranger(&gateway, &certificate).try_send(Request::get("/path/1")).await);
     for request in secrets.administrative() {
         drop(gateway.admin().try_send(request).await);

@@ -259,6 +259,20 @@ fn an_error_that_quotes_what_is_not_recorded_is_left_out() {
     }
 }
 
+#[tokio::test]
+async fn without_a_place_for_keys_nothing_is_encrypted_and_it_recovers() {
+    let office = office(&[("/input", Mode::Encrypted)]);
+    assert!(office.redaction.ready("dev/alice").await.is_ok());
+    let (keys, away) = (office.folder.path().join("subjects/keys"), office.folder.path().join("away"));
+    std::fs::rename(&keys, &away).unwrap();
+    std::fs::write(&keys, "").unwrap();
+    assert!(office.redaction.ready("dev/bob").await.is_err(), "the call is refused, as when the log can't be written");
+    assert!(office.redaction.ready("dev/alice").await.is_ok(), "its key is in use");
+    std::fs::remove_file(&keys).unwrap();
+    std::fs::rename(&away, &keys).unwrap();
+    assert!(office.redaction.ready("dev/bob").await.is_ok());
+}
+
 #[test]
 fn a_caller_can_not_pass_off_a_value_as_concealed() {
     let office = office(&[]);

@@ -23,7 +23,7 @@ pub struct Secrets {
 
 impl Secrets {
     /// A secret for a place.
-    pub fn new(&mut self, what: &str) -> String {
+    pub fn put(&mut self, what: &str) -> String {
         let secret = format!("cnry{}", random());
         self.take(what, &secret);
         secret
@@ -104,7 +104,7 @@ impl Secrets {
             ("idempotency-key", "{}"),
         ] {
             let what = format!("{name}: {form}");
-            let secret = self.new(&what);
+            let secret = self.put(&what);
             if form.contains("{basic}") {
                 self.take(&what, &basic(&secret));
             }
@@ -118,7 +118,7 @@ impl Secrets {
             ("a query parameter that is dropped", "/path/1?q={}"),
             ("a path parameter that is hashed", "/path/{}"),
         ] {
-            let secret = self.new(what);
+            let secret = self.put(what);
             requests.push((what.to_owned(), Request::get(&path.replace("{}", &secret))));
         }
         requests.extend(self.bodies());
@@ -140,7 +140,7 @@ impl Secrets {
             ("a nested secret in the body", "/nested/client_secret"),
             ("a list of tokens in the body", "/tokens/0"),
         ] {
-            let secret = self.new(what);
+            let secret = self.put(what);
             let mut order = self.order(json!({
                 "password": "", "pin": "", "more": "", "nested": { "client_secret": "" }, "tokens": [""], "rate": 1,
             }));
@@ -160,15 +160,15 @@ impl Secrets {
             ),
             ("a member that is given twice", "{\"note\":\"a\",\"{}\":1,\"{}\":2}"),
         ] {
-            let secret = self.new(what);
+            let secret = self.put(what);
             let request = Request::post("/orders", body.replace("{}", &secret));
             requests.push((what.to_owned(), request.header("content-type", "application/json")));
         }
         let (kind, hook, message, metadata) = (
-            self.new("a content type"),
-            self.new("the signature of a webhook"),
-            self.new("a message of gRPC"),
-            self.new("metadata of gRPC"),
+            self.put("a content type"),
+            self.put("the signature of a webhook"),
+            self.put("a message of gRPC"),
+            self.put("metadata of gRPC"),
         );
         let order = self.order(json!({}));
         requests.push((
@@ -184,7 +184,7 @@ impl Secrets {
         let call =
             call.header("content-type", "application/grpc").header("authorization", &format!("Bearer {metadata}"));
         requests.push(("gRPC".into(), call.clone()));
-        let metadata = self.new("binary metadata of gRPC");
+        let metadata = self.put("binary metadata of gRPC");
         let mut anonymous = call.header("x-secret-bin", &metadata);
         anonymous.headers.remove("authorization");
         requests.push(("gRPC".into(), anonymous));
@@ -196,7 +196,7 @@ impl Secrets {
         let words = ["ok", "error", "challenge", "cookie", "moved", "garbage", "twice", "reason", "cut"];
         let mut requests: Vec<(String, Request)> =
             words.map(|word| (word.to_owned(), Request::get(&format!("/hostile/{word}")))).into();
-        let (signed, run) = (self.new("a body that is signed"), self.new("a body for a process"));
+        let (signed, run) = (self.put("a body that is signed"), self.put("a body for a process"));
         requests.push(("signed".into(), Request::json("/signed", &json!({ "password": signed }))));
         requests.push(("a process".into(), Request::json("/run", &json!({ "password": run }))));
         requests
@@ -217,15 +217,15 @@ impl Secrets {
                 "POST /orders HTTP/1.1\r\nhost: localhost\r\ncookie: {}\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
             ),
         ];
-        forms.map(|(what, form)| form.replace("{}", &self.new(what))).into()
+        forms.map(|(what, form)| form.replace("{}", &self.put(what))).into()
     }
 
     /// Requests to the administrative interface.
     pub fn administrative(&mut self) -> Vec<Request> {
         let (token, body, member) = (
-            self.new("an administrator's token"),
-            self.new("a bundle that is none"),
-            self.new("a member that is not known"),
+            self.put("an administrator's token"),
+            self.put("a bundle that is none"),
+            self.put("a member that is not known"),
         );
         let change = |path: &str, body: String| {
             Request::post(&format!("/latchwork/v1/{path}"), body).header("latchwork-admin", "1")
@@ -240,7 +240,7 @@ impl Secrets {
 
 /// A service whose answers have secrets in every part.
 pub async fn hostile(secrets: &mut Secrets) -> (String, JoinHandle<()>) {
-    let mut answer = |what: &str, form: &str| form.replace("{}", &secrets.new(&format!("a service's {what}")));
+    let mut answer = |what: &str, form: &str| form.replace("{}", &secrets.put(&format!("a service's {what}")));
     let answers: BTreeMap<&'static str, String> = [
         ("error", answer("error", "HTTP/1.1 500 Oops\r\ncontent-length: 36\r\n\r\n{}")),
         (
