@@ -1,7 +1,7 @@
 //! Least privilege from records: narrower permits that still allow every recorded call.
 //!
 //! What was seen of a permit is generalised as little as people can read: one group that all callers share, or the
-//! callers themselves if they are few; the functions that were called; the values at which the permit already looks.
+//! callers themselves if they are few; the functions that were called, each with callers of its own where these differ; the values at which the permit already looks.
 //! A suggestion is only that: it is loaded, proved to grant nothing new, and replayed before anybody sees it.
 
 use crate::{
@@ -18,7 +18,7 @@ mod patch;
 mod seen;
 
 pub use patch::unified;
-use seen::Seen;
+use seen::Uses;
 
 /// Fewest calls from which something is concluded of a permit.
 pub const CALLS_MIN: u64 = 10;
@@ -26,7 +26,7 @@ pub const CALLS_MIN: u64 = 10;
 /// What the records show of each permit's use.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    by_policy: BTreeMap<PolicyName, Seen>,
+    by_policy: BTreeMap<PolicyName, Uses>,
     /// Calls that were seen.
     pub calls: u64,
 }
@@ -87,16 +87,15 @@ impl Observed {
             // From the end, so that places before stay where they are.
             for written in written::read(source, &mut Vec::new()).into_iter().rev() {
                 let is_permit = snapshot.policy(&written.name).is_some_and(|info| info.effect == Effect::Permit);
-                let Some(seen) = self.by_policy.get(&written.name).filter(|seen| seen.calls >= CALLS_MIN) else {
-                    continue;
-                };
+                let uses = self.by_policy.get(&written.name).filter(|uses| uses.all.calls >= CALLS_MIN);
+                let Some(uses) = uses else { continue };
                 if !is_permit || leave.contains(&written.name) {
                     continue;
                 }
-                let (narrower, narrowed) = edit::narrowed(&written, seen);
+                let (narrower, narrowed) = edit::narrowed(&written, uses);
                 if !narrowed.is_empty() {
                     text.replace_range(written.place.piece.clone(), &narrower);
-                    suggestions.push(Suggestion { policy: written.name.clone(), calls: seen.calls, narrowed });
+                    suggestions.push(Suggestion { policy: written.name.clone(), calls: uses.all.calls, narrowed });
                 }
             }
             changed.push(Source { file: Arc::clone(&source.file), text: text.into() });

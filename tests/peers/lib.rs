@@ -22,6 +22,7 @@ pub mod raw;
 pub mod records;
 pub mod shim;
 pub mod skip;
+pub mod story;
 pub mod wait;
 pub mod webhooks;
 pub mod witness;

@@ -9,10 +9,19 @@ use std::{
 
 /// Most callers, functions and values of one kind that are told apart; with more nothing is concluded.
 const DISTINCT_MAX: usize = 64;
+/// Most functions of one permit that are named one by one.
+pub(super) const FUNCTIONS_MAX: usize = 20;
 /// Most values that are looked at in one input.
 const LEAVES_MAX: usize = 64;
 
-/// Uses of one permit.
+/// Uses of one permit: all together, and function by function while these are few.
+#[derive(Clone, Debug)]
+pub(super) struct Uses {
+    pub(super) all: Seen,
+    by_function: Option<BTreeMap<FunctionName, Seen>>,
+}
+
+/// Calls that have something in common.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
     pub(super) calls: u64,
@@ -23,6 +32,12 @@ pub(super) struct Seen {
     pub(super) functions: Distinct<FunctionName>,
     /// Values by their paths, such as `input.amount`.
     pub(super) values: BTreeMap<String, Values>,
+}
+
+impl Default for Uses {
+    fn default() -> Self {
+        Self { all: Seen::default(), by_function: Some(BTreeMap::new()) }
+    }
 }
 
 /// Different things, until they are too many.
@@ -69,8 +84,41 @@ impl<T: Ord> Distinct<T> {
     }
 }
 
-impl Seen {
+impl Uses {
     pub(super) fn add(&mut self, question: &Question, input_lost: bool) {
+        self.all.add(question, input_lost);
+        if let Some(functions) = &mut self.by_function {
+            functions.entry(question.function.clone()).or_default().add(question, input_lost);
+        }
+        self.limit();
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.all.merge(other.all);
+        self.by_function = match (self.by_function.take(), other.by_function) {
+            (Some(mut ours), Some(theirs)) => {
+                for (function, seen) in theirs {
+                    ours.entry(function).or_default().merge(seen);
+                }
+                Some(ours)
+            }
+            _ => None,
+        };
+        self.limit();
+    }
+
+    fn limit(&mut self) {
+        self.by_function = self.by_function.take().filter(|functions| functions.len() <= FUNCTIONS_MAX);
+    }
+
+    /// Function by function, if there are several and not too many.
+    pub(super) fn apart(&self) -> Option<&BTreeMap<FunctionName, Seen>> {
+        self.by_function.as_ref().filter(|functions| functions.len() > 1)
+    }
+}
+
+impl Seen {
+    fn add(&mut self, question: &Question, input_lost: bool) {
         self.calls += 1;
         let principal = &question.principal;
         self.kinds.insert(principal.kind);
@@ -121,7 +169,7 @@ impl Seen {
         }
     }
 
-    pub(super) fn merge(&mut self, other: Self) {
+    fn merge(&mut self, other: Self) {
         self.calls += other.calls;
         self.kinds.extend(other.kinds);
         self.callers.merge(other.callers);

@@ -67,11 +67,42 @@ fn values_at_which_a_permit_looks_are_bounded_by_what_came() {
     let records = (0..12).map(|n| recorded("small", order(alice(), 10 + n))).collect();
     let (suggested, patch) = suggested(reads, records);
     let expected = [
-        "callers: principal == User::\"corp/alice\"",
+        // Whoever leaves the group loses the permit.
+        "callers: principal is User in Group::\"corp/staff\" and principal == User::\"corp/alice\"",
         "values of input.amount_cents: context has input.amount_cents && context.input.amount_cents >= 10 && context.input.amount_cents <= 21",
     ];
     assert_eq!(words(&suggested), expected);
-    assert!(patch.contains("\n+when { context has input.amount_cents && "), "{patch}");
+    assert!(
+        patch.contains("\n+when { principal == User::\"corp/alice\" && context has input.amount_cents && "),
+        "{patch}"
+    );
+}
+
+#[test]
+fn a_permit_that_served_different_callers_is_split_by_function() {
+    let broad = "// all of it\n@id(\"broad\") @owner(\"x\")\npermit (principal in Group::\"corp/staff\", action in Action::\"call\", resource);\n";
+    let by = |n: i64| Principal { id: format!("corp/u{n}").into(), ..alice() };
+    let stock = (0..20).map(|n| recorded("broad", question(by(n % 3), "stock.level")));
+    let orders = (0..5).map(|n| recorded("broad", order(by(7), n + 1)));
+    let (suggested, patch) = suggested(broad, stock.chain(orders).collect());
+    let expected = [
+        "broad.orders.create: callers: principal is User in Group::\"corp/staff\" and principal == User::\"corp/u7\"",
+        "broad.orders.create: functions: action == Action::\"orders.create\"",
+        "broad.stock.level: callers: principal is User in Group::\"corp/staff\" and [User::\"corp/u0\", User::\"corp/u1\", User::\"corp/u2\"].contains(principal)",
+        "broad.stock.level: functions: action == Action::\"stock.level\"",
+    ];
+    assert_eq!(words(&suggested), expected);
+    let added: Vec<&str> = patch.lines().filter_map(|line| line.strip_prefix('+')).skip(1).collect();
+    let expected = [
+        "@id(\"broad.orders.create\") @owner(\"x\")",
+        "permit (principal is User in Group::\"corp/staff\", action == Action::\"orders.create\", resource)",
+        "when { principal == User::\"corp/u7\" };",
+        "",
+        "@id(\"broad.stock.level\") @owner(\"x\")",
+        "permit (principal is User in Group::\"corp/staff\", action == Action::\"stock.level\", resource)",
+        "when { [User::\"corp/u0\", User::\"corp/u1\", User::\"corp/u2\"].contains(principal) };",
+    ];
+    assert_eq!(added, expected, "{patch}");
 }
 
 #[test]
