@@ -186,6 +186,7 @@ fn intent() -> Intent {
         token: None,
         clock: Clock { now: Timestamp::now(), weekday: 1, minute: 1264, business_day: None, frozen: None },
         via: Via::default(),
+        approval: None,
     };
     let function = FunctionName::parse("shop.order");
     #[expect(clippy::expect_used, reason = "the name is written here")]

@@ -1,17 +1,23 @@
 //! The administrative interface: its own port, thread and runtime, so that it answers while calls are saturated.
 
+mod approve;
+mod asker;
 mod audit;
 mod emergency;
+mod page;
 mod peer;
 mod publish;
+mod read;
+mod strangers;
 
 use crate::{
     address::Address,
     config,
     reload::{self, Wish},
     server::Gateway,
-    socket::{Accepting, Socket, Stream},
+    socket::{Socket, Stream},
 };
+use asker::Asker;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -19,7 +25,8 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use peer::Peer;
 use serde_json::{Value, json};
-use std::{convert::Infallible, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{convert::Infallible, net::IpAddr, sync::Arc, thread::JoinHandle, time::Duration};
+use strangers::Strangers;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
@@ -35,6 +42,16 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Must be sent with everything that changes something: a web page can't send it to another origin.
 pub const CHANGE_HEADER: &str = "latchwork-admin";
+
+/// What every request is answered from.
+#[derive(Debug)]
+struct Interface {
+    gateway: Arc<Gateway>,
+    reloads: reload::Handle,
+    /// The user of this process.
+    own: Peer,
+    strangers: Strangers,
+}
 
 /// A bound interface.
 #[derive(Debug)]
@@ -70,11 +87,17 @@ impl Bound {
     /// Serves on a thread of its own.
     #[must_use]
     pub fn serve(self, gateway: Arc<Gateway>, reloads: reload::Handle) -> Serving {
+        let config = &gateway.generation().config;
+        if config.admin.identify.is_none() && matches!(self.address, Address::Tcp(_)) {
+            tracing::warn!("whoever reaches the administrative interface may do everything: `identify` is not set");
+        }
         let (stop, stopped) = oneshot::channel();
         let work = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime.block_on(async {
+                let (own, strangers) = (Peer::own(), Strangers::default());
+                let interface = Arc::new(Interface { gateway, reloads, own, strangers });
                 tokio::select! {
-                    () = accept(self.socket, &gateway, &reloads) => {}
+                    () = accept(self.socket, &interface) => {}
                     _ = stopped => {}
                 }
             }),
@@ -98,45 +121,41 @@ impl Serving {
     }
 }
 
-async fn accept(socket: Socket, gateway: &Arc<Gateway>, reloads: &reload::Handle) {
+async fn accept(socket: Socket, interface: &Arc<Interface>) {
     let Ok(socket) = socket.accepting() else { return };
-    // A Unix socket has no name that could resolve to it.
-    let named = matches!(socket, Accepting::Tcp(_));
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
-        let (gateway, reloads) = (gateway.clone(), reloads.clone());
+        let interface = interface.clone();
         match socket.accept().await {
-            Ok(Stream::Tcp(stream, _)) => {
-                drop(tokio::spawn(connection(stream, (named, Peer::Loopback), gateway, reloads, place)));
+            Ok(Stream::Tcp(stream, from)) => {
+                let peer = (Peer::Loopback, Some(from.ip()));
+                drop(tokio::spawn(connection(stream, peer, interface, place)));
             }
             Ok(Stream::Unix(stream)) => {
-                let peer = Peer::of(&stream);
-                drop(tokio::spawn(connection(stream, (named, peer), gateway, reloads, place)));
+                let peer = (Peer::of(&stream), None);
+                drop(tokio::spawn(connection(stream, peer, interface, place)));
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
 }
 
-async fn connection<I>(
-    io: I,
-    (named, peer): (bool, Peer),
-    gateway: Arc<Gateway>,
-    reloads: reload::Handle,
-    place: OwnedSemaphorePermit,
-) where
+async fn connection<I>(io: I, peer: (Peer, Option<IpAddr>), interface: Arc<Interface>, place: OwnedSemaphorePermit)
+where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let service = service_fn(|request| {
-        let (gateway, reloads) = (gateway.clone(), reloads.clone());
+    let service = service_fn(|request: Request<Incoming>| {
+        let interface = interface.clone();
         async move {
-            let answer = match !named || local(&request) {
-                true => answer(&gateway, &reloads, &peer, request).await,
-                false => {
-                    let title = "the administrative interface answers only to a loopback host";
-                    error(StatusCode::MISDIRECTED_REQUEST, title)
-                }
+            // A Unix socket has no name that could resolve to it.
+            let answer = if peer.1.is_some() && !page::names_loopback(&request) {
+                let title = "the administrative interface answers only to a loopback host";
+                error(StatusCode::MISDIRECTED_REQUEST, title)
+            } else if page::is_made_by_one(request.headers()) {
+                error(StatusCode::FORBIDDEN, "the administrative interface takes no requests of web pages")
+            } else {
+                answer(&interface, peer, request).await
             };
             Ok::<_, Infallible>(answer)
         }
@@ -149,110 +168,58 @@ async fn connection<I>(
 }
 
 async fn answer(
-    gateway: &Gateway,
-    reloads: &reload::Handle,
-    peer: &Peer,
+    interface: &Interface,
+    peer: (Peer, Option<IpAddr>),
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
+    let gateway = &*interface.gateway;
     let path = request.uri().path();
-    let name = path.strip_prefix(PREFIX).or_else(|| path.strip_prefix('/')).unwrap_or_default();
+    let name = path.strip_prefix(PREFIX).or_else(|| path.strip_prefix('/')).unwrap_or_default().to_owned();
+    if name == "live" && matches!(*request.method(), Method::GET | Method::HEAD) {
+        return json_answer(StatusCode::OK, &json!({"live": true}));
+    }
+    let asker = Asker::of(interface, peer, request.headers()).await;
     if let Some(rest) = name.strip_prefix("emergency").filter(|rest| rest.is_empty() || rest.starts_with('/')) {
         let id = rest.strip_prefix('/').map(str::to_owned);
-        return emergency::answer(gateway, reloads, id, peer, request).await;
+        return emergency::answer(interface, id, &asker, request).await;
     }
-    if let Some(rest) = name.strip_prefix("audit/").map(str::to_owned) {
-        return audit::answer(gateway, &rest, peer, request).await;
+    if let Some(rest) = name.strip_prefix("audit/") {
+        return audit::answer(&asker, rest, request).await;
     }
-    match (request.method(), name) {
-        (&Method::GET | &Method::HEAD, "live") => json_answer(StatusCode::OK, &json!({"live": true})),
-        (&Method::GET | &Method::HEAD, "ready") => ready(gateway),
-        (&Method::GET | &Method::HEAD, "metrics") => metrics(gateway),
-        (&Method::GET | &Method::HEAD, "functions") => json_answer(StatusCode::OK, &functions(gateway)),
-        (&Method::GET | &Method::HEAD, "bundle") => json_answer(StatusCode::OK, &publish::bundle(gateway)),
-        (&Method::POST, "bundle") => publish::publish(reloads, peer, request).await,
-        (&Method::POST, "reload") => reload(reloads, &request).await,
-        (_, "live" | "ready" | "metrics" | "functions" | "bundle" | "reload") => {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    match (reads, request.method(), name.as_str()) {
+        (true, _, "ready") => read::ready(gateway, asker.sees("gateway.read")),
+        (true, _, "metrics") if !asker.generation().config.admin.metrics_asked => read::metrics(gateway),
+        (true, _, "metrics") => permitted(&asker, "metrics.read", || read::metrics(gateway)).await,
+        (true, _, "functions") => {
+            permitted(&asker, "gateway.read", || json_answer(StatusCode::OK, &read::functions(gateway))).await
+        }
+        (true, _, "bundle") => {
+            permitted(&asker, "gateway.read", || json_answer(StatusCode::OK, &publish::bundle(gateway))).await
+        }
+        (_, &Method::POST, "bundle") => publish::publish(interface, &asker, request).await,
+        (_, &Method::POST, "bundle/approval") => approve::approve(&asker, request).await,
+        (_, &Method::POST, "reload") => reload(interface, &asker, &request).await,
+        (_, _, "live" | "ready" | "metrics" | "functions" | "bundle" | "bundle/approval" | "reload") => {
             error(StatusCode::METHOD_NOT_ALLOWED, "the method is not supported here")
         }
-        _ => error(
-            StatusCode::NOT_FOUND,
-            "there is live, ready, metrics, functions, bundle, reload, emergency and audit",
-        ),
+        _ => {
+            let title =
+                "there is live, ready, metrics, functions, bundle, bundle/approval, reload, emergency and audit";
+            error(StatusCode::NOT_FOUND, title)
+        }
     }
 }
 
-/// Refuses names that resolve to loopback by accident or by design (DNS rebinding).
-fn local(request: &Request<Incoming>) -> bool {
-    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-    let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
-    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+async fn permitted(
+    asker: &Asker<'_>,
+    verb: &'static str,
+    answer: impl FnOnce() -> Response<Full<Bytes>>,
+) -> Response<Full<Bytes>> {
+    asker.may(verb, None).await.map_or_else(|refused| refused, |_| answer())
 }
 
-fn ready(gateway: &Gateway) -> Response<Full<Bytes>> {
-    let generation = gateway.generation();
-    let stats = generation.identify.stats();
-    let issuers: Vec<Value> = stats
-        .iter()
-        .map(|s| json!({"alias": s.alias, "available": s.available, "keys": s.keys, "problem": s.problem}))
-        .collect();
-    let quarantined: Vec<Value> = generation
-        .served
-        .values()
-        .filter_map(|s| Some(json!({"function": s.function.name, "problem": s.quarantine.as_ref()?.finding})))
-        .collect();
-    let (healthy, ready) = (gateway.log.healthy(), gateway.ready());
-    let detail = json!({
-        "ready": ready,
-        "audit": {"healthy": healthy, "problem": gateway.log.stats().failing.map(|f| f.error)},
-        "bundle": generation.policy.id(),
-        "reload": gateway.reloads.last(),
-        "emergencies": generation.emergencies.list(),
-        "issuers": issuers,
-        "quarantined": quarantined,
-    });
-    json_answer(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &detail)
-}
-
-fn metrics(gateway: &Gateway) -> Response<Full<Bytes>> {
-    let Ok(text) = gateway.metrics.text() else {
-        return error(StatusCode::INTERNAL_SERVER_ERROR, "metrics can't be written");
-    };
-    let mut response = Response::new(Full::new(text.into()));
-    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
-}
-
-fn functions(gateway: &Gateway) -> Value {
-    let generation = gateway.generation();
-    let mut all: Vec<_> = generation.served.values().collect();
-    all.sort_by(|a, b| a.function.name.cmp(&b.function.name));
-    let one = |served: &&Arc<crate::generation::Served>| {
-        let targets: Vec<Value> = served
-            .function
-            .targets
-            .iter()
-            .map(|t| json!({"index": t.index, "kind": t.backend.kind(), "region": t.region}))
-            .collect();
-        let route =
-            served.config.route.as_ref().map(
-                |r| json!({"method": r.method.as_ref().map(Method::as_str), "host": r.host, "pattern": r.pattern}),
-            );
-        json!({
-            "name": served.function.name,
-            "app": served.function.app,
-            "route": route,
-            "targets": targets,
-            "running": served.function.concurrency_max - served.slots.available_permits(),
-            "waiting": served.waiting.load(std::sync::atomic::Ordering::Relaxed),
-            "quarantine": served.quarantine.as_ref().map(|q| &q.finding),
-        })
-    };
-    json!({"functions": all.iter().map(one).collect::<Vec<_>>()})
-}
-
-async fn reload(reloads: &reload::Handle, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+async fn reload(interface: &Interface, asker: &Asker<'_>, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     if let Err(refused) = change(request) {
         return refused;
     }
@@ -264,7 +231,13 @@ async fn reload(reloads: &reload::Handle, request: &Request<Incoming>) -> Respon
             return error(StatusCode::BAD_REQUEST, "the only queries are `dry_run=true`, `accept_removals=true`");
         }
     };
-    match reloads.reload(wish).await {
+    // What would change is read, and changes nothing.
+    let verb = if wish == Wish::DryRun { "gateway.read" } else { "gateway.reload" };
+    let actor = match asker.may(verb, None).await {
+        Ok(actor) => actor,
+        Err(refused) => return refused,
+    };
+    match interface.reloads.reload(wish, actor).await {
         None => error(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping"),
         Some(outcome) => {
             let failed = matches!(outcome.result, "failed" | "held");
@@ -280,7 +253,7 @@ fn change<B>(request: &Request<B>) -> Result<(), Response<Full<Bytes>>> {
     if meant { Ok(()) } else { Err(error(StatusCode::FORBIDDEN, "a change needs the header `latchwork-admin`")) }
 }
 
-async fn read(request: Request<Incoming>, bytes_max: usize) -> Result<Bytes, Response<Full<Bytes>>> {
+async fn read_body(request: Request<Incoming>, bytes_max: usize) -> Result<Bytes, Response<Full<Bytes>>> {
     let whole = tokio::time::timeout(BODY_TIMEOUT, Limited::new(request.into_body(), bytes_max).collect()).await;
     match whole {
         Ok(Ok(body)) => Ok(body.to_bytes()),

@@ -9,6 +9,7 @@ use crate::{
     },
     generation::Served,
     refusal::Refusal,
+    shadow::Beside,
 };
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -60,6 +61,7 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
         }
         (_, _) => (unread(arrived.body, bounds)?, None),
     };
+    let beside = Beside::of(&arrived.generation, served, &identity.principal, &arrived.head, input.is_some());
     let question = Question {
         principal: Principal::clone(&identity.principal),
         verb: Verb::Call,
@@ -71,13 +73,14 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
             token: identity.token.clone(),
             clock: clock(arrived.envelope.at, &served.zone, served.calendar.as_deref()),
             via: identity.via.clone(),
+            approval: None,
         },
         path: found.parameters.clone(),
         query,
         input,
     };
     let (envelope, head, generation) = (arrived.envelope, arrived.head, arrived.generation);
-    Ok(Asked { envelope, head, payload, generation, found, identity, question })
+    Ok(Asked { envelope, head, payload, generation, found, identity, question, beside })
 }
 
 fn unread(body: Unread, bounds: Bounds) -> Result<Payload, Refusal> {
@@ -128,7 +131,7 @@ fn declared_query(served: &Served, query: Option<&str>) -> Result<BTreeMap<Arc<s
     Ok(values)
 }
 
-fn network(zones: &[Zone], peer: &crate::call::Peer) -> Network {
+pub(crate) fn network(zones: &[Zone], peer: &crate::call::Peer) -> Network {
     let source = peer.source.map(unmapped);
     let holds = |zone: &&Zone| source.is_some_and(|source| zone.networks.iter().any(|n| n.contains(&source)));
     let zone = zones.iter().find(holds).map_or_else(|| ZONE_OTHER.into(), |z| z.name.clone());
@@ -140,7 +143,7 @@ fn unmapped(source: IpAddr) -> IpAddr {
     source.to_canonical()
 }
 
-fn clock(now: jiff::Timestamp, zone: &jiff::tz::TimeZone, calendar: Option<&Calendar>) -> Clock {
+pub(crate) fn clock(now: jiff::Timestamp, zone: &jiff::tz::TimeZone, calendar: Option<&Calendar>) -> Clock {
     let local = zone.to_datetime(now);
     Clock {
         now,

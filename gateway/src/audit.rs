@@ -22,6 +22,7 @@ pub mod redact;
 pub(crate) mod repair;
 pub(crate) mod segment;
 pub mod signer;
+mod spare;
 pub mod subject;
 pub mod tree;
 pub mod verify;

@@ -1,20 +1,31 @@
-//! authorize: policy answers.
+//! authorize: policy answers; what is in shadow is asked afterwards, and elsewhere.
 
 use crate::{
     call::{Asked, Permitted},
     refusal::Refusal,
+    shadow::Judge,
 };
 use policy::permit::{Denial, DenialReason};
+use std::sync::Arc;
 
 /// Asks policy. A denial comes back with the refusal that the caller may see.
 ///
 /// # Errors
 /// The refusal and the denial that the record needs.
-pub fn pass(asked: Asked) -> Result<Permitted, (Refusal, Box<Denial>)> {
-    let Asked { envelope, head, payload, generation, found, identity, question } = asked;
+pub fn pass(asked: Asked, judge: &Arc<Judge>) -> Result<Permitted, (Refusal, Box<Denial>)> {
+    let Asked { envelope, head, payload, generation, found, identity, question, beside } = asked;
     match generation.policy.decide(question) {
-        Ok(permit) => Ok(Permitted { envelope, head, payload, found, identity, permit }),
+        Ok(permit) => {
+            let payload = match beside {
+                Some(beside) => beside.permitted(&envelope, permit.terms(), payload, judge),
+                None => payload,
+            };
+            Ok(Permitted { envelope, head, payload, found, identity, permit })
+        }
         Err(denial) => {
+            if let Some(beside) = beside {
+                beside.denied(&envelope, &denial, payload, judge);
+            }
             if denial.is_disagreement() {
                 let (function, bundle) = (denial.question.function.as_str(), &*denial.bundle.0);
                 tracing::error!(

@@ -6,6 +6,7 @@ use crate::{
     generation::{Generation, Quarantine, Served},
     identify::Identify,
     route::Router,
+    shadow::Shadows,
     signed::{Signed, history::History},
     telemetry::Metrics,
 };
@@ -17,13 +18,13 @@ use mesh::{
     host::Host,
 };
 use policy::{
-    bundle::{self, Source},
+    bundle::{self, Source, manifest::Digest},
     emergency,
     engine::Snapshot,
     finding::Finding,
     permit::TargetIndex,
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, path::Path, sync::Arc};
 use tokio::sync::Semaphore;
 
 /// What generations share.
@@ -50,6 +51,9 @@ impl Built {
         for warning in &self.warnings {
             tracing::warn!(code = warning.code, file = warning.file, line = warning.line, "{}", warning.message);
         }
+        for problem in self.generation.shadows.problems() {
+            tracing::error!("the shadow bundle can't be asked, what was asked before still is: {problem}");
+        }
         for served in self.generation.served.values() {
             if let Some(quarantine) = &served.quarantine {
                 let function = served.function.name.as_str();
@@ -65,7 +69,7 @@ impl Built {
 /// Everything that is wrong with policies, vocabulary, routes or issuers. A function whose target can't be made is
 /// quarantined instead: it answers 503, and the others serve.
 pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared) -> Result<Built, Vec<Finding>> {
-    let Loaded { config, policies, warnings, signed, .. } = loaded;
+    let Loaded { config, policies, warnings, signed, shadow, .. } = loaded;
     let config = Arc::new(config);
     let emptied = Generation::emptiable(&policies);
     let mut findings = Vec::new();
@@ -106,9 +110,12 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
     if !findings.is_empty() {
         return Err(findings);
     }
+    let around = (&*emergencies, &*config);
+    let shadows = Arc::new(Shadows::new(&snapshot, shadow, around, previous.map(|previous| &*previous.shadows)));
     let generation = Generation {
         number: previous.map_or(1, |p| p.number + 1),
         policy: Arc::new(snapshot),
+        shadows,
         identify: Arc::new(identify),
         served: served.into_iter().map(|s| (s.function.name.clone(), s)).collect(),
         routers: Arc::new(routers),
@@ -125,13 +132,19 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
 fn in_time(snapshot: Snapshot, signed: &Signed, config: &Config) -> Result<Snapshot, Finding> {
     let Some(wanted) = &config.policy.signed else { return Ok(snapshot) };
     let file = wanted.file.display().to_string();
-    if snapshot.declared_digest() != signed.manifest.declared {
-        let message = "the bundle was approved for another catalog: functions, apps, issuers or zones differ";
-        let help = "sign a new one for this catalog, or put the catalog back";
-        return Err(Finding::error("other_catalog", file, message).help(help));
-    }
+    of_this_catalog(snapshot.declared_digest(), signed, &wanted.file)?;
     History::read(config)?.accepts(signed, &file)?;
     Ok(snapshot.with_validity(signed.validity(wanted)))
+}
+
+/// Sees that a bundle was approved for what is declared here.
+pub(crate) fn of_this_catalog(declared: Digest, signed: &Signed, file: &Path) -> Result<(), Finding> {
+    if declared == signed.manifest.declared {
+        return Ok(());
+    }
+    let message = "the bundle was approved for another catalog: functions, apps, issuers or zones differ";
+    let help = "sign a new one for this catalog, or put the catalog back";
+    Err(Finding::error("other_catalog", file.display().to_string(), message).help(help))
 }
 
 /// The policies as they were read, and what is forbidden besides.
@@ -302,12 +315,14 @@ pub fn findings(loaded: &Loaded) -> Vec<Finding> {
         cases: Vec::new(),
         warnings: Vec::new(),
         signed: loaded.signed.clone(),
+        shadow: loaded.shadow.clone(),
     };
     match generation(loaded, None, &shared) {
         Err(findings) => findings,
         Ok(built) => {
             let broken = built.generation.served.values().filter_map(|s| s.quarantine.as_ref());
-            broken.map(|q| q.finding.clone()).chain(built.warnings).chain(lints).collect()
+            let shadow = built.generation.shadows.problems().iter().cloned();
+            broken.map(|q| q.finding.clone()).chain(shadow).chain(built.warnings).chain(lints).collect()
         }
     }
 }

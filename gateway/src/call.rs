@@ -5,6 +5,7 @@ use crate::{
     generation::{Generation, Served},
     identify::{Identity, svid::ClientCertificate},
     listener::Listening,
+    shadow::Beside,
     trace::Trace,
 };
 use bytes::Bytes;
@@ -172,6 +173,8 @@ pub struct Asked {
     pub(crate) found: Found,
     pub(crate) identity: Arc<Identity>,
     pub(crate) question: Question,
+    /// What is asked beside, if anything is.
+    pub(crate) beside: Option<Beside>,
 }
 
 /// authorize → admit. The generation is gone: a long call must not hold an old one in memory.

@@ -3,6 +3,7 @@
 pub mod load;
 pub mod schema;
 
+mod admin;
 mod audit;
 mod calendar;
 mod check;
@@ -16,13 +17,16 @@ mod telemetry;
 pub(crate) mod text;
 pub(crate) mod value;
 
+pub use admin::Admin;
 pub use audit::{Audit, Checkpoints, Durability, Privacy, Witness};
 pub use calendar::{Calendar, Freeze};
 pub(crate) use check::validity::not_after;
 pub(crate) use text::{FILE_BYTES_MAX, Text};
 
-pub use self::policy::{Policy, SignedBundle};
-pub use credential::{ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, Webhook};
+pub use self::policy::{Policy, ShadowBundle, SignedBundle};
+pub use credential::{
+    ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, UNIX_ALIAS, Webhook,
+};
 pub use telemetry::{Sampling, Signals, Telemetry};
 
 use crate::address::Address;
@@ -203,15 +207,6 @@ pub struct Zone {
     pub networks: Vec<IpNet>,
 }
 
-/// `[admin]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Admin {
-    /// Address, on this machine only; port 0 takes any free one.
-    pub address: Address,
-    /// Who may connect, if it is a Unix socket.
-    pub access: Access,
-}
-
 /// `[limits]`
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -351,9 +346,16 @@ impl Config {
     #[must_use]
     pub fn declared(&self) -> declared::Declared {
         declared::Declared {
+            gateway: self.node.id.clone(),
             apps: self.apps.iter().map(|a| a.declared.clone()).collect(),
             functions: self.functions.iter().map(|f| f.declared.clone()).collect(),
-            issuers: self.issuers.iter().map(Issuer::declared).chain(self.credentials.declared()).collect(),
+            issuers: self
+                .issuers
+                .iter()
+                .map(Issuer::declared)
+                .chain(self.credentials.declared())
+                .chain(self.admin.declared())
+                .collect(),
             zones: self.zones.iter().map(|z| z.name.clone()).collect(),
         }
     }

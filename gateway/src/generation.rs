@@ -1,6 +1,8 @@
 //! Everything that a reload replaces at once: configuration, catalog, routes, policies, issuers, of one moment.
 
-use crate::{config::Config, emergency::Emergencies, identify::Identify, route::Router, signed::Signed};
+use crate::{
+    config::Config, emergency::Emergencies, identify::Identify, route::Router, shadow::Shadows, signed::Signed,
+};
 use mesh::function::Function;
 use policy::{
     bundle::{Source, manifest::Digest},
@@ -23,6 +25,8 @@ pub struct Generation {
     pub config: Arc<Config>,
     /// Policies, vocabulary, entities, index.
     pub policy: Arc<Snapshot>,
+    /// What is asked beside, and decides nothing.
+    pub shadows: Arc<Shadows>,
     /// Functions as the gateway serves them.
     pub served: HashMap<FunctionName, Arc<Served>>,
     /// Routes, by listener name.
@@ -79,7 +83,8 @@ impl Generation {
     /// The next one, in which only policy is another.
     #[must_use]
     pub fn with_policy(&self, policy: Arc<Snapshot>, emergencies: Arc<Emergencies>) -> Self {
-        Self { number: self.number + 1, policy, emergencies, ..self.clone() }
+        let shadows = Arc::new(self.shadows.again(&policy, (&emergencies, &self.config)));
+        Self { number: self.number + 1, policy, shadows, emergencies, ..self.clone() }
     }
 
     /// The hash that names the signed bundle.
@@ -114,7 +119,11 @@ impl Generation {
         let gone = self.policy.forbid_names().into_iter().filter(|name| !kept.contains(name));
         // An emergency forbid goes when it ends or when what it forbids is declared no more.
         let gone = gone.filter(|name| !name.0.starts_with(policy::emergency::PREFIX));
-        let mut losses: Vec<String> = gone.map(|name| format!("forbid `{name}` vanished")).collect();
+        let lost = |name| match next.policy.shadowed().any(|policy| policy.name == name) {
+            true => format!("forbid `{name}` is only in shadow"),
+            false => format!("forbid `{name}` vanished"),
+        };
+        let mut losses: Vec<String> = gone.map(lost).collect();
         let emptied =
             self.sources.iter().filter(|(file, full)| **full && !next.sources.get(*file).copied().unwrap_or(false));
         losses.extend(emptied.map(|(file, _)| format!("policy file `{file}` became empty or went")));

@@ -1,5 +1,6 @@
 //! Says who calls: turns the credential of a request into one verified identity, or into a clear "no".
 
+mod administrator;
 pub(crate) mod api_key;
 mod bearer;
 mod cache;

@@ -5,6 +5,7 @@
 pub mod address;
 pub mod admin;
 pub mod admit;
+pub mod approvals;
 pub mod ask;
 pub mod audit;
 pub mod authorize;
@@ -32,6 +33,7 @@ pub mod route;
 pub mod running;
 pub mod scaffold;
 pub mod server;
+pub mod shadow;
 pub mod signed;
 pub mod socket;
 pub mod state;

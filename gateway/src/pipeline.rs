@@ -60,7 +60,7 @@ async fn steps(
     trail.identified(&identified);
     let metered = meter.pass(identified).map_err(Stopped::at(Stage::Meter))?;
     let asked = ask::pass(metered, meter.buffered()).await.map_err(Stopped::at(Stage::Ask))?;
-    let permitted = authorize::pass(asked).map_err(Stopped::denied)?;
+    let permitted = authorize::pass(asked, &gateway.judge).map_err(Stopped::denied)?;
     trail.permitted(&permitted);
     let admitted = admit::pass(permitted, meter.limits().queue_max).await.map_err(Stopped::at(Stage::Admit))?;
     invoke::pass(gateway, admitted, trail).await.map_err(Stopped::at(Stage::Invoke))

@@ -5,7 +5,7 @@ pub mod publish;
 mod watcher;
 
 use crate::{
-    audit::record::Admin,
+    audit::record::{Actor, Admin},
     build::{self, Shared},
     config::{Config, load},
     emergency::Change,
@@ -24,6 +24,9 @@ use std::{
     thread::JoinHandle,
 };
 use tokio::{runtime::Handle as Runtime, sync::oneshot};
+
+/// In whose name a change on disk is taken.
+const WATCHER: &str = "watcher";
 
 /// How reloads went; read by readiness and metrics.
 #[derive(Debug, Default)]
@@ -75,9 +78,9 @@ pub struct Handle {
 
 #[derive(Debug)]
 enum Message {
-    Reload(Wish, Option<oneshot::Sender<Outcome>>),
-    Publish(String, String, oneshot::Sender<Result<publish::Published, Vec<Finding>>>),
-    Emergency(Change, String, oneshot::Sender<Result<emergency::Changed, emergency::Refused>>),
+    Reload(Wish, Actor, Option<oneshot::Sender<Outcome>>),
+    Publish(String, Actor, oneshot::Sender<Result<publish::Published, Vec<Finding>>>),
+    Emergency(Change, Actor, oneshot::Sender<Result<emergency::Changed, emergency::Refused>>),
     Stop,
 }
 
@@ -98,10 +101,10 @@ impl Status {
 }
 
 impl Handle {
-    /// Reloads, and returns once that is in force or refused. `None` when the gateway stops.
-    pub async fn reload(&self, wish: Wish) -> Option<Outcome> {
+    /// Reloads in the name of `who`, and returns once that is in force or refused. `None` when the gateway stops.
+    pub async fn reload(&self, wish: Wish, who: Actor) -> Option<Outcome> {
         let (done, outcome) = oneshot::channel();
-        self.messages.send(Message::Reload(wish, Some(done))).ok()?;
+        self.messages.send(Message::Reload(wish, who, Some(done))).ok()?;
         outcome.await.ok()
     }
 
@@ -110,7 +113,7 @@ impl Handle {
     pub async fn emergency(
         &self,
         change: Change,
-        who: String,
+        who: Actor,
     ) -> Option<Result<emergency::Changed, emergency::Refused>> {
         let (done, changed) = oneshot::channel();
         self.messages.send(Message::Emergency(change, who, done)).ok()?;
@@ -118,7 +121,7 @@ impl Handle {
     }
 
     /// Puts a signed bundle in force in the name of `who`. `None` when the gateway stops.
-    pub async fn publish(&self, text: String, who: String) -> Option<Result<publish::Published, Vec<Finding>>> {
+    pub async fn publish(&self, text: String, who: Actor) -> Option<Result<publish::Published, Vec<Finding>>> {
         let (done, published) = oneshot::channel();
         self.messages.send(Message::Publish(text, who, done)).ok()?;
         published.await.ok()
@@ -127,7 +130,7 @@ impl Handle {
     fn noticed(&self) {
         if !self.noticed.swap(true, Ordering::AcqRel) {
             // The receiver is gone only when the gateway stops.
-            let _ = self.messages.send(Message::Reload(Wish::Noticed, None));
+            let _ = self.messages.send(Message::Reload(Wish::Noticed, Actor::named(WATCHER), None));
         }
     }
 }
@@ -181,12 +184,12 @@ impl Worker {
         while let Ok(message) = receiver.recv() {
             // Whoever asked may have gone.
             match message {
-                Message::Reload(wish, done) => {
+                Message::Reload(wish, who, done) => {
                     if wish == Wish::Noticed {
                         // Before the files are read: what changes from here on is noticed again.
                         self.noticed.store(false, Ordering::Release);
                     }
-                    let outcome = self.reload(wish);
+                    let outcome = self.reload(wish, &who);
                     if let Some(done) = done {
                         let _ = done.send(outcome);
                     }
@@ -198,9 +201,9 @@ impl Worker {
         }
     }
 
-    fn reload(&self, wish: Wish) -> Outcome {
+    fn reload(&self, wish: Wish, who: &Actor) -> Outcome {
         let outcome = match load::load(&self.file) {
-            Ok(loaded) => self.apply(loaded, wish),
+            Ok(loaded) => self.apply(loaded, wish, who),
             Err(findings) => self.failed(findings),
         };
         if wish != Wish::DryRun {
@@ -210,7 +213,7 @@ impl Worker {
             if matches!(wish, Wish::Confirmed | Wish::Accepted) && outcome.result == "failed" {
                 let detail = Some(outcome.result.to_owned());
                 // It changes nothing, so it stands even when the log can't take it.
-                let _ = self.record(&outcome.bundle, None, wish, detail);
+                let _ = self.record(&outcome.bundle, None, who, detail);
             }
             self.gateway.metrics.reloads.get_or_create(&ResultLabels { result: outcome.result }).inc();
             self.tell(&outcome, wish);
@@ -221,7 +224,7 @@ impl Worker {
         outcome
     }
 
-    fn apply(&self, loaded: load::Loaded, wish: Wish) -> Outcome {
+    fn apply(&self, loaded: load::Loaded, wish: Wish, who: &Actor) -> Outcome {
         let old = self.gateway.generation();
         if let Some(finding) = needs_restart(&old.config, &loaded.config) {
             return self.failed(vec![finding]);
@@ -242,7 +245,8 @@ impl Worker {
         let same = built.generation.policy.id() == old.policy.id()
             && built.generation.config == old.config
             && built.generation.keeps_backends(&old)
-            && built.generation.bundle() == old.bundle();
+            && built.generation.bundle() == old.bundle()
+            && built.generation.shadows.is_as(&old.shadows);
         if wish == Wish::DryRun {
             let bundle = built.generation.policy.id().clone();
             let result = if same { "unchanged" } else { "ok" };
@@ -250,12 +254,12 @@ impl Worker {
         }
         // What was in force once stays known even if it then does not come into force: nothing older comes back.
         if let Some(signed) = &built.generation.signed
-            && let Err(finding) = History::activate(&built.generation.config, signed, who(wish))
+            && let Err(finding) = History::activate(&built.generation.config, signed, &who.who)
         {
             return self.failed(vec![finding]);
         }
         // Recorded before it is done: what the log can't take does not happen.
-        if !same && let Err(finding) = self.record(old.policy.id(), Some(built.generation.policy.id()), wish, None) {
+        if !same && let Err(finding) = self.record(old.policy.id(), Some(built.generation.policy.id()), who, None) {
             return self.failed(vec![finding]);
         }
         let certificates = self.certificates(&built.generation.config, wish);
@@ -297,8 +301,7 @@ impl Worker {
 
     /// A revocation does not wait for the log either.
     fn record_keys(&self, alias: &str) {
-        let (who, detail) = ("watcher".to_owned(), Some(alias.to_owned()));
-        let record = Admin { verb: "keys".into(), who, bundle_before: None, bundle_after: None, detail };
+        let record = Admin { detail: Some(alias.to_owned()), ..Admin::by(&Actor::named(WATCHER), "keys") };
         if let Err(error) = self.runtime.block_on(self.gateway.log.admin(&record)) {
             tracing::error!(%error, "the change of keys is not in the audit log");
         }
@@ -339,27 +342,18 @@ impl Worker {
         &self,
         before: &BundleId,
         after: Option<&BundleId>,
-        wish: Wish,
+        who: &Actor,
         detail: Option<String>,
     ) -> Result<(), Finding> {
         let record = Admin {
-            verb: "reload".into(),
-            who: who(wish).to_owned(),
             bundle_before: Some(before.clone()),
             bundle_after: after.cloned(),
             detail,
+            ..Admin::by(who, "reload")
         };
         self.runtime.block_on(self.gateway.log.admin(&record)).map_err(|error| {
             Finding::error("unrecorded", self.file.display().to_string(), format!("the reload is not done: {error}"))
         })
-    }
-}
-
-/// In whose name a reload is made.
-fn who(wish: Wish) -> &'static str {
-    match wish {
-        Wish::Confirmed | Wish::Accepted => "admin",
-        Wish::Noticed | Wish::DryRun => "watcher",
     }
 }
 
@@ -370,8 +364,8 @@ fn needs_restart(old: &Config, new: &Config) -> Option<Finding> {
     };
     let what = if sockets(old) != sockets(new) {
         "listener names, addresses or the use of tls"
-    } else if old.admin != new.admin {
-        "`admin`"
+    } else if (&old.admin.address, old.admin.access) != (&new.admin.address, new.admin.access) {
+        "`address` or `socket` of `admin`"
     } else if old.audit.path != new.audit.path
         || old.audit.durability != new.audit.durability
         || old.audit.checkpoints != new.audit.checkpoints

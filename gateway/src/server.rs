@@ -10,7 +10,8 @@ use crate::{
     listener::{self, Listening},
     meter::Meter,
     reload::{self, Reloader},
-    signed::history::History,
+    shadow::Judge,
+    signed::{ending, history::History},
     socket::Socket,
     telemetry::{FunctionMeters, Metrics, export::Exporter, lines, state},
     tls,
@@ -47,6 +48,8 @@ pub struct Gateway {
     exporter: ArcSwapOption<Exporter>,
     /// The audit log.
     pub log: Log,
+    /// Asks what is in shadow.
+    pub judge: Arc<Judge>,
     /// Metrics.
     pub metrics: Metrics,
     /// Metrics of calls that named no function.
@@ -247,6 +250,7 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
         listening,
         meter: ArcSwap::from_pointee(Meter::new(config.limits)),
         tls,
+        judge: Judge::start(log.clone(), &metrics),
         unnamed: metrics.unnamed(),
         metrics,
         host,
@@ -303,6 +307,7 @@ impl Running {
             listeners.spawn(bound.serve(gateway.clone(), gateway.draining.subscribe(), DRAIN_GRACE));
         }
         let sweeper = tokio::spawn(sweep(gateway.clone()));
+        let ending = tokio::spawn(ending::watch(gateway.clone()));
         stop.await;
         tracing::info!("stopping: no new connections, open calls may end");
         // It is done all the same: whoever stops a process has that power.
@@ -315,8 +320,10 @@ impl Running {
         gateway.splices.send_replace(true);
         let _ = tokio::time::timeout(SPLICE_GRACE, gateway.splices.closed()).await;
         sweeper.abort();
+        ending.abort();
         reloader.stop();
         gateway.host.shutdown().await;
+        gateway.judge.clone().stop().await;
         gateway.log.shutdown().await;
         if let Some(exporter) = gateway.exporter() {
             // Bounded by its own grace; what the collector does not take by then is gone.

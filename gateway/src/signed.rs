@@ -1,5 +1,6 @@
 //! Signed bundles on this gateway: opened, judged by the keys that count, remembered so that none older comes back.
 
+pub(crate) mod ending;
 pub mod history;
 
 use crate::config::{SignedBundle, text::read_bounded};

@@ -6,6 +6,7 @@ pub(crate) mod lines;
 pub mod logs;
 mod measures;
 mod meters;
+mod shadow;
 pub mod span;
 pub mod state;
 
@@ -22,6 +23,7 @@ use prometheus_client::{
     },
     registry::Registry,
 };
+pub(crate) use shadow::ShadowMeters;
 use std::{fmt, sync::Arc, time::Duration};
 
 /// All metrics of a gateway.
@@ -41,6 +43,7 @@ pub struct Metrics {
     /// Handshakes that failed, by listener.
     pub handshakes_failed: Family<ListenerLabels, Counter>,
     pub(crate) telemetry: TelemetryMeters,
+    pub(crate) shadow: ShadowMeters,
     since: Timestamp,
 }
 
@@ -133,6 +136,8 @@ impl Metrics {
         );
         let telemetry = TelemetryMeters::default();
         telemetry.register(&mut registry);
+        let shadow = ShadowMeters::default();
+        shadow.register(&mut registry);
         registry.register_collector(Box::new(state));
         Self {
             registry: Arc::new(registry),
@@ -146,6 +151,7 @@ impl Metrics {
             connections,
             handshakes_failed,
             telemetry,
+            shadow,
             since: Timestamp::now(),
         }
     }

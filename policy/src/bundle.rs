@@ -10,16 +10,15 @@ use aws_lc_rs::digest::{Context, SHA256};
 use grants::Surroundings;
 use ground::Ground;
 use jiff::{SignedDuration, Timestamp};
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
-use written::{Earlier, Written};
+use kept::{Earlier, Piece};
+use std::{collections::HashMap, sync::Arc};
+use written::Written;
 
 mod check;
 mod compare;
 pub mod grants;
 pub(crate) mod ground;
+pub(crate) mod kept;
 pub mod manifest;
 mod names;
 pub mod sign;
@@ -76,24 +75,23 @@ pub fn reload(sources: &[Source], declared: Arc<Declared>, now: Timestamp, befor
 fn load_on(ground: Arc<Ground>, sources: &[Source], now: Timestamp, before: Option<&Snapshot>) -> Loaded {
     let mut findings = ground.warnings.clone();
     let around = Surroundings { vocabulary: &ground.vocabulary, declared: &ground.declared };
-    let earlier = before.map(Snapshot::parsed);
-    let policies = read_again(sources, Some(around), earlier.unwrap_or(&Earlier::new()), &mut findings);
-    soon(&policies, now, &mut findings);
-    team::check(sources, &policies, &ground.declared, &mut findings);
-    let new: Vec<&Written> = policies.iter().filter(|policy| !policy.checked).collect();
+    let pieces = pieces(sources, Some(around), before.map(Snapshot::earlier), &mut findings);
+    soon(&pieces, now, &mut findings);
+    team::check(sources, &pieces, &ground.declared, &mut findings);
+    let new: Vec<&Written> = pieces.iter().filter_map(|piece| piece.written.as_ref()).collect();
     if !new.is_empty() {
         let known = names::Known::new(&ground.vocabulary, &ground.declared);
         words::check(&new, &ground.declared, &mut findings);
         // Policies with unknown names are reported for these alone; the others are checked further.
-        let sound: Vec<&Written> = new.into_iter().filter(|policy| known.check(policy, &mut findings)).collect();
+        let sound: Vec<_> = new.into_iter().filter(|policy| known.check(policy, &mut findings)).collect();
         check::check(&sound, &ground.declarations, &ground.vocabulary, &mut findings);
     }
     if has_errors(&findings) {
         return Err(report(findings));
     }
-    let parsed = quiet(&policies, &findings);
+    let quiet = kept::quiet(&pieces, &findings);
     let id = bundle_id(sources, &ground);
-    match Snapshot::new(id, ground, policies, parsed, before) {
+    match Snapshot::new(id, ground, pieces, quiet, before) {
         Ok((snapshot, warnings)) => {
             findings.extend(warnings);
             Ok((snapshot, report(findings)))
@@ -102,34 +100,24 @@ fn load_on(ground: Arc<Ground>, sources: &[Source], now: Timestamp, before: Opti
     }
 }
 
-/// The policies of which there is nothing to say. Any other is checked again by the next load, and so said again.
-fn quiet(policies: &[Written], findings: &[Finding]) -> Earlier {
-    let noted: HashSet<(&str, usize)> = findings.iter().map(|finding| (finding.file.as_ref(), finding.line)).collect();
-    let is_noted = |policy: &Written| {
-        let place = &policy.place;
-        let lines = place.source.text.get(place.range.clone()).unwrap_or_default().matches('\n').count();
-        (place.line..=place.line + lines).any(|line| noted.contains(&(place.source.file.as_ref(), line)))
-    };
-    let quiet = policies.iter().filter(|policy| noted.is_empty() || !is_noted(policy));
-    quiet.map(|policy| (policy.digest(), Arc::clone(policy.parsed()))).collect()
-}
-
 fn has_errors(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Error)
 }
 
 /// Reads every file within the limits, and sees that no two policies have one id. Without surroundings there are no grants.
 pub(crate) fn read(sources: &[Source], around: Option<Surroundings<'_>>, findings: &mut Vec<Finding>) -> Vec<Written> {
-    read_again(sources, around, &Earlier::new(), findings)
+    pieces(sources, around, None, findings).into_iter().filter_map(|piece| piece.written).collect()
 }
 
-fn read_again(
+fn pieces(
     sources: &[Source],
     around: Option<Surroundings<'_>>,
-    earlier: &Earlier,
+    earlier: Option<&Earlier>,
     findings: &mut Vec<Finding>,
-) -> Vec<Written> {
-    let mut policies: Vec<Written> = Vec::new();
+) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let none = Earlier::new();
+    let earlier = earlier.unwrap_or(&none);
     for source in sources {
         if source.text.len() > FILE_BYTES_MAX {
             let message = format!("a file of policies has at most {FILE_BYTES_MAX} bytes");
@@ -138,39 +126,39 @@ fn read_again(
         }
         match around {
             Some(around) if source.file.ends_with(grants::SUFFIX) => {
-                policies.extend(grants::read(source, around, findings));
+                pieces.extend(grants::read(source, around, findings));
             }
             _ if team::is_binding(source) => {}
-            _ => policies.extend(written::read_again(source, earlier, findings)),
+            _ => pieces.extend(written::read_again(source, earlier, findings)),
         }
-        if policies.len() > POLICIES_MAX {
+        if pieces.len() > POLICIES_MAX {
             let message = format!("a bundle has at most {POLICIES_MAX} policies");
             findings.push(Finding::error("too_many_policies", source.file.as_ref(), message));
             break;
         }
     }
-    let mut first: HashMap<&str, &written::Place> = HashMap::with_capacity(policies.len());
-    for policy in &policies {
-        if let Some(there) = first.insert(&policy.name.0, &policy.place) {
-            let message = format!("the id `{}` is taken by {}:{}", policy.name, there.source.file, there.line);
-            findings.push(policy.place.finding("duplicate_id", message, None));
+    let mut first: HashMap<&str, &written::Place> = HashMap::with_capacity(pieces.len());
+    for Piece { kept, place, .. } in &pieces {
+        if let Some(there) = first.insert(&kept.name.0, place) {
+            let message = format!("the id `{}` is taken by {}:{}", kept.name, there.source.file, there.line);
+            findings.push(place.finding("duplicate_id", message, None));
         }
     }
-    policies
+    pieces
 }
 
-fn soon(policies: &[Written], now: Timestamp, findings: &mut Vec<Finding>) {
-    for policy in policies {
-        let Some(expires) = policy.expires else { continue };
+fn soon(pieces: &[Piece], now: Timestamp, findings: &mut Vec<Finding>) {
+    for Piece { kept, place, .. } in pieces {
+        let Some(expires) = kept.expires else { continue };
         let left = expires.duration_since(now);
         let message = if left <= SignedDuration::ZERO {
-            format!("`{}` has expired and grants nothing", policy.name)
+            format!("`{}` has expired and grants nothing", kept.name)
         } else if left <= SignedDuration::from_hours(24 * EXPIRES_SOON_DAYS) {
-            format!("`{}` expires in {} days", policy.name, left.as_hours() / 24)
+            format!("`{}` expires in {} days", kept.name, left.as_hours() / 24)
         } else {
             continue;
         };
-        findings.push(policy.place.finding("expires_soon", message, None).warning());
+        findings.push(place.finding("expires_soon", message, None).warning());
     }
 }
 

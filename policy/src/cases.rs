@@ -37,6 +37,11 @@
 //! expect = ["allow", "deny", "deny", "deny"]   # one for each row, or one for all; the last name changes fastest
 //! ```
 //!
+//! `shadow = true` asks a case as if the policies with `@mode("shadow")` were in force; without it they decide nothing.
+//!
+//! What administrators do is asked like a function: `function = "bundle.activate"`, with `facts.approval = { by =
+//! ["corp/bob"] }` where others approved the bundle.
+//!
 //! The clock stands at noon UTC of the day of the run unless a case sets it, so an expired permit fails its case.
 //! A denial because the question could not be asked passes only when the case names that reason.
 

@@ -6,6 +6,8 @@ use std::{collections::BTreeSet, sync::Arc};
 /// Everything outside the policies that the generated vocabulary and the entities are made from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Declared {
+    /// The node that asks. Bundles are approved for any, so no hash holds it.
+    pub gateway: Arc<str>,
     /// Apps, by name.
     pub apps: Vec<App>,
     /// Functions.

@@ -3,14 +3,15 @@
 use crate::{
     bundle::{
         ground::Ground,
+        kept::{Earlier, Piece},
         validity::{Standing, Validity},
-        written::{Earlier, Written},
     },
     declared::QueryType,
     explain::anatomy::Clause,
     finding::Finding,
     permit::{BundleId, Denial, DenialReason, Permit, PolicyName, TargetIndex, Terms},
     question::{FunctionName, Principal, PrincipalKind, Question, Verb},
+    shadow::Shadow,
     vocabulary::{DECLARED_FILE, Vocabulary, shape::Shape},
 };
 pub(crate) use ask::DISAGREEMENT;
@@ -19,10 +20,10 @@ use cedar_policy_core::{
     ast::{ActionConstraint, Entity, EntityUID},
     entities::Entities,
 };
-use entities::uid;
-use index::Slice;
+use entities::{Declaration, uid};
+use index::{Slice, Subject};
 use jiff::Timestamp;
-use looks::Looks;
+use looks::{InputLooks, Looks};
 use reads::Reads;
 use request::{Asked, Unaskable};
 use rule::{Found, Named, Rule, in_words};
@@ -31,18 +32,23 @@ use std::{
     fmt,
     sync::{Arc, OnceLock},
 };
+pub(crate) use trace::{Trace, Verdict};
 
+mod administer;
 mod ask;
+mod bare;
 pub(crate) mod entities;
 pub(crate) mod index;
 pub(crate) mod look;
 pub mod looks;
 pub mod observe;
 mod prepare;
+mod quick;
 pub(crate) mod reads;
 pub(crate) mod request;
 pub(crate) mod rule;
 pub(crate) mod set;
+mod trace;
 pub(crate) mod value;
 
 /// Everything that a decision depends on besides the question.
@@ -54,8 +60,12 @@ pub struct Snapshot {
     functions: HashMap<FunctionName, Arc<Prepared>>,
     validity: Validity,
     observed: observe::Observed,
+    /// Policies that decide nothing.
+    shadowed: Vec<PolicyInfo>,
+    /// What would be in force if they decided too.
+    twin: Option<Arc<Snapshot>>,
     /// For the next load.
-    parsed: Earlier,
+    earlier: Earlier,
 }
 
 /// What a policy does when its head and conditions hold.
@@ -81,6 +91,9 @@ pub struct PolicyInfo {
     pub description: Option<Arc<str>>,
     /// From when on it grants nothing.
     pub expires: Option<Timestamp>,
+    /// It is asked and counted, and decides nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shadowed: bool,
     /// The file as the user named it.
     pub file: Arc<str>,
     /// Line of its first word, from 1.
@@ -111,8 +124,10 @@ pub(crate) struct Prepared {
     pub(crate) own: Arc<[Arc<Entity>]>,
     /// What any policy that can concern it looks at.
     pub(crate) reads: Reads,
-    /// What of the input any policy looks at that can concern its call; `None` if that depends on the caller.
-    input_looks: Option<Looks>,
+    /// What of the input policies look at that can concern its call.
+    input_looks: InputLooks,
+    /// It is no function but what an administrator does, so it needs no target.
+    administrative: bool,
     call: Subjected,
     describe: Subjected,
     run_on: Vec<Subjected>,
@@ -124,23 +139,6 @@ struct Subjected {
     action: Arc<EntityUID>,
     resource: Arc<EntityUID>,
     slice: Arc<Slice>,
-}
-
-/// What policy said to one Cedar request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Verdict {
-    /// `None` is yes.
-    pub(crate) denied: Option<DenialReason>,
-    pub(crate) determining: Vec<PolicyName>,
-    pub(crate) errors: Vec<String>,
-}
-
-/// Every verdict that a question led to.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Trace {
-    pub(crate) call: Verdict,
-    pub(crate) run_on: Vec<Verdict>,
-    pub(crate) describe: Option<Verdict>,
 }
 
 impl Snapshot {
@@ -189,7 +187,7 @@ impl Snapshot {
         let Some(function) = self.functions.get(&question.function) else { return false };
         let Ok(asked) = Asked::new(question, function, &self.ground.directory, function.reads) else { return false };
         let now = question.facts.clock.now;
-        self.ask(&function.describe, &asked, asked.facts_context(), now, Judge::Engine).denied.is_none()
+        self.ask(&function.describe, &asked, || asked.facts_context(), now, Judge::Engine).denied.is_none()
     }
 
     /// Whether the same question, asked now, would still be permitted on this target.
@@ -210,8 +208,8 @@ impl Snapshot {
             return false;
         };
         let candidates: Vec<_> = self.candidates(&function.call.slice, principal).collect();
-        let permitted = candidates.iter().any(|entry| entry.info.effect == Effect::Permit);
-        permitted && candidates.iter().any(|entry| entry.reads_input)
+        let permitted = candidates.iter().any(|(_, entry)| entry.info.effect == Effect::Permit);
+        permitted && candidates.iter().any(|(_, entry)| entry.reads_input)
     }
 
     /// Which bundle this is.
@@ -243,13 +241,28 @@ impl Snapshot {
     }
 
     /// Its policies, for a later load.
-    pub(crate) fn parsed(&self) -> &Earlier {
-        &self.parsed
+    pub(crate) fn earlier(&self) -> &Earlier {
+        &self.earlier
     }
 
     /// Every policy in force, in the order of files and lines.
     pub fn policies(&self) -> impl Iterator<Item = &PolicyInfo> {
         self.policies.iter().map(|entry| &entry.info)
+    }
+
+    /// Every policy in shadow, which is asked and counted and decides nothing.
+    pub fn shadowed(&self) -> impl Iterator<Item = &PolicyInfo> {
+        self.shadowed.iter()
+    }
+
+    /// The same policies with those in shadow in force, to be asked beside; `None` when there are none.
+    #[must_use]
+    pub fn shadow(&self) -> Option<Shadow> {
+        self.twin.clone().map(Shadow::of_policies)
+    }
+
+    pub(crate) fn twin(&self) -> Option<&Self> {
+        self.twin.as_deref()
     }
 
     /// A policy by its id.
@@ -273,7 +286,7 @@ impl Snapshot {
             Verb::Describe => vec![&function.describe],
         };
         let candidates = subjects.into_iter().flat_map(|s| self.candidates(&s.slice, &question.principal));
-        candidates.map(|entry| &entry.info).collect()
+        candidates.map(|(_, entry)| &entry.info).collect()
     }
 
     /// Whether a policy speaks only of where a function may run.
@@ -281,6 +294,20 @@ impl Snapshot {
         let entry = self.by_id.get(&name.0).and_then(|place| self.entry(*place));
         let action = entry.map(|entry| &entry.rule.head.action);
         matches!(action, Some(ActionConstraint::Eq(action)) if action.eid().as_ref() == "run_on")
+    }
+
+    /// Whether a policy speaks only of what administrators do.
+    pub(crate) fn is_about_verbs(&self, name: &PolicyName) -> bool {
+        let entry = self.by_id.get(&name.0).and_then(|place| self.entry(*place));
+        let verb = |action: &EntityUID| {
+            let id: &str = action.eid().as_ref();
+            id == "administer" || self.vocabulary().verbs().any(|verb| verb.as_str() == id)
+        };
+        match entry.map(|entry| &entry.rule.head.action) {
+            Some(ActionConstraint::Eq(action)) => verb(action),
+            Some(ActionConstraint::In(actions)) => actions.iter().all(|action| verb(action)),
+            Some(ActionConstraint::Any) | None => false,
+        }
     }
 
     /// Whether the input was left unread on purpose: no permit is for this caller, so nothing can come of it.
@@ -294,55 +321,15 @@ impl Snapshot {
         self.policies.get(usize::try_from(place).ok()?)
     }
 
-    /// The policies of a slice whose principal scope holds for a caller.
-    fn candidates<'a>(&'a self, slice: &'a Slice, principal: &Principal) -> impl Iterator<Item = &'a Entry> {
+    /// The policies of a slice whose principal scope holds for a caller, with their places.
+    fn candidates<'a>(&'a self, slice: &'a Slice, principal: &Principal) -> impl Iterator<Item = (u32, &'a Entry)> {
         let types = &self.ground.directory.types;
         let groups: HashSet<_> = principal.groups.iter().map(|group| uid(&types.group, group)).collect();
         let me = uid(types.principal(principal.kind), &principal.id);
         let me = Entity::new_with_attr_partial_value(me, [], HashSet::new(), groups, []);
         let places: Vec<_> = slice.possible(Named::of(&me)).collect();
-        let entries = places.into_iter().filter_map(|place| self.entry(place));
-        entries.filter(move |entry| entry.rule.head.is_for(Named::of(&me)))
-    }
-}
-
-impl Trace {
-    fn unaskable(unaskable: Unaskable) -> Self {
-        Self { call: unaskable.into(), ..Self::default() }
-    }
-
-    /// Why the whole is a no, if it is one.
-    pub(crate) fn denied(&self) -> Option<(DenialReason, Verdict)> {
-        if let Some(reason) = self.call.denied {
-            return Some((reason, self.call.clone()));
-        }
-        if self.targets().next().is_some() {
-            return None;
-        }
-        let mut verdict = Verdict::default();
-        for target in &self.run_on {
-            verdict.determining.extend(target.determining.iter().cloned());
-            verdict.errors.extend(target.errors.iter().cloned());
-        }
-        verdict.determining.sort_unstable();
-        verdict.determining.dedup();
-        Some((DenialReason::NoTarget, verdict))
-    }
-
-    fn is_denied(&self) -> bool {
-        self.call.denied.is_some() || self.targets().next().is_none()
-    }
-
-    /// The targets that `run_on` allowed.
-    pub(crate) fn targets(&self) -> impl Iterator<Item = TargetIndex> {
-        let places = self.run_on.iter().enumerate().filter(|(_, verdict)| verdict.denied.is_none());
-        places.filter_map(|(place, _)| u16::try_from(place).ok().map(TargetIndex))
-    }
-}
-
-impl From<Unaskable> for Verdict {
-    fn from(unaskable: Unaskable) -> Self {
-        Self { denied: Some(unaskable.reason), determining: Vec::new(), errors: vec![unaskable.error] }
+        let entries = places.into_iter().filter_map(|place| Some((place, self.entry(place)?)));
+        entries.filter(move |(_, entry)| entry.rule.head.is_for(Named::of(&me)))
     }
 }
 

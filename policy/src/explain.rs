@@ -47,6 +47,9 @@ pub struct Explanation {
     /// The permit that is missing least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest: Option<Nearest>,
+    /// What would be answered if the policies in shadow were in force, where that is something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Box<Explanation>>,
     /// Places of the question that are not known, so that no answer depends on a guess.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hidden: Vec<String>,
@@ -121,6 +124,7 @@ pub fn explain_with(snapshot: &Snapshot, question: &Question, hidden: &Hidden) -
         determining: Vec::new(),
         asked: Vec::new(),
         nearest: None,
+        shadow: None,
         hidden: hidden.places().map(ToOwned::to_owned).collect(),
     };
     let asks = match hidden.asks(snapshot, question) {
@@ -131,22 +135,24 @@ pub fn explain_with(snapshot: &Snapshot, question: &Question, hidden: &Hidden) -
             return explanation;
         }
     };
+    let twin = snapshot.twin().map(|twin| Box::new(explain_with(twin, question, hidden)));
     let now = question.facts.clock.now;
     explanation.asked = asks.asks.iter().map(|ask| answer(ask, &asks, now)).collect();
-    explanation.settle(&question.verb);
+    explanation.settle(asks.administrative || question.verb == Verb::Describe);
     if explanation.decision != Decision::Allow && explanation.reason != Some(DenialReason::Forbidden) {
         explanation.nearest = nearest::nearest(snapshot, question, &asks, &explanation);
     }
+    explanation.shadow = twin.filter(|twin| (twin.decision, twin.reason) != (explanation.decision, explanation.reason));
     explanation
 }
 
 impl Explanation {
     /// One decision of all answers, as the gateway draws it.
-    fn settle(&mut self, verb: &Verb) {
+    fn settle(&mut self, without_target: bool) {
         let Some(first) = self.asked.first() else { return };
         (self.decision, self.reason) = (first.decision, first.reason);
         self.determining.clone_from(&first.determining);
-        if *verb == Verb::Describe || self.decision == Decision::Deny {
+        if without_target || self.decision == Decision::Deny {
             return;
         }
         let targets: Vec<_> = self.asked.iter().skip(1).collect();

@@ -70,6 +70,7 @@ pub(crate) fn declared() -> Declared {
         external_groups,
     };
     Declared {
+        gateway: "gw-1".into(),
         apps: vec![App {
             name: "shop".into(),
             owner: Some("corp/team-shop".into()),
@@ -129,6 +130,7 @@ pub(crate) fn facts() -> Facts {
         token: None,
         clock: Clock { now: now(), weekday: 1, minute: 630, business_day: None, frozen: None },
         via: Via::default(),
+        approval: None,
     }
 }
 

@@ -16,6 +16,7 @@ pub mod permit;
 pub mod question;
 pub mod replay;
 pub mod review;
+pub mod shadow;
 pub mod suggest;
 pub mod usage;
 pub mod vocabulary;

@@ -117,6 +117,10 @@ fn one(policy: &Written, declared: &Declared, judge: &dyn Judge, found: &mut Fou
         let message = format!("`{name}` permits every action, also those of administrators and of functions to come");
         found.push(policy, "unscoped_permit", message, "name actions: `action in [Action::\"read\", …]`");
     }
+    if policy.shadowed {
+        let message = format!("`{name}` is in shadow: it is asked and counted, and decides nothing");
+        found.push(policy, "in_shadow", message, "remove its `@mode` to enforce it");
+    }
     if !permit {
         forbid(policy, declared, judge, found);
     }

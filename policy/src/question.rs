@@ -194,6 +194,9 @@ pub struct Facts {
     pub clock: Clock,
     /// Who acts for the principal.
     pub via: Via,
+    /// Who approved this very payload or bundle, if anybody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
 }
 
 /// How a call came.
@@ -317,6 +320,15 @@ pub struct Clock {
     /// Whether a freeze is in force; absent without a calendar.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen: Option<bool>,
+}
+
+/// Approvals of one payload or bundle, each by somebody whom policy let approve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Ids of the users.
+    pub by: Arc<[Arc<str>]>,
+    /// When the first approved.
+    pub oldest: Timestamp,
 }
 
 /// Who acts for the principal.

@@ -53,7 +53,7 @@ pub enum Used {
     Never,
     /// Not since the log begins, but that is not long enough to say so.
     NotObservedLongEnough,
-    /// Records don't name such policies: they decide where a function runs, or who may know of it.
+    /// Records don't name such policies: they decide where a function runs, who may know of it, or who administers.
     NotRecorded,
 }
 
@@ -102,6 +102,8 @@ impl Usage {
                 used: match self.decided.get(&policy.name) {
                     Some((calls, last)) => Used::Yes { calls: *calls, last: *last },
                     None if snapshot.is_about_targets(&policy.name) => Used::NotRecorded,
+                    // Not every reading is recorded.
+                    None if snapshot.is_about_verbs(&policy.name) => Used::NotRecorded,
                     None if long_enough => Used::Never,
                     None => Used::NotObservedLongEnough,
                 },

@@ -6,7 +6,7 @@ use crate::{
     question::{FunctionName, PrincipalKind},
 };
 use base::Base;
-use cedar_policy::{Schema, SchemaFragment};
+use cedar_policy::Schema;
 use shape::Shape;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,6 +19,7 @@ mod declared;
 mod locate;
 pub use locate::locate_pointer;
 pub(crate) mod property;
+mod schema;
 pub(crate) mod shape;
 
 /// The name that findings about the declarations carry instead of a file.
@@ -31,6 +32,8 @@ pub struct Vocabulary {
     /// Declared action groups that the base doesn't have.
     groups: BTreeSet<Arc<str>>,
     functions: BTreeMap<FunctionName, Words>,
+    /// What administrators do, by the names of the actions.
+    verbs: BTreeMap<FunctionName, Words>,
 }
 
 /// What one function adds.
@@ -59,7 +62,8 @@ impl Vocabulary {
     /// When a declaration can't be said in Cedar, or says two things with one name.
     pub fn new(declared: &Declared) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let base = Base::new().map_err(|finding| vec![finding])?;
-        let mut vocabulary = Self { base, groups: BTreeSet::new(), functions: BTreeMap::new() };
+        let verbs = base.verbs().filter_map(|verb| Words::of_verb(verb, &base)).collect();
+        let mut vocabulary = Self { base, groups: BTreeSet::new(), functions: BTreeMap::new(), verbs };
         let mut errors = declared::check(declared, &vocabulary.base);
         let mut warnings = Vec::new();
         for function in &declared.functions {
@@ -130,20 +134,36 @@ impl Vocabulary {
     }
 
     /// Base, groups and the given functions as one schema to validate against.
-    pub(crate) fn slice<'a>(&self, names: impl IntoIterator<Item = &'a FunctionName>) -> Result<Schema, Finding> {
-        let mut text = self.groups_text();
-        for name in names {
-            text.push_str(&self.function_text(name).unwrap_or_default());
-        }
-        let internal = |error: &dyn std::fmt::Display| {
-            Finding::error("vocabulary", DECLARED_FILE, format!("the vocabulary is not valid: {error}"))
-        };
-        let (generated, _) = SchemaFragment::from_cedarschema_str(&text).map_err(|e| internal(&e))?;
-        Schema::from_schema_fragments([self.base.fragment().clone(), generated]).map_err(|e| internal(&e))
+    pub(crate) fn slice<'a>(&self, names: impl IntoIterator<Item = &'a FunctionName>) -> Schema {
+        schema::of(&self.base, &self.groups, &self.known(names), true)
+    }
+
+    /// The same without the fixed actions, for policies over functions alone.
+    pub(crate) fn slice_of_calls<'a>(&self, names: impl IntoIterator<Item = &'a FunctionName>) -> Schema {
+        schema::of(&self.base, &self.groups, &self.known(names), false)
+    }
+
+    fn known<'a>(&self, names: impl IntoIterator<Item = &'a FunctionName>) -> BTreeMap<&FunctionName, &Words> {
+        names.into_iter().filter_map(|name| self.functions.get_key_value(name)).collect()
     }
 
     pub(crate) fn function(&self, name: &FunctionName) -> Option<&Words> {
         self.functions.get(name)
+    }
+
+    /// What can be asked about under this name: a function, or a verb of administrators.
+    pub(crate) fn askable(&self, name: &FunctionName) -> Option<&Words> {
+        self.functions.get(name).or_else(|| self.verbs.get(name))
+    }
+
+    /// What administrators do: each is asked like a function of that name.
+    pub fn verbs(&self) -> impl Iterator<Item = &FunctionName> {
+        self.verbs.keys()
+    }
+
+    /// Names of all functions and verbs of administrators.
+    pub(crate) fn askables(&self) -> impl Iterator<Item = &str> {
+        self.functions().chain(self.verbs().map(FunctionName::as_str))
     }
 
     /// Names of all functions.
@@ -170,6 +190,24 @@ impl Vocabulary {
             let _ = writeln!(text, "action \"{group}\" in [\"call\"];");
         }
         text
+    }
+}
+
+impl Words {
+    /// Those of a verb of administrators, which sees facts alone.
+    fn of_verb(verb: &str, base: &Base) -> Option<(FunctionName, Self)> {
+        let (kinds, _) = base.applies_to(verb)?;
+        let principals = PrincipalKind::ALL.into_iter().filter(|kind| kinds.contains(&kind.as_str())).collect();
+        let words = Self {
+            principals,
+            groups: base.ancestors(verb),
+            path: Vec::new(),
+            query: BTreeMap::new(),
+            input: None,
+            shape: "administer".into(),
+            kind: "administer".into(),
+        };
+        Some((FunctionName::parse(verb).ok()?, words))
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 120] = [
+const ENDS: [(&str, i32); 122] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -30,6 +30,8 @@ const ENDS: [(&str, i32); 120] = [
     ("policy sign new.bundle --key file:absent.pem", 3),
     ("policy verify absent.bundle --keys absent.toml", 3),
     ("policy verify absent.bundle --keys absent.toml --format json", 3),
+    ("policy approve absent.bundle", 3),
+    ("policy approve latchwork.toml --admin http://127.0.0.1:9", 1),
     ("policy publish absent.bundle", 3),
     ("policy rollback 1 new.bundle --key file:absent.pem", 3),
     ("policy history", 0),

@@ -43,6 +43,7 @@ async fn families() -> BTreeMap<String, Family> {
         .http("shop.hidden", "GET /hidden", &origin.url, "")
         .process("shop.process", "GET /process", &nowhere, "", "")
         .policy("@id(\"stock\")\npermit (principal, action == Action::\"shop.stock\", resource);")
+        .policy("@id(\"less\") @mode(\"shadow\")\nforbid (principal, action == Action::\"shop.stock\", resource);")
         .tables(&format!("[telemetry]\nendpoint = \"{}\"", collector.url));
     let gateway = latchwork::run(&project.config(), &project.ca()).await;
     for path in ["/stock/7", "/hidden"] {
@@ -52,7 +53,8 @@ async fn families() -> BTreeMap<String, Family> {
     let plain = Client::new(&gateway.url.replace("https", "http"), None);
     assert!(plain.try_send(Request::get("/")).await.is_err(), "no clear text here");
     let text = wait::until("the failed handshake", wait::LONG, async || {
-        Some(gateway.metrics().await).filter(|text| text.contains("latchwork_handshakes_failed_total{"))
+        let wanted = ["latchwork_handshakes_failed_total{", "latchwork_shadow_disagreements_total{"];
+        Some(gateway.metrics().await).filter(|text| wanted.iter().all(|wanted| text.contains(wanted)))
     })
     .await;
     gateway.stop().await;

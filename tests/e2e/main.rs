@@ -1,5 +1,6 @@
 //! The one integration test binary: starts the real thing and looks from outside.
 
+mod administrators;
 mod audit;
 mod aws_lambda;
 mod aws_sdk;
@@ -16,6 +17,7 @@ mod dashboard;
 mod dist;
 mod emergency;
 mod examples;
+mod expiry;
 mod functions_framework;
 mod goldens;
 mod grpc;
@@ -36,6 +38,7 @@ mod reload;
 mod rules;
 mod scaffold_functions;
 mod scenarios;
+mod shadow;
 mod sidecar;
 mod skipped;
 mod sockets;

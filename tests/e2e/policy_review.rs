@@ -51,6 +51,7 @@ fn declared() -> Declared {
         targets: vec![Target { provider: "http", region: None, sealed_to: false }],
     };
     Declared {
+        gateway: "gw-1".into(),
         apps: vec![App { name: "shop".into(), owner: None, environment: "prod".into(), calendar: None }],
         functions: FUNCTIONS.into_iter().map(function).collect(),
         issuers: vec![Issuer {
@@ -170,6 +171,7 @@ fn question(function: &str, groups: Vec<Arc<str>>, (mtls, zone, minute): (bool, 
             token: None,
             clock: Clock { now: now(), weekday: 1, minute, business_day: None, frozen: None },
             via: Via::default(),
+            approval: None,
         },
         path: Default::default(),
         query: Default::default(),

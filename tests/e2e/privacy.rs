@@ -8,7 +8,7 @@ use tests::{
     latchwork::{self, Running},
     origin::Origin,
     project::Project,
-    records,
+    records, wait,
 };
 
 mod canaries;
@@ -17,11 +17,13 @@ const IBAN: &str = "DE89370400440532013000";
 const STREET: &str = "12 Grimmauld Place";
 const UNREAD: &str = "nobody-asked-for-this";
 
-/// Reads every field but `more`.
+/// Reads every field but `more`, which only the shadow looks at.
 const POLICY: &str = r#"@id("small")
 permit (principal is Client, action == Action::"shop.order", resource)
 when { context.input.amount <= 100 && context.input.iban like "DE*" && context.input.address.street != "" };
-@id("told") permit (principal, action == Action::"describe", resource);"#;
+@id("told") permit (principal, action == Action::"describe", resource);
+@id("beside") @mode("shadow") forbid (principal, action == Action::"shop.order", resource)
+when { context.input.more like "nobody-*" };"#;
 
 const FIELDS: &str = r#"hash_key = "file:audit.hash"
 auditor = "AUDITOR"
@@ -74,9 +76,18 @@ impl Shop {
         run(&self.project, line, expected)
     }
 
+    /// The shadow's record of a call, which nobody waits for.
+    async fn beside(&self, answer: &Answer) -> Value {
+        let call = answer.call_id();
+        let found = || async {
+            records::of_call(&self.project.audit(), &call).into_iter().find(|record| record["kind"] == "shadow")
+        };
+        wait::until("the shadow's record", wait::LONG, found).await
+    }
+
     fn verbs(&self) -> Vec<String> {
         let admin = |record: &Value| {
-            record["kind"] == "admin" && record["verb"].as_str().is_some_and(|v| v.starts_with("log."))
+            record["kind"] == "admin" && record["verb"].as_str().is_some_and(|v| v.starts_with("audit."))
         };
         let said = |record: Value| format!("{} {}", record["verb"], record["detail"]).replace('"', "");
         records::read(&self.project.audit()).into_iter().filter(admin).map(said).collect()
@@ -107,7 +118,10 @@ async fn a_field_is_recorded_in_its_mode_and_nobody_guesses_it() {
     let (allowed, denied) = (shop.order(7).await, shop.order(700).await);
     assert_eq!((allowed.status, denied.status), (200, 403), "{}", allowed.text());
     for answer in [&allowed, &denied] {
-        let record = &records::of_call(&shop.project.audit(), &answer.call_id())[0];
+        let beside = shop.beside(answer).await;
+        assert_eq!((&beside["determining"], beside.get("input")), (&json!(["beside"]), None), "{beside}");
+        let records = records::of_call(&shop.project.audit(), &answer.call_id());
+        let record = records.iter().find(|record| record["kind"] != "shadow").expect("a record");
         let hash = shop.run(&format!("audit hash {IBAN}"), 0);
         assert_eq!(record["protected"]["/input/iban"], hash.trim());
         assert!(record["protected"]["/input/address"].as_str().is_some_and(|value| value.starts_with("encrypted:")));
@@ -153,6 +167,11 @@ async fn a_field_is_recorded_in_its_mode_and_nobody_guesses_it() {
     };
     let said = replayed(&guard("context.input.amount <= 100"), 0);
     assert!(said.contains("2 decisions replayed, 2 as before") && !said.contains("not replayed"), "{said}");
+    // What only the shadow read is in no record, so it can't be asked again.
+    let beside = POLICY.split_once("@id(\"beside\")").expect("it is there").1;
+    replayed(&format!("{}\n@id(\"beside\") {beside}", guard("true")), 0);
+    let said = shop.run("policy replay --shadow other/policies", 0);
+    assert!(said.contains("not replayed: 2 decisions") && said.contains("did not look at then"), "{said}");
     for (condition, why) in [
         ("context.input.iban like \"DE*\"", "only a hash in the record"),
         ("context.input.address.street != \"\"", "encrypted in the record"),
@@ -206,10 +225,10 @@ async fn what_is_encrypted_is_revealed_to_the_auditor_until_it_is_erased() {
     let verbs = shop.verbs();
     let said =
         |verb: &str, detail: &str| verbs.iter().filter(|said| said.starts_with(&format!("{verb} {detail}"))).count();
-    assert_eq!(said("log.reveal", &format!("call {call}: case-7")), 4, "{verbs:#?}");
-    assert_eq!(said("log.erase", "`partners/acme`: asked-for"), 2, "what is held is not begun: {verbs:#?}");
-    assert_eq!(said("log.hold", "`partners/acme`: trial") + said("log.hold", "everything: trial"), 2);
-    assert_eq!(said("log.hold_lift", ""), 2);
+    assert_eq!(said("audit.reveal", &format!("call {call}: case-7")), 4, "{verbs:#?}");
+    assert_eq!(said("audit.erase_subject", "`partners/acme`: asked-for"), 2, "what is held is not begun: {verbs:#?}");
+    assert_eq!(said("audit.hold", "`partners/acme`: trial") + said("audit.hold", "everything: trial"), 2);
+    assert_eq!(said("audit.hold_lift", ""), 2);
     let page = Request::post("/latchwork/v1/audit/erasures", "{\"subject\":\"partners/acme\",\"reason\":\"x\"}");
     assert_eq!(shop.gateway.admin().send(page).await.status, 403, "a change is meant, and says so");
     let Shop { project, _origin, gateway, key } = shop;
@@ -232,7 +251,7 @@ async fn an_erasure_that_a_crash_cut_short_is_finished_at_the_next_start() {
     project.write(&format!("audit/test/subjects/erasing/{name}"), subject);
     let gateway = latchwork::run(&project.folder().join("latchwork.toml"), &project.ca()).await;
     let shop = Shop { project, _origin, gateway, key };
-    assert_eq!(shop.verbs(), ["log.erase `partners/acme`: begun before this start"]);
+    assert_eq!(shop.verbs(), ["audit.erase_subject `partners/acme`: begun before this start"]);
     let said = shop.run(&format!("audit reveal {call} --key auditor.key --reason x"), 1);
     assert!(said.contains("its key was erased"), "{said}");
     assert!(shop.gateway.stderr().contains("an erasure that was cut short is finished"));

@@ -10,7 +10,7 @@ pub async fn call(gateway: &Gateway, meter: &Meter, arrived: Arrived, trail: &mu
     let identified = identify::pass(routed, meter.buffered()).await?;
     let metered = meter.pass(identified)?;
     let asked = ask::pass(metered, meter.buffered()).await?;
-    let permitted = authorize::pass(asked).map_err(|(refusal, _)| refusal)?;
+    let permitted = authorize::pass(asked, &gateway.judge).map_err(|(refusal, _)| refusal)?;
     let admitted = admit::pass(permitted, 1).await?;
     invoke::pass(gateway, admitted, trail).await.map(drop)
 }

@@ -23,8 +23,8 @@ pub async fn ask_without_meter(meter: &Meter, identified: Identified) {
     let _ = ask::pass(identified, meter.buffered()).await; //~ E0308
 }
 
-pub fn authorize_without_ask(metered: Metered) {
-    let _ = authorize::pass(metered); //~ E0308
+pub fn authorize_without_ask(gateway: &Gateway, metered: Metered) {
+    let _ = authorize::pass(metered, &gateway.judge); //~ E0308
 }
 
 pub async fn admit_without_authorize(asked: Asked) {

@@ -1,14 +1,14 @@
 //! `audit`: erasing what is encrypted of a subject, legal hold, and revealing a call to its auditor.
 
-use super::{change, error, json_answer, peer::Peer, read};
-use crate::{
-    audit::subject::{
+use super::{asker::Asker, change, error, json_answer, read_body};
+use crate::audit::{
+    record::Actor,
+    subject::{
         Subjects, act,
         act::NotDone,
         hold::{Change, Hold, REASON_BYTES_MAX},
         store::SUBJECT_BYTES_MAX,
     },
-    server::Gateway,
 };
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -56,17 +56,12 @@ struct Reveal {
 type Answer = Response<Full<Bytes>>;
 
 /// Answers for `audit/erasures`, `audit/holds` and `audit/reveals`.
-pub(super) async fn answer(gateway: &Gateway, name: &str, peer: &Peer, request: Request<Incoming>) -> Answer {
-    let Some(subjects) = gateway.log.subjects() else {
-        return error(StatusCode::NOT_FOUND, "this log keeps no subjects");
-    };
+pub(super) async fn answer(asker: &Asker<'_>, name: &str, request: Request<Incoming>) -> Answer {
     let done = match (request.method(), name) {
-        (&Method::POST, "erasures") => erase(gateway, subjects, peer, request).await,
-        (&Method::POST, "holds") => hold(gateway, subjects, peer, request).await,
-        (&Method::GET | &Method::HEAD, "holds") => {
-            permitted(peer, act::HOLD).map(|_| json_answer(StatusCode::OK, &json!(subjects.holds())))
-        }
-        (&Method::POST, "reveals") => reveal(gateway, subjects, peer, request).await,
+        (&Method::POST, "erasures") => erase(asker, request).await,
+        (&Method::POST, "holds") => hold(asker, request).await,
+        (&Method::GET | &Method::HEAD, "holds") => holds(asker).await,
+        (&Method::POST, "reveals") => reveal(asker, request).await,
         (_, "erasures" | "holds" | "reveals") => {
             Err(error(StatusCode::METHOD_NOT_ALLOWED, "the method is not supported here"))
         }
@@ -75,59 +70,68 @@ pub(super) async fn answer(gateway: &Gateway, name: &str, peer: &Peer, request: 
     done.unwrap_or_else(|refused| refused)
 }
 
-async fn erase(
-    gateway: &Gateway,
-    subjects: &Arc<Subjects>,
-    peer: &Peer,
-    request: Request<Incoming>,
-) -> Result<Answer, Answer> {
-    let Erase { subject, reason } = wanted(request).await?;
-    let who = permitted(peer, act::ERASE)?;
+async fn erase(asker: &Asker<'_>, request: Request<Incoming>) -> Result<Answer, Answer> {
+    let (who, Erase { subject, reason }) = permitted(asker, request, |_| act::ERASE).await?;
     let (subject, reason) = (subject_of(subject)?, reason_of(reason)?);
-    let erased = act::erase((&gateway.log, subjects), who, subject, &reason).await.map_err(|not| refused(&not))?;
-    Ok(json_answer(StatusCode::OK, &json!(erased)))
+    match act::erase((asker.log(), subjects(asker)?), &who, subject, &reason).await {
+        Ok(erased) => Ok(json_answer(StatusCode::OK, &json!(erased))),
+        Err(not_done) => Err(refused(asker, act::ERASE, &who, &not_done).await),
+    }
 }
 
-async fn hold(
-    gateway: &Gateway,
-    subjects: &Arc<Subjects>,
-    peer: &Peer,
-    request: Request<Incoming>,
-) -> Result<Answer, Answer> {
-    let Held { action, subject, reason } = wanted(request).await?;
-    let who = permitted(peer, if action == Action::Set { act::HOLD } else { act::LIFT })?;
-    let (subject, reason) = (subject.map(subject_of).transpose()?, reason_of(reason)?);
-    let change = match action {
-        Action::Set => Change::Set(subject, Hold { who: who.clone(), at: Timestamp::now(), reason: reason.clone() }),
+async fn hold(asker: &Asker<'_>, request: Request<Incoming>) -> Result<Answer, Answer> {
+    let verb = |held: Option<&Held>| match held.map(|held| held.action) {
+        Some(Action::Lift) => act::LIFT,
+        Some(Action::Set) | None => act::HOLD,
+    };
+    let (who, held) = permitted(asker, request, verb).await?;
+    let (verb, subjects) = (verb(Some(&held)), subjects(asker)?);
+    let (subject, reason) = (held.subject.map(subject_of).transpose()?, reason_of(held.reason)?);
+    let change = match held.action {
+        Action::Set => {
+            Change::Set(subject, Hold { who: who.who.clone(), at: Timestamp::now(), reason: reason.clone() })
+        }
         Action::Lift => Change::Lift(subject),
     };
-    act::hold((&gateway.log, subjects), who, change, &reason).await.map_err(|not| refused(&not))?;
-    Ok(json_answer(StatusCode::OK, &json!(subjects.holds())))
+    match act::hold((asker.log(), subjects), &who, change, &reason).await {
+        Ok(()) => Ok(json_answer(StatusCode::OK, &json!(subjects.holds()))),
+        Err(not_done) => Err(refused(asker, verb, &who, &not_done).await),
+    }
 }
 
-async fn reveal(
-    gateway: &Gateway,
-    subjects: &Arc<Subjects>,
-    peer: &Peer,
+/// Who sees to holds sees them.
+async fn holds(asker: &Asker<'_>) -> Result<Answer, Answer> {
+    if !asker.sees(act::LIFT) {
+        asker.may(act::HOLD, None).await?;
+    }
+    Ok(json_answer(StatusCode::OK, &json!(subjects(asker)?.holds())))
+}
+
+async fn reveal(asker: &Asker<'_>, request: Request<Incoming>) -> Result<Answer, Answer> {
+    let (who, Reveal { call, reason }) = permitted(asker, request, |_| act::REVEAL).await?;
+    match act::reveal((asker.log(), subjects(asker)?), &who, call, &reason_of(reason)?).await {
+        Ok(revealed) => Ok(json_answer(StatusCode::OK, &json!(revealed))),
+        Err(not_done) => Err(refused(asker, act::REVEAL, &who, &not_done).await),
+    }
+}
+
+/// Who asks and what for, if they may. Whoever may not is told nothing else.
+async fn permitted<T: DeserializeOwned>(
+    asker: &Asker<'_>,
     request: Request<Incoming>,
-) -> Result<Answer, Answer> {
-    let Reveal { call, reason } = wanted(request).await?;
-    let who = permitted(peer, act::REVEAL)?;
-    let revealed = act::reveal((&gateway.log, subjects), who, call, &reason_of(reason)?).await;
-    Ok(json_answer(StatusCode::OK, &json!(revealed.map_err(|not| refused(&not))?)))
-}
-
-/// Who asks, if they may: whoever reaches the interface may use it. This is the one place that says so here.
-#[expect(clippy::result_large_err, clippy::unnecessary_wraps, reason = "it is the answer, moved once and then sent")]
-fn permitted(peer: &Peer, _verb: &'static str) -> Result<String, Answer> {
-    Ok(peer.who())
-}
-
-async fn wanted<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Answer> {
+    verb: impl Fn(Option<&T>) -> &'static str,
+) -> Result<(Actor, T), Answer> {
     change(&request)?;
-    let body = read(request, BODY_BYTES_MAX).await?;
-    serde_json::from_slice(&body)
-        .map_err(|wrong| error(StatusCode::BAD_REQUEST, &format!("the body is not understood: {wrong}")))
+    let body = read_body(request, BODY_BYTES_MAX).await?;
+    let wanted = serde_json::from_slice(&body);
+    let who = asker.may(verb(wanted.as_ref().ok()), None).await?;
+    let wrong = |wrong| error(StatusCode::BAD_REQUEST, &format!("the body is not understood: {wrong}"));
+    Ok((who, wanted.map_err(wrong)?))
+}
+
+#[expect(clippy::result_large_err, reason = "it is the answer, moved once and then sent")]
+fn subjects<'a>(asker: &'a Asker<'_>) -> Result<&'a Arc<Subjects>, Answer> {
+    asker.log().subjects().ok_or_else(|| error(StatusCode::NOT_FOUND, "this log keeps no subjects"))
 }
 
 #[expect(clippy::result_large_err, reason = "it is the answer, moved once and then sent")]
@@ -153,7 +157,8 @@ fn reason_of(reason: String) -> Result<String, Answer> {
     }
 }
 
-fn refused(not_done: &NotDone) -> Answer {
+async fn refused(asker: &Asker<'_>, verb: &'static str, who: &Actor, not_done: &NotDone) -> Answer {
+    asker.not_done(verb, who, &not_done.to_string()).await;
     let status = match not_done {
         NotDone::Held { .. } => StatusCode::CONFLICT,
         NotDone::Unchanged(_) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -1,10 +1,9 @@
 //! `emergency`: what is forbidden at once, by whom and why.
 
-use super::{change, error, json_answer, peer::Peer, read};
+use super::{Interface, asker::Asker, change, error, json_answer, read_body};
 use crate::{
     emergency::{Change, ChangeError, Wanted},
-    reload::{self, emergency::Refused},
-    server::Gateway,
+    reload::emergency::Refused,
 };
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -26,16 +25,18 @@ struct Lift {
 
 /// Answers for `emergency`, or for one of them.
 pub(super) async fn answer(
-    gateway: &Gateway,
-    reloads: &reload::Handle,
+    interface: &Interface,
     id: Option<String>,
-    peer: &Peer,
+    asker: &Asker<'_>,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let (method, id) = (request.method().clone(), id.map(|id| id.parse::<u64>()));
     let wanted = match (method, id) {
         (Method::GET | Method::HEAD, None) => {
-            let generation = gateway.generation();
+            if let Err(refused) = asker.may("gateway.read", None).await {
+                return refused;
+            }
+            let generation = asker.generation();
             let emergencies = json!({"emergencies": generation.emergencies.list(), "bundle": generation.policy.id()});
             return json_answer(StatusCode::OK, &emergencies);
         }
@@ -48,8 +49,12 @@ pub(super) async fn answer(
         Ok(lift) => lift,
         Err(refused) => return refused,
     };
-    let who = peer.who();
-    let body = match read(request, BODY_BYTES_MAX).await {
+    let verb = if lift.is_some() { "emergency.lift" } else { "emergency.forbid" };
+    let who = match asker.may(verb, None).await {
+        Ok(who) => who,
+        Err(refused) => return refused,
+    };
+    let body = match read_body(request, BODY_BYTES_MAX).await {
         Ok(body) => body,
         Err(refused) => return refused,
     };
@@ -67,10 +72,11 @@ pub(super) async fn answer(
         let title = format!("a reason is one line of 1 to {REASON_BYTES_MAX} bytes");
         return error(StatusCode::UNPROCESSABLE_ENTITY, &title);
     }
-    match reloads.emergency(change, who).await {
+    match interface.reloads.emergency(change, who.clone()).await {
         None => error(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping"),
         Some(Ok(changed)) => json_answer(StatusCode::OK, &json!(changed)),
         Some(Err(refused)) => {
+            asker.not_done(verb, &who, &refused.to_string()).await;
             let status = match &refused {
                 Refused::Change(ChangeError::Unknown(_)) => StatusCode::NOT_FOUND,
                 Refused::Change(_) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -3,6 +3,7 @@
 use super::{
     field::{CLASSES, FACTS, Fields, Mode, pointer},
     hash::HashKey,
+    record::Authority,
     redact::{Input, Parameters, REDACTED},
     subject::{NOBODY, Subjects, seal::SubjectKey},
 };
@@ -146,13 +147,26 @@ impl Redaction {
                     value => text(&value.to_string()),
                 });
             }
-            if self.fields.conceal("facts") {
-                text(&question.facts.network.source.map(|source| source.to_string()).unwrap_or_default());
-                text(&question.facts.network.zone);
-            }
+            withheld.extend(self.withheld_facts(&question.facts));
         }
-        let quotes = |error: &str| withheld.iter().any(|value| !value.is_empty() && error.contains(value));
-        errors.iter().map(|error| if quotes(error) { REDACTED.into() } else { Cow::from(error) }).collect()
+        errors.iter().map(|error| if quotes(error, &withheld) { REDACTED.into() } else { Cow::from(error) }).collect()
+    }
+
+    /// What facts say that an error may quote and that is not recorded.
+    fn withheld_facts(&self, facts: &Facts) -> Vec<String> {
+        let source = facts.network.source.map(|source| source.to_string());
+        let concealed = || source.into_iter().chain([facts.network.zone.to_string()]).collect();
+        self.fields.conceal("facts").then(concealed).unwrap_or_default()
+    }
+
+    /// By what right somebody administers: without any facts where some are concealed.
+    pub(crate) fn authority(&self, authority: &mut Authority) {
+        if self.fields.conceal("facts")
+            && let Some(facts) = authority.facts.take()
+        {
+            let withheld = self.withheld_facts(&facts);
+            authority.errors.iter_mut().filter(|error| quotes(error, &withheld)).for_each(|e| *e = REDACTED.to_owned());
+        }
     }
 
     /// A caller's address outside of the facts, and what stands for it if it is concealed.
@@ -199,6 +213,11 @@ impl Veil<'_> {
         };
         veiled.unwrap_or_else(|| DROPPED.to_owned())
     }
+}
+
+/// Whether an error has one of these in it.
+fn quotes(error: &str, withheld: &[String]) -> bool {
+    withheld.iter().any(|value| !value.is_empty() && error.contains(value))
 }
 
 /// Whether a pointer leads to something that has a mode, and if not, what is wrong with it.

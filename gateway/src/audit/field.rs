@@ -8,7 +8,7 @@ pub const FIELDS_MAX: usize = 1_000;
 /// The classes of fields that have modes.
 pub const CLASSES: [&str; 4] = ["facts", "path", "query", "input"];
 /// Every fact, from `facts` down. Each is one field.
-pub const FACTS: [&str; 22] = [
+pub const FACTS: [&str; 23] = [
     "call",
     "network/source",
     "network/provenance",
@@ -31,6 +31,7 @@ pub const FACTS: [&str; 22] = [
     "via/workload",
     "via/client",
     "via/depth",
+    "approval",
 ];
 
 /// How a field is recorded.

@@ -99,7 +99,7 @@ impl Guard {
     pub async fn answered(&mut self, answered: Answered) -> Result<(), Unrecorded> {
         let promise = if self.progress == Progress::Intended { Promise::Uses } else { Promise::None };
         let (waiter, accepted) = oneshot::channel();
-        let tail = tail::answered(self.call, &answered);
+        let tail = tail::of_call(self.call, &answered);
         let entry = log::entry(Kind::Answered, tail, Duty::Refusable, promise, Some(waiter));
         self.log.queue.push_promised(entry)?;
         log::wait(accepted).await

@@ -84,7 +84,7 @@ pub enum OpenError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
     /// Accepted records by kind.
-    pub records: [(Kind, u64); 8],
+    pub records: [(Kind, u64); 9],
     /// Bytes written.
     pub bytes: u64,
     /// Syncs.
@@ -119,7 +119,7 @@ pub(crate) struct Begin {
 /// Numbers that only grow.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    records: [AtomicU64; 8],
+    records: [AtomicU64; 9],
     pub(crate) bytes: AtomicU64,
     pub(crate) syncs: AtomicU64,
     counted: AtomicU64,
@@ -244,7 +244,7 @@ impl Log {
     /// # Errors
     /// When the record was not accepted.
     pub async fn admin(&self, admin: &Admin) -> Result<(), Unrecorded> {
-        self.0.refusable(Kind::Admin, tail::admin(admin)).await
+        self.0.refusable(Kind::Admin, tail::admin(admin, &self.0.redaction)).await
     }
 
     /// How the log fares.

@@ -9,15 +9,19 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use uuid::Uuid;
 
+mod authority;
 mod cut;
 pub(crate) mod kept;
 pub(crate) mod read;
+mod shadow;
 pub(crate) mod tail;
 #[cfg(test)]
 mod tests;
 pub(crate) mod write;
 
+pub use authority::{Actor, Authority, Ruling};
 pub use read::{ClosedBody, IntentBody, RefusedBody};
+pub use shadow::Shadow;
 pub use write::{Closed, Intent, Known, Refused};
 
 /// The version of the format.
@@ -39,6 +43,8 @@ pub enum Kind {
     Closed,
     /// The call was refused.
     Refused,
+    /// What policies that are not in force would have answered.
+    Shadow,
     /// Refusals before identification that were counted instead of recorded one by one.
     Summary,
     /// An administrative action.
@@ -49,12 +55,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of their discriminants.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Intent,
         Self::Attempt,
         Self::Answered,
         Self::Closed,
         Self::Refused,
+        Self::Shadow,
         Self::Summary,
         Self::Admin,
         Self::System,
@@ -69,6 +76,7 @@ impl Kind {
             Self::Answered => "answered",
             Self::Closed => "closed",
             Self::Refused => "refused",
+            Self::Shadow => "shadow",
             Self::Summary => "summary",
             Self::Admin => "admin",
             Self::System => "system",
@@ -109,6 +117,8 @@ pub enum Body {
     Closed(ClosedBody),
     /// `refused`
     Refused(Box<RefusedBody>),
+    /// `shadow`
+    Shadow(Box<Shadow>),
     /// `summary`
     Summary(Summary),
     /// `admin`
@@ -129,6 +139,7 @@ impl Body {
             Kind::Answered => Self::Answered(serde_json::from_slice(line)?),
             Kind::Closed => Self::Closed(serde_json::from_slice(line)?),
             Kind::Refused => Self::Refused(of_call(line)?),
+            Kind::Shadow => Self::Shadow(serde_json::from_slice(line)?),
             Kind::Summary => Self::Summary(serde_json::from_slice(line)?),
             Kind::Admin => Self::Admin(serde_json::from_slice(line)?),
             Kind::System => Self::System(serde_json::from_slice(line)?),
@@ -245,8 +256,8 @@ pub struct Summary {
     pub counts: BTreeMap<Cow<'static, str>, u64>,
 }
 
-/// `admin`: an administrative action.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `admin`: an administrative action, done or refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Admin {
     /// What was done, such as `reload`.
     pub verb: Cow<'static, str>,
@@ -261,13 +272,29 @@ pub struct Admin {
     /// What else there is to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// By what right, or why not; absent where nobody is asked who they are, and for what the gateway does itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<Box<Authority>>,
 }
 
 impl Admin {
     /// What whoever runs the process did to it.
     #[must_use]
     pub fn of_process(verb: &'static str, bundle_after: Option<BundleId>) -> Self {
-        Self { verb: verb.into(), who: "process".to_owned(), bundle_before: None, bundle_after, detail: None }
+        Self { bundle_after, ..Self::by(&Actor::named("process"), verb) }
+    }
+
+    /// What somebody did.
+    #[must_use]
+    pub fn by(actor: &Actor, verb: &'static str) -> Self {
+        Self {
+            verb: verb.into(),
+            who: actor.who.clone(),
+            bundle_before: None,
+            bundle_after: None,
+            detail: None,
+            authority: actor.authority.clone(),
+        }
     }
 }
 

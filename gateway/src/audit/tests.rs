@@ -75,6 +75,7 @@ pub(crate) fn question(input: Option<serde_json::Value>) -> Question {
                 frozen: None,
             },
             via: Via::default(),
+            approval: None,
         },
         path: Default::default(),
         query: Default::default(),

@@ -5,11 +5,14 @@ use crate::{
     address::UNIX,
     admin::CHANGE_HEADER,
     client::{self, Through, Trust},
+    config::text::read_bounded,
+    identify::api_key,
     running,
 };
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use std::{
     io::Write,
@@ -30,6 +33,9 @@ pub struct Place {
     /// otherwise
     #[arg(long)]
     pub(crate) admin: Option<String>,
+    /// File with the token or API key of whoever administers; the variable LATCHWORK_ADMIN_TOKEN unless said
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// Output
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
@@ -87,8 +93,8 @@ impl Place {
         let base = if socket.is_some() { "http://localhost" } else { &admin };
         let mut request = Request::builder().method(method).uri(format!("{base}/latchwork/v1/{path}"));
         request = request.header(CHANGE_HEADER, "1").header(header::CONTENT_TYPE, "application/json");
-        if let Ok(token) = std::env::var(super::TOKEN_VARIABLE) {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        if let Some((name, value)) = self.credential(talk)? {
+            request = request.header(name, value);
         }
         let Ok(mut request) = request.body(Full::new(body)) else {
             tell(talk, format_args!("latchwork: `{admin}` is not an address"));
@@ -108,6 +114,24 @@ impl Place {
         Ok(Answer { status: response.status(), body })
     }
 
+    /// The header that says who administers.
+    fn credential(&self, talk: &mut dyn Write) -> Result<Option<(HeaderName, HeaderValue)>, Exit> {
+        let secret = match &self.token_file {
+            Some(file) => read_bounded(file)
+                .map_err(|error| format!("`{}` can't be read: {error}", file.display()))
+                .and_then(|bytes| String::from_utf8(bytes).map_err(|_| format!("`{}` is not text", file.display()))),
+            None => match std::env::var(super::TOKEN_VARIABLE) {
+                Ok(token) => Ok(token),
+                Err(_) => return Ok(None),
+            },
+        };
+        let header = secret.map(SecretString::from).and_then(|secret| header_of(secret.expose_secret().trim()));
+        header.map(Some).map_err(|wrong| {
+            tell(talk, format_args!("latchwork: {wrong}"));
+            Exit::Invalid
+        })
+    }
+
     fn address(&self, talk: &mut dyn Write) -> Result<String, Exit> {
         if let Some(admin) = &self.admin {
             return Ok(admin.trim_end_matches('/').to_owned());
@@ -119,4 +143,15 @@ impl Place {
             None => loaded(&self.config, talk).map(|loaded| loaded.config.admin.address.url("http")),
         }
     }
+}
+
+/// A token travels as bearer; an API key, which is known by its form, in the header that holds keys unless configured.
+fn header_of(secret: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, text) = match api_key::text::read(secret) {
+        Some(_) => (HeaderName::from_static("x-api-key"), secret.to_owned()),
+        None => (header::AUTHORIZATION, format!("Bearer {secret}")),
+    };
+    let mut value = HeaderValue::try_from(text).map_err(|_| "the token has characters that no token has".to_owned())?;
+    value.set_sensitive(true);
+    Ok((name, value))
 }

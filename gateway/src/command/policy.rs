@@ -1,5 +1,6 @@
 //! `latchwork policy`: commands over policies. The work is the policy crate's; here files are opened.
 
+mod approve;
 mod bundle;
 mod check;
 pub mod decide;
@@ -59,6 +60,8 @@ pub enum PolicyCommand {
     Sign(sign::SignArgs),
     /// Say whether a bundle is whole and whose word it is
     Verify(verify::VerifyArgs),
+    /// Approve a bundle, where the running gateway asks policy who may put one in force
+    Approve(approve::ApproveArgs),
     /// Put a signed bundle in force
     Publish(publish::PublishArgs),
     /// Make a new bundle of what an older one held
@@ -89,6 +92,7 @@ pub fn run(command: &PolicyCommand, out: &mut dyn Write, talk: &mut dyn Write) -
         PolicyCommand::Key(command) => key::run(command, out, talk),
         PolicyCommand::Sign(args) => sign::sign(args, out, talk),
         PolicyCommand::Verify(args) => verify::run(args, out, talk),
+        PolicyCommand::Approve(args) => approve::run(args, out, talk),
         PolicyCommand::Publish(args) => publish::publish(args, out, talk),
         PolicyCommand::Rollback(args) => sign::rollback(args, out, talk),
         PolicyCommand::History(args) => publish::history(args, out, talk),

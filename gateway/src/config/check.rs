@@ -3,6 +3,7 @@
 use super::{Config, Function, raw, report::Report, text::Text, value::Desk};
 use std::path::PathBuf;
 
+mod admin;
 pub(crate) mod api_keys;
 mod audit;
 mod calendar;
@@ -67,7 +68,7 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
     let issuers = issuer::issuers(&identity, &node, &mut desk);
     let credentials = credential::credentials(&identity, &issuers, &mut desk);
     let zones = settings::zones(&network, &mut desk);
-    let admin = settings::admin(&admin, &mut desk);
+    let mut interface = admin::admin(&admin, &node, &mut desk);
     let policy = settings::policy(&policy, &node, &mut desk);
     let audit = audit::audit(&audit, &node, &mut desk);
     let limits = settings::limits(&limits, &mut desk);
@@ -85,12 +86,17 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
         written: &identity,
         issuers: &issuers,
         credentials: &credentials,
-        admin: &admin,
+        admin: &interface,
         catalog: &catalog,
     };
+    let address = interface.as_ref().map(|interface| &interface.address);
+    let administrators = admin::identify(&admin, address, &surroundings, &mut desk);
     let listeners = listener::listeners(&listener, &surroundings, &mut desk);
+    if let Some(interface) = &mut interface {
+        interface.identify = administrators;
+    }
     route::conflicts(&listeners, &catalog, report);
-    usage::check(&text, &identity, &listener, &listeners, &catalog, report);
+    usage::check((&text, &identity, &listener), &listeners, interface.as_ref(), &catalog, report);
 
     let functions: Vec<Function> = catalog.functions.into_iter().map(|placed| placed.function).collect();
     let apps = catalog.apps.into_iter().map(|placed| placed.app).collect();
@@ -102,7 +108,7 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
         issuers,
         credentials,
         zones,
-        admin: admin?,
+        admin: interface?,
         policy,
         audit,
         limits,

@@ -10,6 +10,9 @@ use std::{
     sync::Arc,
 };
 
+/// The issuer of whom the kernel names: the first part of their ids.
+pub const UNIX_ALIAS: &str = "unix";
+
 /// A credential that a listener takes: one entry of `identify`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
@@ -23,6 +26,8 @@ pub enum Credential {
     ApiKeys(Arc<str>),
     /// A signed webhook of this alias.
     Webhook(Arc<str>),
+    /// The user at the other end of a Unix socket, as the kernel says; of the administrative interface only.
+    Unix,
     /// Several together.
     All {
         /// Which; no two of one kind.
@@ -145,7 +150,7 @@ impl Credential {
     #[must_use]
     pub fn alias(&self) -> Option<&Arc<str>> {
         match self {
-            Self::Anonymous | Self::All { .. } => None,
+            Self::Anonymous | Self::Unix | Self::All { .. } => None,
             Self::Issuer(alias) | Self::Mtls(alias) | Self::ApiKeys(alias) | Self::Webhook(alias) => Some(alias),
         }
     }

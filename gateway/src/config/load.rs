@@ -8,7 +8,10 @@ use super::{
     text::Text,
     value::Desk,
 };
-use crate::signed::{self, Signed};
+use crate::{
+    shadow,
+    signed::{self, Signed},
+};
 use jiff::Timestamp;
 use policy::{bundle::Source, finding::Finding};
 use std::{path::Path, sync::Arc};
@@ -26,6 +29,8 @@ pub struct Loaded {
     pub warnings: Vec<Finding>,
     /// The bundle that the policies are from.
     pub signed: Option<Arc<Signed>>,
+    /// What is asked beside, if anything is, or what is wrong with it.
+    pub shadow: Option<shadow::Read>,
 }
 
 /// Loads a configuration. Reads files, opens no socket.
@@ -67,7 +72,8 @@ type Parts = (Config, Vec<Source>, Vec<Source>, Option<Arc<Signed>>);
 fn finish(loaded: Option<Parts>, report: Report) -> Result<Loaded, Vec<Finding>> {
     match loaded {
         Some((config, policies, cases, signed)) if !report.failed() => {
-            Ok(Loaded { config, policies, cases, warnings: report.finish(), signed })
+            let shadow = config.policy.shadow.as_ref().map(|wanted| shadow::read(wanted, Timestamp::now()));
+            Ok(Loaded { config, policies, cases, warnings: report.finish(), signed, shadow })
         }
         _ => Err(report.finish()),
     }

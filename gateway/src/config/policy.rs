@@ -13,6 +13,17 @@ pub struct Policy {
     pub state: PathBuf,
     /// Policies come from a signed bundle instead of the folder.
     pub signed: Option<SignedBundle>,
+    /// Policies that are asked beside, and decide nothing.
+    pub shadow: Option<ShadowBundle>,
+}
+
+/// Policies that are asked beside those in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShadowBundle {
+    /// Those of a folder, outside production.
+    Folder(PathBuf),
+    /// Those of a bundle that enough people signed.
+    Signed(SignedBundle),
 }
 
 /// Policies come from a bundle that enough people signed, and from nowhere else.

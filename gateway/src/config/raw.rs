@@ -16,7 +16,7 @@ pub(crate) use at::At;
 pub(crate) use audit::{Audit, Witness};
 pub(crate) use calendar::{Calendar, Freeze, Weekday};
 pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
-pub(crate) use shape::{Declared, Durability, Expired, Kind, QueryType, Selection};
+pub(crate) use shape::{Declared, Durability, Expired, Kind, Metrics, QueryType, Selection};
 pub(crate) use telemetry::{Signal, Telemetry};
 
 /// Tables by name, each with the place of its name.
@@ -241,6 +241,11 @@ pub(crate) struct Admin {
     pub(crate) address: Option<At<String>>,
     /// Who may connect to the Unix socket. Default the gateway's user alone.
     pub(crate) socket: Option<At<Socket>>,
+    /// Which credentials count here: aliases of issuers and API keys, and `"unix"` for the user at the other end of the
+    /// Unix socket. Policy is then asked of everything that administrators do. Default none: whoever reaches it may do all.
+    pub(crate) identify: Option<At<Vec<Accepted>>>,
+    /// Who may read metrics: everybody who reaches it (`"open"`, default), or as policy says (`"policy"`).
+    pub(crate) metrics: Option<At<Metrics>>,
 }
 
 /// `[policy]`
@@ -258,6 +263,9 @@ pub(crate) struct Policy {
     pub(crate) keys: Option<At<String>>,
     /// How many different people must have signed the bundle.
     pub(crate) threshold: Option<At<i64>>,
+    /// Policies that are asked beside those in force and decide nothing: a signed bundle, which needs `keys` and
+    /// `threshold`, or outside production a folder.
+    pub(crate) shadow: Option<At<String>>,
     /// What a bundle does whose time is over: `"deny"` every call (default) or `"keep"` deciding.
     pub(crate) expired: Option<Expired>,
 }

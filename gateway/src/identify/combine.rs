@@ -46,7 +46,7 @@ impl Proven {
     /// Whom an entry names, if its credentials are all there.
     fn principal(&self, entry: &Credential) -> Option<&Arc<Identity>> {
         match entry {
-            Credential::Anonymous => None,
+            Credential::Anonymous | Credential::Unix => None,
             Credential::Issuer(alias) => of(self.token.as_ref(), alias),
             Credential::ApiKeys(alias) => of(self.api_key.as_ref(), alias),
             Credential::Webhook(alias) => of(self.webhook.as_ref(), alias),

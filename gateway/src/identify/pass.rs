@@ -124,7 +124,7 @@ async fn held(arrived: &mut Arrived, bytes_max: u64, budget: &Arc<Semaphore>) ->
 }
 
 /// The refusal; a 401 says which credentials would count.
-fn refuse(error: CredentialError, identify: &Identify, accepted: &[Credential]) -> Refusal {
+pub(crate) fn refuse(error: CredentialError, identify: &Identify, accepted: &[Credential]) -> Refusal {
     let mut refusal = Refusal::from(error);
     if let Refusal::Unauthenticated(challenge) = &mut refusal {
         for part in accepted.iter().flat_map(Credential::parts) {
@@ -133,7 +133,7 @@ fn refuse(error: CredentialError, identify: &Identify, accepted: &[Credential]) 
                 Credential::Mtls(_) => Offer { scheme: Scheme::Certificate, header: None },
                 Credential::ApiKeys(alias) => Offer { scheme: Scheme::ApiKey, header: identify.key_header(alias) },
                 Credential::Webhook(_) => Offer { scheme: Scheme::Webhook, header: None },
-                Credential::Anonymous | Credential::All { .. } => continue,
+                Credential::Anonymous | Credential::Unix | Credential::All { .. } => continue,
             };
             if !challenge.offers.contains(&offer) {
                 challenge.offers.push(offer);

@@ -2,7 +2,7 @@
 
 use super::Worker;
 use crate::{
-    audit::record::Admin,
+    audit::record::{Actor, Admin},
     build,
     emergency::{Change, ChangeError},
     generation::Generation,
@@ -37,8 +37,8 @@ pub enum Refused {
 }
 
 impl Worker {
-    pub(super) fn emergency(&self, change: &Change, who: &str) -> Result<Changed, Refused> {
-        let now = Timestamp::now();
+    pub(super) fn emergency(&self, change: &Change, actor: &Actor) -> Result<Changed, Refused> {
+        let (now, who) = (Timestamp::now(), actor.who.as_str());
         let old = self.gateway.generation();
         let declared = old.config.declared();
         let (emergencies, emergency) = old.emergencies.with(change, who, &declared, now)?;
@@ -53,7 +53,7 @@ impl Worker {
             Arc::new(policy.0.with_validity(*old.policy.validity())),
             Arc::new(emergencies),
         );
-        let record = record(change, &emergency, who, (old.policy.id(), next.policy.id()));
+        let record = record(change, &emergency, actor, (old.policy.id(), next.policy.id()));
         let unrecorded = |error| format!("it is not in the audit log: {error}");
         let unkept = |error| format!("it is not kept, so that a restart forgets it: {error}");
         let keep = || {
@@ -87,7 +87,7 @@ impl Worker {
     }
 }
 
-fn record(change: &Change, emergency: &Emergency, who: &str, (before, after): (&BundleId, &BundleId)) -> Admin {
+fn record(change: &Change, emergency: &Emergency, who: &Actor, (before, after): (&BundleId, &BundleId)) -> Admin {
     let Emergency { id, subject, reason, until, .. } = emergency;
     let until = until.map_or_else(String::new, |until| format!(" until {until}"));
     let (verb, detail) = match change {
@@ -95,10 +95,9 @@ fn record(change: &Change, emergency: &Emergency, who: &str, (before, after): (&
         Change::Lift(_, why) => ("emergency.lift", format!("{id}: {subject}: {why}")),
     };
     Admin {
-        verb: verb.into(),
-        who: who.to_owned(),
         bundle_before: Some(before.clone()),
         bundle_after: Some(after.clone()),
         detail: Some(detail),
+        ..Admin::by(who, verb)
     }
 }

@@ -1,7 +1,7 @@
 //! Notices saved files and waits until they settle.
 
 use super::Handle;
-use crate::config::{BackendConfig, Config};
+use crate::config::{BackendConfig, Config, ShadowBundle};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::{
     collections::BTreeSet,
@@ -43,10 +43,15 @@ impl Watcher {
                 return None;
             }
         };
-        if config.policy.signed.is_none()
-            && let Err(error) = notify.watch(&config.policy.path, RecursiveMode::Recursive)
-        {
-            tracing::warn!(%error, "policies are not watched");
+        let shadow = match &config.policy.shadow {
+            Some(ShadowBundle::Folder(folder)) => Some(folder).filter(|folder| folder.is_dir()),
+            Some(ShadowBundle::Signed(_)) | None => None,
+        };
+        let own = Some(&config.policy.path).filter(|_| config.policy.signed.is_none());
+        for folder in own.into_iter().chain(shadow) {
+            if let Err(error) = notify.watch(folder, RecursiveMode::Recursive) {
+                tracing::warn!(%error, folder = %folder.display(), "policies are not watched");
+            }
         }
         for folder in folders(config) {
             if let Err(error) = notify.watch(&folder, RecursiveMode::NonRecursive) {
@@ -83,8 +88,12 @@ fn folders(config: &Config) -> BTreeSet<PathBuf> {
     let peers = config.functions.iter().flat_map(|f| &f.targets).flat_map(|target| secrets_of(&target.backend));
     let keys = config.credentials.api_keys.iter().map(|keys| &*keys.file);
     let methods = config.functions.iter().filter_map(|f| f.method.as_ref());
+    let shadow = match &config.policy.shadow {
+        Some(ShadowBundle::Signed(signed)) => Some(signed),
+        Some(ShadowBundle::Folder(_)) | None => None,
+    };
     let described = methods.flat_map(|method| method.descriptions().files()).map(PathBuf::as_path);
-    let signed = config.policy.signed.iter().flat_map(|signed| [&*signed.file, &*signed.keys]);
+    let signed = config.policy.signed.iter().chain(shadow).flat_map(|signed| [&*signed.file, &*signed.keys]);
     let files =
         catalogs.chain(signed).chain(schemas).chain(authorities).chain(keys).chain(described).filter_map(Path::parent);
     folders.extend(files.map(absolute));

@@ -50,6 +50,13 @@ fn policy(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result
         "Permits whose `@expires` has passed, so they grant nothing",
         &[(&[], signed(ending.expired as u64))],
     )?;
+    let shadowed = generation.policy.shadowed().count();
+    gauge(encoder, "policies_shadowed", "Policies that are asked and decide nothing", &[(&[], shadowed as i64)])?;
+    let problems = i64::from(!generation.shadows.problems().is_empty());
+    gauge(encoder, "shadow_broken", "1 while the shadow bundle on disk can't be asked", &[(&[], problems)])?;
+    let ends = generation.policy.validity().until().map(|end| (&[][..], end.as_second()));
+    let help = "When the signed bundle ends, in seconds since 1970";
+    gauge(encoder, "bundle_ends_timestamp_seconds", help, ends.as_slice())?;
     let emergencies = generation.emergencies.list().len();
     gauge(encoder, "emergencies", "Emergency forbids in force", &[(&[], signed(emergencies as u64))])?;
     let broken = |o: Outcome| i64::from(matches!(o.result, "failed" | "held"));

@@ -1,7 +1,5 @@
 //! A world of any number of functions, each with an action, a typed input and a policy of its own.
 
-pub(crate) mod cedar;
-
 use jiff::{SignedDuration, Timestamp};
 use policy::{
     bundle::Source,
@@ -18,10 +16,18 @@ use std::{
     sync::Arc,
 };
 
+/// Functions of the load, each with an input and a policy of its own.
+pub(crate) const LOADED: usize = 10_000;
 /// How many groups callers are in, in turn.
 const GROUPS: usize = 100;
 /// How many policies one file has.
 const FILE_POLICIES: usize = 1_000;
+
+/// Says what was seen and whether it is within the bar.
+pub(crate) fn bar(what: &str, seen: String, within: bool) -> bool {
+    println!("{} {what}: {seen}", if within { "ok    " } else { "MISSED" });
+    within
+}
 
 pub(crate) struct World {
     pub(crate) declared: Arc<Declared>,
@@ -105,6 +111,7 @@ impl World {
             App { name: "shop".into(), owner: Some("corp/g0".into()), environment: "prod".into(), calendar: None };
         let issuer = Issuer { alias: "corp".into(), groups, external_groups: false };
         let declared = Declared {
+            gateway: "gw-1".into(),
             apps: vec![app],
             functions: (0..functions).map(function).collect(),
             issuers: vec![issuer],
@@ -147,15 +154,6 @@ impl World {
         }
     }
 
-    /// The sources, with another limit in one policy.
-    pub(crate) fn with_a_change(&self, round: usize) -> Vec<Source> {
-        let mut sources = self.sources.clone();
-        if let Some(source) = sources.get_mut(round) {
-            source.text = source.text.replacen("< 50000", &format!("< {}", 60_000 + round), 1).into();
-        }
-        sources
-    }
-
     /// What a call becomes: everything of the caller and the token is shared, the rest is made for each call.
     pub(crate) fn question(&self, i: usize) -> Question {
         let asked = self.asked.get();
@@ -181,6 +179,7 @@ impl World {
                     frozen: None,
                 },
                 via: Via::default(),
+                approval: None,
             },
             path: BTreeMap::new(),
             query: BTreeMap::new(),

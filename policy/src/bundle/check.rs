@@ -5,7 +5,7 @@
 
 use super::{compare, tree, written::Written};
 use crate::{
-    engine::{entities::Declaration, index::Index},
+    engine::{entities::Declaration, index::Index, rule::Head},
     finding::Finding,
     index::{Actions, Bound, Scope},
     question::{FunctionName, PrincipalKind},
@@ -15,15 +15,12 @@ use cedar_policy::{
     Effect, PolicyId, PolicySet, ValidationError, ValidationMode, ValidationWarning, Validator, ffi::DetailedError,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 /// How many steps a condition may go from an entity to another. All of them are in a question's entities.
 const LEVEL_MAX: u32 = 2;
-
-/// How many functions one schema has at least, if there are so many to check exactly.
-const BATCH_FUNCTIONS: usize = 16;
 
 /// What the head of a policy can reach.
 #[derive(Debug, Default)]
@@ -56,7 +53,7 @@ pub(crate) fn check(
         findings.extend(compare::check(policy, reach, vocabulary));
         findings.extend(boundless(policy));
     }
-    for (names, group) in batches(groups) {
+    for (names, group) in groups {
         if let Err(finding) = validate(&names, &group, vocabulary, findings) {
             findings.push(finding);
             return;
@@ -64,36 +61,27 @@ pub(crate) fn check(
     }
 }
 
-type Groups<'a> = Vec<(BTreeSet<FunctionName>, Vec<&'a Written>)>;
-
-/// Joins small groups: making a schema costs far more than passing over actions that a head doesn't name.
-///
-/// Only policies that name their one action may be joined. Any other would be judged by functions it can't reach.
-fn batches(groups: BTreeMap<BTreeSet<FunctionName>, Vec<&Written>>) -> Groups<'_> {
-    let (exact, mut batches): (Groups<'_>, Groups<'_>) = groups
-        .into_iter()
-        .partition(|(_, group)| group.iter().all(|policy| matches!(policy.scope.action, Actions::Eq(_))));
-    let mut open: Option<(BTreeSet<FunctionName>, Vec<&Written>)> = None;
-    for (names, group) in exact {
-        let (mut all, mut policies) = open.take().unwrap_or_default();
-        all.extend(names);
-        policies.extend(group);
-        if all.len() < BATCH_FUNCTIONS {
-            open = Some((all, policies));
-        } else {
-            batches.push((all, policies));
-        }
-    }
-    batches.extend(open);
-    batches
+/// Whether a policy names one function's action and nowhere a fixed one: then no fixed action concerns it.
+fn is_over_one_function(policy: &Written, vocabulary: &Vocabulary) -> bool {
+    let is_fixed = |name: &str| vocabulary.base.is_applied(name);
+    let mut actions = policy.constants.iter().filter(|constant| constant.entity_type == "Action");
+    matches!(&policy.scope.action, Actions::Eq(name) if !is_fixed(name)) && !actions.any(|action| is_fixed(&action.id))
 }
 
 fn reaches(policies: &[&Written], declarations: &[(FunctionName, Declaration)], vocabulary: &Vocabulary) -> Vec<Reach> {
     let mut reaches: Vec<Reach> = policies.iter().map(|policy| fixed(&policy.scope, vocabulary)).collect();
-    let index = Index::new(policies.iter().map(|policy| &policy.rule.head));
+    let heads: Vec<_> = policies.iter().map(|policy| Head::of(policy.policy.as_ref())).collect();
+    let index = Index::new(&heads);
     let place_of = |place: u32| usize::try_from(place).ok();
-    let head = |place: u32| Some(&policies.get(place_of(place)?)?.rule.head);
-    for (name, declaration) in declarations {
+    let head = |place: u32| heads.get(place_of(place)?);
+    let action = |policy: &&Written| match &policy.scope.action {
+        Actions::Eq(name) => Some(Arc::clone(name)),
+        Actions::Any | Actions::In(_) => None,
+    };
+    // If every head names its one action, no other function is reached.
+    let named: Option<HashSet<Arc<str>>> = policies.iter().map(action).collect();
+    let is_named = |name: &FunctionName| named.as_ref().is_none_or(|named| named.contains(name.as_str()));
+    for (name, declaration) in declarations.iter().filter(|(name, _)| is_named(name)) {
         let Some(words) = vocabulary.function(name) else { continue };
         for place in index.matching(&declaration.call, head).into_iter().filter_map(place_of) {
             let (Some(policy), Some(reach)) = (policies.get(place), reaches.get_mut(place)) else { continue };
@@ -147,7 +135,7 @@ fn dead(policy: &Written) -> Option<Finding> {
         policy.scope.resource.uid().is_some_and(|uid| matches!(uid.type_name().basename(), "Function" | "Target"));
     let (caller, subject) = (&policy.scope.principal, &policy.scope.resource);
     let no_caller = !PrincipalKind::ALL.iter().any(|kind| caller.allows_type(kind.as_str()));
-    let no_subject = !["Function", "Target", "Bundle", "Log"].iter().any(|kind| subject.allows_type(kind));
+    let no_subject = !["Function", "Target", "Gateway"].iter().any(|kind| subject.allows_type(kind));
     if exact_action || resource || no_caller || no_subject {
         let message = "no call can match this head, so the policy does nothing";
         let help = "compare the kinds of caller, the groups and the app that the function is declared with";
@@ -166,7 +154,9 @@ fn validate(
     vocabulary: &Vocabulary,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Finding> {
-    let validator = Validator::new(vocabulary.slice(names)?);
+    let functions_alone = group.iter().all(|policy| is_over_one_function(policy, vocabulary));
+    let schema = if functions_alone { vocabulary.slice_of_calls(names) } else { vocabulary.slice(names) };
+    let validator = Validator::new(schema);
     let mut set = PolicySet::new();
     let mut by_id: HashMap<PolicyId, &Written> = HashMap::new();
     for policy in group {

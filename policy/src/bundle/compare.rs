@@ -15,9 +15,9 @@ use std::{collections::BTreeSet, ops::Range, sync::Arc};
 #[derive(Debug)]
 struct Setting<'a> {
     vocabulary: &'a Vocabulary,
-    principal: Kind,
-    resource: Kind,
-    context: Kind,
+    principal: Kind<'a>,
+    resource: Kind<'a>,
+    context: Kind<'a>,
 }
 
 /// A comparison with one result.
@@ -58,8 +58,9 @@ pub(crate) fn check(policy: &Written, reach: &Reach, vocabulary: &Vocabulary) ->
 fn settings<'a>(scope: &Scope, reach: &Reach, vocabulary: &'a Vocabulary) -> Vec<Setting<'a>> {
     let base = &vocabulary.base;
     let mut settings = Vec::new();
-    let call = Kind::Record(serde_json::json!({ "attributes": { "facts": { "type": "Facts" } } }));
-    let mut add = |principal: &str, resource: &str, context: &Kind| {
+    // Of what a call is asked with, facts alone are or have entities; so it is with `describe`.
+    let call = base.context("describe").unwrap_or(Kind::Other);
+    let mut add = |principal: &str, resource: &str, context: &Kind<'a>| {
         if scope.principal.allows_type(principal) && scope.resource.allows_type(resource) {
             let kind = |name: &str| Kind::Entity(name.into());
             let (principal, resource) = (kind(principal), kind(resource));
@@ -212,7 +213,7 @@ impl Setting<'_> {
         Some(false)
     }
 
-    fn kind(&self, expr: &Expr) -> Kind {
+    fn kind(&self, expr: &Expr) -> Kind<'_> {
         match expr {
             Expr::Var(Var::Principal) => self.principal.clone(),
             Expr::Var(Var::Resource) => self.resource.clone(),

@@ -2,6 +2,7 @@
 
 use super::{
     Source,
+    kept::{self, Piece},
     written::{self, Place, Written},
 };
 use crate::{
@@ -10,7 +11,6 @@ use crate::{
     question::{FunctionName, PrincipalKind},
     vocabulary::{Vocabulary, Words},
 };
-use cedar_policy::Policy;
 use serde::Deserialize;
 use std::{collections::BTreeMap, sync::Arc};
 use toml::{Spanned, Value};
@@ -46,13 +46,22 @@ struct Grant {
     owner: Option<String>,
     description: Option<String>,
     expires: Option<Spanned<Value>>,
+    mode: Option<Mode>,
     lint: Option<String>,
     #[serde(default)]
     limit: BTreeMap<Spanned<String>, Spanned<Value>>,
 }
 
+/// Whether a grant grants, or is only asked and counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Mode {
+    Enforce,
+    Shadow,
+}
+
 /// Reads one file; every grant that can be read is, whatever is wrong with the others.
-pub(crate) fn read(source: &Source, around: Surroundings<'_>, findings: &mut Vec<Finding>) -> Vec<Written> {
+pub(crate) fn read(source: &Source, around: Surroundings<'_>, findings: &mut Vec<Finding>) -> Vec<Piece> {
     let file: File = match toml::from_str(&source.text) {
         Ok(file) => file,
         Err(error) => {
@@ -68,7 +77,10 @@ pub(crate) fn read(source: &Source, around: Surroundings<'_>, findings: &mut Vec
         let error =
             |code, message: String| Finding::error(code, source.file.as_ref(), message).at(&source.text, at.clone());
         match grant.text(name.get_ref(), around) {
-            Ok(text) => policies.extend(permit(source, &name, text, findings)),
+            Ok(text) => {
+                let written = permit(source, &name, text, findings);
+                policies.extend(written.map(|written| Piece::new(written, kept::digest(&source.text))));
+            }
             Err(Fault { code, message, help, at: place }) => {
                 let finding = match place {
                     Some(range) => Finding::error(code, source.file.as_ref(), message).at(&source.text, range),
@@ -105,8 +117,8 @@ fn permit(source: &Source, name: &Spanned<String>, text: String, findings: &mut 
         line: source.text.get(..name.span().start).unwrap_or_default().matches('\n').count() + 1,
         generated: Some(Arc::from(text.as_str())),
     };
-    match Policy::parse(None, &text) {
-        Ok(policy) => written::written(policy, place, findings),
+    match written::parse(&text) {
+        Ok(parsed) => written::written(parsed, place, findings),
         Err(error) => {
             let message = format!("the grant `{}` makes no policy: {error}", name.get_ref());
             findings.push(place.finding("grant_syntax", message, None));
@@ -154,6 +166,9 @@ impl Grant {
                 other => other.to_string(),
             };
             text.push_str(&format!("@expires({})\n", quoted(&day)));
+        }
+        if self.mode == Some(Mode::Shadow) {
+            text.push_str("@mode(\"shadow\")\n");
         }
         let (action, resource) = self.what(name)?;
         text.push_str(&format!("permit ({}, {action}, {resource})", self.who(name)?));

@@ -1,6 +1,6 @@
 //! What policies stand on: everything declared, made ready once for however many changes of policy.
 
-use super::{has_errors, written::Digest};
+use super::{has_errors, kept::Digest};
 use crate::{
     declared::Declared,
     engine::entities::{Declaration, Directory, Shared},
@@ -18,6 +18,8 @@ pub(crate) struct Ground {
     pub(crate) vocabulary: Vocabulary,
     pub(crate) directory: Directory,
     pub(crate) declarations: Declarations,
+    /// What administrators do.
+    pub(crate) verbs: Declarations,
     /// What policy can't see.
     pub(crate) warnings: Vec<Finding>,
     /// A hash of all of it that can change a decision.
@@ -31,8 +33,10 @@ impl Ground {
     pub(crate) fn new(declared: Arc<Declared>) -> Result<Self, Vec<Finding>> {
         let (vocabulary, mut warnings) = Vocabulary::new(&declared)?;
         let (directory, declarations) = directory(&declared, &vocabulary, &mut warnings)?;
+        let verbs =
+            vocabulary.verbs().map(|verb| (verb.clone(), directory.verb(verb, &declared, &vocabulary))).collect();
         let digest = digest(&vocabulary, &declared);
-        Ok(Self { declared, vocabulary, directory, declarations, warnings, digest })
+        Ok(Self { declared, vocabulary, directory, declarations, verbs, warnings, digest })
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) enum TokenKind {
 pub(crate) fn pieces(text: &str) -> Vec<Range<usize>> {
     let mut pieces = Vec::new();
     let mut start = 0;
-    for token in tokens(text) {
+    for token in each(text) {
         if text.get(token.range.clone()) == Some(";") {
             pieces.push(start..token.range.end);
             start = token.range.end;
@@ -37,44 +37,47 @@ pub(crate) fn pieces(text: &str) -> Vec<Range<usize>> {
 
 /// The tokens of a text, without blanks and comments.
 pub(crate) fn tokens(text: &str) -> Vec<Token> {
-    let bytes = text.as_bytes();
-    let mut tokens = Vec::new();
+    each(text).collect()
+}
+
+/// The same, one at a time.
+pub(crate) fn each(text: &str) -> impl Iterator<Item = Token> {
     let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let start = at;
+    std::iter::from_fn(move || next(text.as_bytes(), &mut at))
+}
+
+fn next(bytes: &[u8], at: &mut usize) -> Option<Token> {
+    while let Some(byte) = bytes.get(*at) {
+        let start = *at;
         let kind = match byte {
-            b'/' if bytes.get(at + 1) == Some(&b'/') => {
-                at = end_of(bytes, at, |b| !matches!(b, b'\n' | b'\r'));
+            b'/' if bytes.get(start + 1) == Some(&b'/') => {
+                *at = end_of(bytes, start, |b| !matches!(b, b'\n' | b'\r'));
                 continue;
             }
             b'"' => {
-                at = end_of_string(bytes, at);
+                *at = end_of_string(bytes, start);
                 TokenKind::Text
             }
             b'_' | b'a'..=b'z' | b'A'..=b'Z' => {
-                at = end_of(bytes, at, |b| b == b'_' || b.is_ascii_alphanumeric());
+                *at = end_of(bytes, start, |b| b == b'_' || b.is_ascii_alphanumeric());
                 TokenKind::Word
             }
-            b':' if bytes.get(at + 1) == Some(&b':') => {
-                at += 2;
+            b':' if bytes.get(start + 1) == Some(&b':') => {
+                *at += 2;
                 TokenKind::Sign
             }
-            b if b.is_ascii_whitespace() => {
-                at += 1;
+            b if b.is_ascii_whitespace() || !b.is_ascii() => {
+                *at += 1;
                 continue;
-            }
-            b if b.is_ascii() => {
-                at += 1;
-                TokenKind::Sign
             }
             _ => {
-                at += 1;
-                continue;
+                *at += 1;
+                TokenKind::Sign
             }
         };
-        tokens.push(Token { kind, range: start..at });
+        return Some(Token { kind, range: start..*at });
     }
-    tokens
+    None
 }
 
 /// The comments of a text, in order.

@@ -1,10 +1,14 @@
 //! A team's folder: `team.toml` binds it to an app, and no policy in it may reach further, permit or forbid.
 
-use super::{Source, split::Constant, written::Written};
+use super::{
+    Source,
+    kept::Piece,
+    split::{self, Constant},
+};
 use crate::{
     declared::Declared,
     finding::{Finding, nearest},
-    index::{Actions, Bound},
+    index::{Actions, Bound, Scope},
 };
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -34,12 +38,16 @@ pub(crate) fn is_binding(source: &Source) -> bool {
 }
 
 /// Reports what reaches beyond the app of its folder. Folders within a bound one are bound with it.
-pub(crate) fn check(sources: &[Source], policies: &[Written], declared: &Declared, findings: &mut Vec<Finding>) {
+pub(crate) fn check(sources: &[Source], pieces: &[Piece], declared: &Declared, findings: &mut Vec<Finding>) {
     let bindings = sources.iter().filter(|source| is_binding(source));
     let teams: Vec<Team<'_>> = bindings.filter_map(|source| read(source, declared, findings)).collect();
     for team in &teams {
-        for policy in policies.iter().filter(|policy| policy.place.source.file.starts_with(team.folder)) {
-            team.check(policy, findings);
+        for piece in pieces.iter().filter(|piece| piece.place.source.file.starts_with(team.folder)) {
+            match &piece.written {
+                Some(written) => team.check(piece, &written.constants, &written.scope, findings),
+                // Another folder may bind it than did when it was kept.
+                None => team.check(piece, &split::constants(piece.place.text()), &piece.kept.scope(), findings),
+            }
         }
     }
 }
@@ -73,15 +81,16 @@ fn read<'a>(source: &'a Source, declared: &'a Declared, findings: &mut Vec<Findi
 }
 
 impl Team<'_> {
-    fn check(&self, policy: &Written, findings: &mut Vec<Finding>) {
-        let foreign = policy.constants.iter().find(|constant| !self.may_name(constant));
+    fn check(&self, piece: &Piece, constants: &[Constant], scope: &Scope, findings: &mut Vec<Finding>) {
+        let (place, name) = (&piece.place, &piece.kept.name);
+        let foreign = constants.iter().find(|constant| !self.may_name(constant));
         if let Some(constant) = foreign {
             let message = format!("this folder is of the app `{}`, and `{}` is not in it", self.app, constant.id);
-            findings.push(policy.place.finding("foreign_name", message, Some(constant.range.clone())));
-        } else if !self.within(policy) {
-            let message = format!("this folder is of the app `{}`, and `{}` reaches beyond it", self.app, policy.name);
+            findings.push(place.finding("foreign_name", message, Some(constant.range.clone())));
+        } else if !self.within(scope) {
+            let message = format!("this folder is of the app `{}`, and `{name}` reaches beyond it", self.app);
             let help = format!("write `resource in App::\"{}\"`, or name a function of it", self.app);
-            findings.push(policy.place.finding("beyond_team", message, None).help(help));
+            findings.push(place.finding("beyond_team", message, None).help(help));
         }
     }
 
@@ -99,14 +108,14 @@ impl Team<'_> {
     }
 
     /// Whether the head matches nothing outside. Names in it were judged before.
-    fn within(&self, policy: &Written) -> bool {
+    fn within(&self, scope: &Scope) -> bool {
         let own = |name: &str| self.functions.contains(name);
-        let actions = match &policy.scope.action {
+        let actions = match &scope.action {
             Actions::Any => false,
             Actions::Eq(name) => own(name),
             Actions::In(names) => names.iter().all(|name| own(name)),
         };
-        let resource = match &policy.scope.resource {
+        let resource = match &scope.resource {
             Bound::Eq(uid) | Bound::In(uid) | Bound::IsIn(_, uid) => {
                 matches!(uid.type_name().basename(), "App" | "Function" | "Target")
             }

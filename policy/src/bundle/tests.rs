@@ -7,6 +7,8 @@ use crate::{
     permit::PolicyName,
 };
 
+mod again;
+
 mod broken;
 mod random;
 

@@ -2,36 +2,28 @@
 
 use super::{
     Source,
+    kept::{self, Earlier, Piece},
     split::{self, Constant, Token, TokenKind},
-    tree,
 };
-use crate::{engine::rule::Rule, finding::Finding, index::Scope, lint::allow, permit::PolicyName};
-use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Template, ffi::DetailedError, pst};
+use crate::{finding::Finding, index::Scope, lint::allow, permit::PolicyName};
+use cedar_policy::{Effect, ParseErrors, Policy, PolicyId, PolicySet, Template, ffi::DetailedError, pst};
+use cedar_policy_core::{est, parser::parse_policy_to_est_and_ast};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     ops::Range,
     str::FromStr,
     sync::Arc,
 };
 
 /// Annotations that Latchwork reads.
-const ANNOTATIONS: [&str; 5] = ["id", "owner", "expires", "description", "lint"];
+const ANNOTATIONS: [&str; 6] = ["id", "owner", "expires", "description", "lint", "mode"];
 /// Longest `@id`, in bytes.
 const ID_BYTES_MAX: usize = 256;
 
 /// A parsed policy and where it stands.
 #[derive(Debug)]
 pub(crate) struct Written {
-    parsed: Arc<Parsed>,
-    pub(crate) place: Place,
-    /// It was checked against the same declarations before, and nothing was found.
-    pub(crate) checked: bool,
-}
-
-/// All of a policy that doesn't depend on where it stands. A later load takes it from an earlier one.
-#[derive(Debug)]
-pub(crate) struct Parsed {
     pub(crate) name: PolicyName,
     pub(crate) policy: Policy,
     pub(crate) tree: pst::Template,
@@ -41,41 +33,11 @@ pub(crate) struct Parsed {
     pub(crate) description: Option<Arc<str>>,
     /// When a permit stops granting.
     pub(crate) expires: Option<Timestamp>,
+    /// It is asked and counted, and decides nothing.
+    pub(crate) shadowed: bool,
     /// Lints that it may offend.
     pub(crate) allowed: BTreeSet<&'static str>,
-    /// Whether a condition looks at the input.
-    pub(crate) reads_input: bool,
-    pub(crate) rule: Arc<Rule>,
-}
-
-/// Policies that an earlier load parsed, by the hash of their text.
-pub(crate) type Earlier = HashMap<Digest, Arc<Parsed>>;
-
-/// SHA-256.
-pub(crate) type Digest = [u8; 32];
-
-impl std::ops::Deref for Written {
-    type Target = Parsed;
-
-    fn deref(&self) -> &Parsed {
-        &self.parsed
-    }
-}
-
-impl Written {
-    pub(crate) fn parsed(&self) -> &Arc<Parsed> {
-        &self.parsed
-    }
-
-    /// The hash of its text, by which a later load knows it again.
-    pub(crate) fn digest(&self) -> Digest {
-        digest(self.place.text())
-    }
-}
-
-fn digest(text: &str) -> Digest {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-    digest.as_ref().try_into().unwrap_or_default()
+    pub(crate) place: Place,
 }
 
 /// Where a policy stands.
@@ -144,23 +106,23 @@ impl Place {
 
 /// Parses one file; every policy that can be read is, whatever is wrong with the others.
 pub(crate) fn read(source: &Source, findings: &mut Vec<Finding>) -> Vec<Written> {
-    read_again(source, &Earlier::new(), findings)
+    read_again(source, &Earlier::new(), findings).into_iter().filter_map(|piece| piece.written).collect()
 }
 
-/// Parses what an earlier load has not.
-pub(crate) fn read_again(source: &Source, earlier: &Earlier, findings: &mut Vec<Finding>) -> Vec<Written> {
+/// Parses what `earlier` does not have.
+pub(crate) fn read_again(source: &Source, earlier: &Earlier, findings: &mut Vec<Finding>) -> Vec<Piece> {
     let mut policies = Vec::new();
     let (mut line, mut counted) = (1, 0);
     for piece in split::pieces(&source.text) {
         let text = source.text.get(piece.clone()).unwrap_or_default();
-        let tokens = split::tokens(text);
-        let first = tokens.first().map_or(0, |token| token.range.start);
+        let first = split::each(text).next().map_or(0, |token| token.range.start);
         let range = piece.start + first..piece.end;
         line += source.text.get(counted..range.start).unwrap_or_default().matches('\n').count();
         counted = range.start;
         let place = Place { source: source.clone(), range, piece, line, generated: None };
-        if let Some(parsed) = (!earlier.is_empty()).then(|| earlier.get(&digest(text))).flatten() {
-            policies.push(Written { parsed: Arc::clone(parsed), place, checked: true });
+        let digest = kept::digest(text);
+        if let Some(kept) = earlier.get(&digest) {
+            policies.push(Piece { kept: Arc::clone(kept), place, digest, written: None });
             continue;
         }
         if split::depth(text) > split::DEPTH_MAX {
@@ -168,8 +130,8 @@ pub(crate) fn read_again(source: &Source, earlier: &Earlier, findings: &mut Vec<
             findings.push(place.finding("too_nested", message, None).help("split it into several policies"));
             continue;
         }
-        match Policy::parse(None, text) {
-            Ok(policy) => policies.extend(written(policy, place, findings)),
+        match parse(text) {
+            Ok(parsed) => policies.extend(written(parsed, place, findings).map(|written| Piece::new(written, digest))),
             // Blanks and comments after the last policy: Cedar itself must find nothing there.
             Err(_) if PolicySet::from_str(text).is_ok_and(|set| set.is_empty()) => {}
             Err(_) if Template::parse(None, text).is_ok_and(|t| t.slots().next().is_some()) => {
@@ -182,6 +144,12 @@ pub(crate) fn read_again(source: &Source, earlier: &Earlier, findings: &mut Vec<
         }
     }
     policies
+}
+
+/// Policy and tree of one text: Cedar would read it again for the tree.
+pub(super) fn parse(text: &str) -> Result<(Policy, est::Policy), ParseErrors> {
+    let (tree, policy) = parse_policy_to_est_and_ast(None, text)?;
+    Ok((policy.into(), tree))
 }
 
 fn syntax(place: &Place, error: &DetailedError) -> Finding {
@@ -198,22 +166,27 @@ fn syntax(place: &Place, error: &DetailedError) -> Finding {
     }
 }
 
-pub(super) fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>) -> Option<Written> {
+pub(super) fn written(
+    (policy, tree): (Policy, est::Policy),
+    place: Place,
+    findings: &mut Vec<Finding>,
+) -> Option<Written> {
     let mut ok = true;
-    for (name, value) in policy.annotations() {
+    let notes: BTreeMap<&str, &str> = policy.annotations().collect();
+    for (name, value) in &notes {
         // Notes are printed in lines of their own, so they can't bring lines with them.
         if value.chars().any(char::is_control) {
             let message = format!("`@{name}` has a control character in it");
             findings.push(place.finding("invalid_annotation", message, place.annotation(name)));
             ok = false;
         }
-        if !ANNOTATIONS.contains(&name) {
+        if !ANNOTATIONS.contains(name) {
             let message = format!("`@{name}` means nothing here");
             let finding = place.finding("unknown_annotation", message, place.annotation_name(name)).warning();
             findings.push(finding.nearest(name, ANNOTATIONS));
         }
     }
-    let id = match policy.annotation("id") {
+    let id = match notes.get("id").copied() {
         None => {
             let help = "begin it with `@id(\"team.what-it-does\")`; records and tests name it so";
             findings.push(place.finding("missing_id", "a policy needs an `@id`", None).help(help));
@@ -226,7 +199,7 @@ pub(super) fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>)
         }
         Some(id) => Some(id.to_owned()),
     };
-    let expires = match expires(&policy, &place) {
+    let expires = match notes.get("expires").map(|text| expires(text, policy.effect(), &place)).transpose() {
         Ok(expires) => expires,
         Err(finding) => {
             findings.push(finding);
@@ -234,44 +207,61 @@ pub(super) fn written(policy: Policy, place: Place, findings: &mut Vec<Finding>)
             None
         }
     };
-    let tree = match policy.to_pst() {
-        Ok(tree) => tree.body().clone(),
+    let shadowed = match notes.get("mode").map_or(Ok(false), |mode| shadowed(mode, &place)) {
+        Ok(shadowed) => shadowed,
+        Err(finding) => {
+            findings.push(finding);
+            ok = false;
+            false
+        }
+    };
+    let tree = match pst::Template::try_from(tree) {
+        Ok(tree) => tree,
         Err(error) => {
             findings.push(place.finding("policy_syntax", error.to_string(), None));
             return None;
         }
     };
     let id = id.filter(|_| ok)?;
-    let allowed = allow::read(&policy, &place, findings);
+    let allowed = notes.get("lint").map(|text| allow::read(text, &place, findings)).unwrap_or_default();
     let constants = split::constants(place.text());
-    let note = |name: &str| policy.annotation(name).filter(|text| !text.is_empty()).map(Arc::from);
-    let policy = policy.new_id(PolicyId::new(&id));
-    let core: &cedar_policy_core::ast::Policy = policy.as_ref();
-    let parsed = Parsed {
+    let note = |name: &str| notes.get(name).filter(|text| !text.is_empty()).map(|text| Arc::from(*text));
+    Some(Written {
         name: PolicyName(id.as_str().into()),
-        rule: Arc::new(Rule::new(core.clone())),
-        reads_input: tree::reads_input(&tree),
         scope: Scope::of(&policy),
         owner: note("owner"),
         description: note("description"),
-        policy,
+        policy: policy.new_id(PolicyId::new(&id)),
         tree,
         constants,
         expires,
+        shadowed,
         allowed,
-    };
-    Some(Written { parsed: Arc::new(parsed), place, checked: false })
+        place,
+    })
 }
 
 fn is_id(id: &str) -> bool {
     (1..=ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
 }
 
+/// A mode that is misread would enforce what was only to be watched, or the other way round.
+fn shadowed(mode: &str, place: &Place) -> Result<bool, Finding> {
+    match mode {
+        "enforce" => Ok(false),
+        "shadow" => Ok(true),
+        other => {
+            let finding = place.finding("invalid_mode", format!("`{other}` is no mode"), place.annotation("mode"));
+            Err(finding
+                .help("`shadow` asks and counts it and decides nothing; `enforce`, or no `@mode`, has it decide"))
+        }
+    }
+}
+
 /// A permit grants through the end of its day, in UTC. A guard that ends by itself would open a door silently.
-fn expires(policy: &Policy, place: &Place) -> Result<Option<Timestamp>, Finding> {
-    let Some(text) = policy.annotation("expires") else { return Ok(None) };
+fn expires(text: &str, effect: Effect, place: &Place) -> Result<Timestamp, Finding> {
     let finding = |code, message: String| place.finding(code, message, place.annotation("expires"));
-    if policy.effect() == Effect::Forbid {
+    if effect == Effect::Forbid {
         let message = "a forbid can't expire: what it guards would open by itself".to_owned();
         return Err(
             finding("forbid_expires", message).help("remove the `@expires`, or the policy once it is not needed")
@@ -282,7 +272,7 @@ fn expires(policy: &Policy, place: &Place) -> Result<Option<Timestamp>, Finding>
         .filter(|date| date.to_string() == text)
         .and_then(|date| TimeZone::UTC.to_timestamp(date.tomorrow().ok()?.at(0, 0, 0, 0)).ok());
     match end {
-        Some(end) => Ok(Some(end)),
+        Some(end) => Ok(end),
         None => {
             let message = format!("`{text}` is not a date");
             Err(finding("invalid_expires", message)

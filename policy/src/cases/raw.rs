@@ -50,6 +50,9 @@ pub(super) struct Case {
     pub(super) function: Spanned<String>,
     #[serde(default = "call")]
     pub(super) verb: Verb,
+    /// As if the policies in shadow were in force.
+    #[serde(default)]
+    pub(super) shadow: bool,
     #[serde(default)]
     pub(super) path: BTreeMap<String, String>,
     #[serde(default)]
@@ -131,6 +134,15 @@ pub(super) struct Facts {
     pub(super) token: Option<Token>,
     pub(super) clock: Clock,
     pub(super) via: Via,
+    pub(super) approval: Option<Approval>,
+}
+
+/// Who approved, and when the first did: at the time of the case unless it says so.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Approval {
+    pub(super) by: Vec<String>,
+    pub(super) oldest: Option<Spanned<Value>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -13,8 +13,8 @@ use crate::{
     finding::Finding,
     permit::PolicyName,
     question::{
-        CallKind, Clock, Facts, FunctionName, Network, Principal, PrincipalAttributes, PrincipalKind, Provenance,
-        Question, Token, Transport, Verb, Via, places,
+        Approval, CallKind, Clock, Facts, FunctionName, Network, Principal, PrincipalAttributes, PrincipalKind,
+        Provenance, Question, Token, Transport, Verb, Via, places,
     },
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -28,12 +28,13 @@ use toml::{Spanned, Value};
 /// Where callers come from unless a case says so: an address reserved for documentation.
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
+#[derive(Clone)]
 struct Asker<'a> {
     source: &'a Source,
     file: &'a raw::File,
     snapshot: &'a Snapshot,
     now: Timestamp,
-    principals: BTreeMap<&'a str, Principal>,
+    principals: Arc<BTreeMap<&'a str, Principal>>,
 }
 
 /// Runs the cases of one file.
@@ -46,8 +47,10 @@ pub(super) fn file(
     report: &mut Report,
 ) {
     let principals = file.principal.iter().map(|(name, raw)| (name.as_str(), principal(raw))).collect();
-    let asker = Asker { source, file, snapshot, now, principals };
+    let asker = Asker { source, file, snapshot, now, principals: Arc::new(principals) };
     for case in &file.case {
+        // A case decides by what is in force unless it says otherwise.
+        let asker = if case.shadow { asker.shadowed() } else { asker.clone() };
         let rows = match asker.known(case).and_then(|()| asker.rows(case)) {
             Ok(rows) => rows,
             Err(finding) => {
@@ -68,6 +71,11 @@ pub(super) fn file(
 }
 
 impl Asker<'_> {
+    /// The same, as if the policies in shadow were in force.
+    fn shadowed(&self) -> Self {
+        Self { snapshot: self.snapshot.twin().unwrap_or(self.snapshot), ..self.clone() }
+    }
+
     fn finding<T>(&self, code: &'static str, at: &Spanned<T>, message: String) -> Box<Finding> {
         Box::new(Finding::error(code, self.source.file.as_ref(), message).at(&self.source.text, at.span()))
     }
@@ -88,7 +96,13 @@ impl Asker<'_> {
     /// Sees that a case expects what can be, of policies that exist.
     fn known(&self, case: &Case) -> Result<(), Box<Finding>> {
         for id in case.because.iter().flatten() {
-            if self.snapshot.policy(&PolicyName(id.get_ref().as_str().into())).is_none() {
+            let name = PolicyName(id.get_ref().as_str().into());
+            if self.snapshot.shadowed().any(|policy| policy.name == name) {
+                let message = format!("`{name}` is in shadow, so it decides nothing");
+                let finding = self.finding("shadowed_policy", id, message);
+                return Err(Box::new(finding.help("`shadow = true` asks a case as if it were in force")));
+            }
+            if self.snapshot.policy(&name).is_none() {
                 let finding = self.finding("unknown_policy", id, format!("there is no policy `{}`", id.get_ref()));
                 let known: Vec<_> = self.snapshot.policies().map(|policy| policy.name.0.as_ref()).collect();
                 return Err(Box::new(finding.nearest(id.get_ref(), known)));
@@ -110,12 +124,11 @@ impl Asker<'_> {
     fn question(&self, case: &Case, row: &Row<'_>) -> Result<Question, Box<Finding>> {
         let wanted = row.text(case.function.get_ref());
         let name = FunctionName::parse(&wanted).ok();
-        let known = |name: &FunctionName| self.snapshot.vocabulary().function(name).is_some();
+        let known = |name: &FunctionName| self.snapshot.vocabulary().askable(name).is_some();
         let Some(function) = name.filter(known) else {
             let message = format!("there is no function `{wanted}`");
             let finding = self.finding("unknown_function", &case.function, message);
-            let names = self.snapshot.vocabulary().functions();
-            return Err(Box::new(finding.nearest(&wanted, names)));
+            return Err(Box::new(finding.nearest(&wanted, self.snapshot.vocabulary().askables())));
         };
         let principal = self.principal(&case.principal, &row.text(case.principal.get_ref()))?;
         let mut question = Question {
@@ -227,6 +240,13 @@ impl Asker<'_> {
                 workload: workload.map(Arc::new),
                 client: client.map(Arc::new),
                 depth: case.via.depth.or(file.via.depth).unwrap_or(hops),
+            },
+            approval: match case.approval.as_ref().or(file.approval.as_ref()) {
+                None => None,
+                Some(written) => Some(Approval {
+                    by: written.by.iter().map(|id| id.as_str().into()).collect(),
+                    oldest: time(&written.oldest)?.unwrap_or(now),
+                }),
             },
         })
     }

@@ -65,6 +65,21 @@ fn cases_pass_when_all_is_as_expected() {
 }
 
 #[test]
+fn a_case_decides_by_what_is_in_force_unless_it_says_otherwise() {
+    let shadow = "@id(\"late\") @mode(\"shadow\") forbid(principal, action in Action::\"read\", resource);";
+    let snapshot = snapshot(&format!("{POLICIES}{RUN_ON}{shadow}"));
+    let asked = "principal = 'alice'\nfunction = 'stock.level'\npath = { sku = '1' }\n";
+    let of = |keys: &str| {
+        let text = format!("{FIXTURES}{}", case(&format!("{asked}{keys}")));
+        run(&[Source { file: "shop.cases.toml".into(), text: text.into() }], &snapshot, now())
+    };
+    assert!(of("expect = 'allow'").passed());
+    assert!(of("shadow = true\nexpect = 'deny'\nbecause = ['late']").passed());
+    let finding = of("expect = 'deny'\nbecause = ['late']").findings.remove(0);
+    assert_eq!((finding.code, finding.line), ("shadowed_policy", 21), "{finding}");
+}
+
+#[test]
 fn differences_are_said_in_plain_words() {
     let path = "function = 'stock.level'\npath = { sku = '1' }\n";
     let check = |keys: &str, expected: &[&str]| assert_eq!(differences(&format!("{path}{keys}")), expected, "{keys}");

@@ -36,7 +36,7 @@ pub struct Given {
     pub schema: Option<Source>,
     /// Entities, in JSON.
     pub entities: Option<Source>,
-    /// By the gateway's rules rather than Cedar's alone: `@id` and `@expires` count, errors and absent entities deny.
+    /// By the gateway's rules rather than Cedar's alone: `@id`, `@expires` and `@mode` count, errors and absent entities deny.
     pub gateway: bool,
 }
 

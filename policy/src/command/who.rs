@@ -113,13 +113,17 @@ pub fn reach(snapshot: &Snapshot, name: &str, principal: &Principal, function: &
 
 /// Why it can run on none of its targets, if that is so.
 fn nowhere(asks: &Asks<'_>, now: Timestamp) -> Option<String> {
+    if asks.administrative {
+        return None;
+    }
     let mut targets = asks.asks.iter().skip(1).map(|ask| answer(ask, asks, now));
     let denied = targets.all(|answer| answer.decision == crate::explain::Decision::Deny);
     denied.then(|| "it may run on none of its targets".to_owned())
 }
 
 fn somewhere(asks: &Asks<'_>, now: Timestamp) -> bool {
-    asks.asks.iter().skip(1).any(|ask| answer(ask, asks, now).decision == crate::explain::Decision::Allow)
+    asks.administrative
+        || asks.asks.iter().skip(1).any(|ask| answer(ask, asks, now).decision == crate::explain::Decision::Allow)
 }
 
 impl Left {
@@ -197,7 +201,7 @@ pub fn who_can(
     Ok(Exit::Ok)
 }
 
-/// `policy can`: every function that a caller may call, and on what it depends.
+/// `policy can`: every function that a caller may call, what it may administer, and on what both depend.
 ///
 /// # Errors
 /// When `out` can't be written.
@@ -209,7 +213,10 @@ pub fn can(
     out: &mut dyn Write,
 ) -> io::Result<Exit> {
     let functions = snapshot.vocabulary().functions().filter_map(|name| FunctionName::parse(name).ok());
-    let reaches: Vec<_> = functions.map(|function| reach(snapshot, name, principal, &function, now)).collect();
+    let mut reaches: Vec<_> = functions.map(|function| reach(snapshot, name, principal, &function, now)).collect();
+    let verbs = snapshot.vocabulary().verbs().map(|verb| reach(snapshot, name, principal, verb, now));
+    // Most callers administer nothing, and need not be told so verb by verb.
+    reaches.extend(verbs.filter(|reach| reach.can != Can::Never));
     match format {
         Format::Json => write_json(&serde_json::json!({ "principal": principal, "functions": reaches }), out)?,
         Format::Human => {

@@ -1,8 +1,8 @@
 //! Asking: by our own index and evaluator, and now and then by Cedar's authorizer, so that a fault of ours shows.
 
 use super::{
-    Asked, DenialReason, Entry, Found, Named, PolicyName, Prepared, Question, Reads, Snapshot, Standing, Subjected,
-    Timestamp, Trace, Unaskable, Verb, Verdict, in_words,
+    Asked, DenialReason, Entry, Found, Named, PolicyName, Prepared, Question, Reads, Snapshot, Subjected, Timestamp,
+    Trace, Verb, Verdict, in_words,
 };
 use cedar_policy_core::{
     ast::{Context, EntityUIDEntry, PolicySet, Request},
@@ -10,6 +10,7 @@ use cedar_policy_core::{
     evaluator::Evaluator,
     extensions::Extensions,
 };
+use std::cell::LazyCell;
 
 /// One of how many questions is asked of Cedar's own authorizer too.
 const CHECKED_OF: u64 = 1_000;
@@ -38,15 +39,9 @@ impl Snapshot {
     }
 
     pub(super) fn trace_by(&self, question: &Question, judge: Judge) -> Trace {
-        if let (Standing::Ended, Some(until)) =
-            (self.validity.standing(question.facts.clock.now), self.validity.until())
-        {
-            let error = format!("the bundle expired at {until}");
-            return Trace::unaskable(Unaskable { reason: DenialReason::BundleExpired, error });
-        }
-        let Some(function) = self.functions.get(&question.function) else {
-            let error = format!("the function `{}` is not in this bundle", question.function);
-            return Trace::unaskable(Unaskable { reason: DenialReason::AbsentEntity, error });
+        let function = match self.prepared(&question.function, question.facts.clock.now) {
+            Ok(function) => function,
+            Err(unaskable) => return Trace::unaskable(unaskable),
         };
         let reads = if judge == Judge::Cedar { Reads::ALL } else { function.reads };
         // Made once for however many targets.
@@ -55,9 +50,10 @@ impl Snapshot {
             Err(unaskable) => return Trace::unaskable(unaskable),
         };
         let now = question.facts.clock.now;
-        let facts = asked.facts_context();
-        let on = |subject: &Subjected| self.ask(subject, &asked, facts.clone(), now, judge);
-        let mut trace = Trace { call: self.call(question, function, &asked, judge), ..Trace::default() };
+        let facts = LazyCell::new(|| asked.facts_context());
+        let on = |subject: &Subjected| self.ask(subject, &asked, || facts.clone(), now, judge);
+        let call = self.call(question, function, &asked, judge);
+        let mut trace = Trace { call, administrative: function.administrative, ..Trace::default() };
         if trace.call.denied.is_none() {
             trace.run_on = function.run_on.iter().map(on).collect();
         }
@@ -77,7 +73,7 @@ impl Snapshot {
             Err(unaskable) => return unaskable.into(),
         };
         let now = question.facts.clock.now;
-        let mut found = self.found(&function.call, asked, context, now, judge);
+        let mut found = self.found(&function.call, asked, || context, now, judge);
         // Left unread on purpose: no permit is for this caller, so it is a plain no, whatever fails for want of it.
         if !found.errors.is_empty() && !found.allows() && self.input_unread(question, function) {
             found.errors.retain(|(place, _)| self.entry(*place).is_none_or(|entry| !entry.reads_input));
@@ -90,7 +86,7 @@ impl Snapshot {
         &self,
         subject: &Subjected,
         asked: &Asked,
-        context: Context,
+        context: impl FnOnce() -> Context,
         now: Timestamp,
         judge: Judge,
     ) -> Verdict {
@@ -101,27 +97,31 @@ impl Snapshot {
         &self,
         subject: &Subjected,
         asked: &Asked,
-        context: Context,
+        context: impl FnOnce() -> Context,
         now: Timestamp,
         judge: Judge,
     ) -> Found {
         let entry = |euid: &_| EntityUIDEntry::Known { euid: std::sync::Arc::clone(euid), loc: None };
         let principal = Named::of(&asked.principal);
-        let (action, resource) = (entry(&subject.action), entry(&subject.resource));
-        let request = Request::new_unchecked(entry(&asked.me), action, resource, Some(context));
+        let context = LazyCell::new(context);
+        let request = || {
+            let (action, resource) = (entry(&subject.action), entry(&subject.resource));
+            Request::new_unchecked(entry(&asked.me), action, resource, Some(context.clone()))
+        };
         let possible = subject.slice.possible(principal);
         match judge {
             Judge::Engine => {
                 let in_force =
                     |place| self.entry(place).filter(|entry| entry.is_in_force(now)).map(|e| (place, e.rule.as_ref()));
                 let candidates = possible.filter_map(in_force).filter(|(_, rule)| rule.head.is_for(principal));
-                let evaluator = Evaluator::new(request, &asked.entities, Extensions::all_available());
-                Found::among(candidates, &evaluator)
+                let evaluator =
+                    LazyCell::new(|| Evaluator::new(request(), &asked.entities, Extensions::all_available()));
+                Found::among(candidates, || Some(&*context), &evaluator)
             }
             Judge::Cedar if subject.slice.places().len() > CHECKED_POLICIES_MAX => {
-                self.official(request, possible, asked, now)
+                self.official(request(), possible, asked, now)
             }
-            Judge::Cedar => self.official(request, subject.slice.places().iter().copied(), asked, now),
+            Judge::Cedar => self.official(request(), subject.slice.places().iter().copied(), asked, now),
         }
     }
 
@@ -197,7 +197,7 @@ impl Trace {
 
 /// Chosen by the instant, so that the same question is always treated alike and no caller can choose.
 pub(super) fn is_checked(question: &Question) -> bool {
-    let nanosecond = u128::from_ne_bytes(question.facts.clock.now.as_nanosecond().to_ne_bytes());
-    let mixed = (nanosecond % u128::from(u64::MAX)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    mixed.is_multiple_of(u128::from(CHECKED_OF))
+    let instant = u64::from_ne_bytes(question.facts.clock.now.as_microsecond().to_ne_bytes());
+    let mixed = instant.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    mixed.is_multiple_of(CHECKED_OF)
 }

@@ -4,7 +4,7 @@ use super::{index::Subject, value};
 use crate::{
     declared::{App, Declared, Function},
     finding::Finding,
-    question::{Principal, PrincipalKind},
+    question::PrincipalKind,
     vocabulary::{DECLARED_FILE, Words, base::Base},
 };
 use cedar_policy_core::{
@@ -17,6 +17,8 @@ use std::{
     sync::Arc,
 };
 
+mod callers;
+
 /// Names of the entity types, parsed once.
 #[derive(Debug)]
 pub(crate) struct Types {
@@ -28,6 +30,7 @@ pub(crate) struct Types {
     pub(crate) region: EntityType,
     pub(crate) app: EntityType,
     pub(crate) function: EntityType,
+    pub(crate) gateway: EntityType,
     pub(crate) target: EntityType,
     principals: [EntityType; 5],
 }
@@ -73,8 +76,25 @@ impl Declaration {
 #[error("{0}")]
 pub(crate) struct Absent(String);
 
-/// Entities that functions share, by app and action groups.
-pub(crate) type Shared = HashMap<(Arc<str>, BTreeSet<Arc<str>>), Arc<Entities>>;
+/// What functions share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// By app and action groups.
+    entities: HashMap<(Arc<str>, BTreeSet<Arc<str>>), Arc<Entities>>,
+    labels: HashMap<Vec<Arc<str>>, PartialValue>,
+    /// Regions and tenants.
+    plain: HashMap<EntityUID, Arc<Entity>>,
+}
+
+impl Shared {
+    fn labels(&mut self, labels: &[Arc<str>]) -> PartialValue {
+        self.labels.entry(labels.to_vec()).or_insert_with(|| value::texts(labels).into()).clone()
+    }
+
+    fn plain(&mut self, uid: EntityUID) -> Arc<Entity> {
+        Arc::clone(self.plain.entry(uid).or_insert_with_key(|uid| plain(uid.clone())))
+    }
+}
 
 type Attributes = Vec<(&'static str, PartialValue)>;
 
@@ -94,6 +114,7 @@ impl Types {
             region: parse("Region")?,
             app: parse("App")?,
             function: parse("Function")?,
+            gateway: parse("Gateway")?,
             target: parse("Target")?,
             principals: [kind(a)?, kind(b)?, kind(c)?, kind(d)?, kind(e)?],
         })
@@ -135,96 +156,6 @@ impl Directory {
         Ok(Self { types, issuers, groups, apps, describe, run_on })
     }
 
-    /// The entities of a group: itself and its issuer.
-    fn group(&self, name: &Arc<str>) -> Result<[Arc<Entity>; 2], Absent> {
-        let alias = name.split_once('/').filter(|(_, rest)| !rest.is_empty()).map(|(alias, _)| alias);
-        let Some(issuer) = alias.and_then(|alias| self.issuers.get(alias)) else {
-            return Err(Absent(format!("the group `{name}` is of no declared issuer")));
-        };
-        let group = match self.groups.get(name) {
-            Some(group) => Arc::clone(group),
-            None if issuer.external_groups => group_entity(&self.types, name, &issuer.uid),
-            None => return Err(Absent(format!("the group `{name}` is not declared"))),
-        };
-        Ok([group, Arc::clone(&issuer.entity)])
-    }
-
-    /// The entities of a caller, itself first: its groups, issuer and tenant. Refused unless its credential vouches
-    /// for all of them.
-    pub(crate) fn principal(&self, principal: &Principal) -> Result<Vec<Arc<Entity>>, Absent> {
-        let me = uid(self.types.principal(principal.kind), &principal.id);
-        let mut others = Vec::with_capacity(2 * principal.groups.len() + 2);
-        let mut parents = HashSet::with_capacity(principal.groups.len());
-        for group in principal.groups.iter() {
-            let entities = self.group(group)?;
-            parents.extend(entities.first().map(|group| group.uid().clone()));
-            others.extend(entities);
-        }
-        let attributes = self.attributes(principal, &mut others)?;
-        let mut entities = Vec::with_capacity(others.len() + 1);
-        entities.push(entity(me, attributes, parents, HashSet::new()));
-        entities.extend(others);
-        Ok(entities)
-    }
-
-    fn attributes(&self, principal: &Principal, entities: &mut Vec<Arc<Entity>>) -> Result<Attributes, Absent> {
-        let mut attributes = Attributes::new();
-        let said = &principal.attributes;
-        let id = &principal.id;
-        match principal.kind {
-            PrincipalKind::User | PrincipalKind::Client => {
-                let issuer = self.issuer(principal)?;
-                attributes.push(("issuer", value::entity(&issuer.uid).into()));
-                entities.push(Arc::clone(&issuer.entity));
-            }
-            PrincipalKind::Workload if id.starts_with("spiffe://") => {
-                // Nothing attests workloads yet, and the vocabulary demands an answer.
-                attributes.push(("attested", false.into()));
-                if let Some(issuer) = principal.issuer.as_ref().and_then(|alias| self.issuers.get(alias)) {
-                    attributes.push(("issuer", value::entity(&issuer.uid).into()));
-                    entities.push(Arc::clone(&issuer.entity));
-                }
-            }
-            PrincipalKind::Workload => {
-                return Err(Absent(format!("the workload `{id}` has no SPIFFE ID")));
-            }
-            PrincipalKind::Agent => {
-                return Err(Absent(format!("no credential says who owns the agent `{id}`")));
-            }
-            PrincipalKind::Anonymous if id.as_ref() == "anonymous" && principal.groups.is_empty() => {
-                return Ok(attributes);
-            }
-            PrincipalKind::Anonymous => {
-                return Err(Absent(format!("`{id}` is not nobody")));
-            }
-        }
-        if let Some(tenant) = &said.tenant {
-            let tenant = uid(&self.types.tenant, tenant);
-            attributes.push(("tenant", tenant.clone().into()));
-            entities.push(plain(tenant));
-        }
-        if principal.kind == PrincipalKind::User {
-            attributes.extend(said.clearance.map(|clearance| ("clearance", clearance.into())));
-            attributes.extend(said.employed.map(|employed| ("employed", employed.into())));
-        }
-        if let (PrincipalKind::Client, Some(tier)) = (principal.kind, &said.tier) {
-            attributes.push(("tier", tier.as_ref().into()));
-        }
-        Ok(attributes)
-    }
-
-    fn issuer(&self, principal: &Principal) -> Result<&Issuer, Absent> {
-        let id = &principal.id;
-        let alias = principal.issuer.as_deref().unwrap_or_default();
-        let Some(issuer) = self.issuers.get(alias) else {
-            return Err(Absent(format!("`{id}` is of no declared issuer")));
-        };
-        if id.split_once('/').is_none_or(|(first, rest)| first != alias || rest.is_empty()) {
-            return Err(Absent(format!("`{id}` is not an id of the issuer `{alias}`")));
-        }
-        Ok(issuer)
-    }
-
     /// The entities of a function, its targets and everything above them, and the subjects to ask about.
     pub(crate) fn function(
         &self,
@@ -241,11 +172,11 @@ impl Directory {
                 .nearest(&function.app, self.apps.keys().map(AsRef::as_ref))
         })?;
         let key = (Arc::clone(&app.name), words.groups.clone());
-        let shared = match shared.get(&key) {
-            Some(shared) => Arc::clone(shared),
+        let common = match shared.entities.get(&key) {
+            Some(common) => Arc::clone(common),
             None => {
                 let made = Arc::new(self.shared(app, &words.groups, base)?);
-                shared.insert(key, Arc::clone(&made));
+                shared.entities.insert(key, Arc::clone(&made));
                 made
             }
         };
@@ -257,7 +188,7 @@ impl Directory {
             ("environment", environment.clone().into()),
             ("shared", function.shared.into()),
             ("class", function.class.into()),
-            ("labels", value::texts(&function.labels).into()),
+            ("labels", shared.labels(&function.labels)),
             ("idempotent", function.idempotent.into()),
         ];
         if let Some(owner) = &function.owner {
@@ -266,7 +197,7 @@ impl Directory {
         if let Some(tenant) = &function.tenant {
             let tenant = uid(&self.types.tenant, tenant);
             attributes.push(("tenant", tenant.clone().into()));
-            own.add(plain(tenant));
+            own.add(shared.plain(tenant));
         }
         let me = uid(&self.types.function, name.as_str());
         let me = entity(me, attributes, HashSet::from([app.clone()]), HashSet::from([environment.clone()]));
@@ -275,13 +206,13 @@ impl Directory {
         let groups = words.groups.iter().map(|group| uid(&self.types.action, group)).collect();
         let action = entity(uid(&self.types.action, name.as_str()), Attributes::new(), groups, HashSet::new());
         own.add(Arc::clone(&action));
-        let run_on = self.targets(function, &me, &mut own);
+        let run_on = self.targets(function, &me, &mut own, shared);
         let on = |resource| Subject { action: Arc::clone(&self.run_on), resource };
         let run_on = run_on.into_iter().map(on).collect();
         let describe = Subject { action: Arc::clone(&self.describe), resource: Arc::clone(&me) };
-        own.0.retain(|uid, _| !matches!(shared.entity(uid), Dereference::Data(_)));
+        own.0.retain(|uid, _| !matches!(common.entity(uid), Dereference::Data(_)));
         let own = own.0.into_values().collect();
-        Ok(Declaration { shared, own, call: Subject { action, resource: me }, describe, run_on })
+        Ok(Declaration { shared: common, own, call: Subject { action, resource: me }, describe, run_on })
     }
 
     /// What is the same for every function of an app whose action is in these groups.
@@ -311,16 +242,22 @@ impl Directory {
     }
 
     fn owner(&self, owner: &Arc<str>, of: &str, entities: &mut Entries) -> Result<PartialValue, Finding> {
-        let found = self.group(owner).map_err(|error| {
+        let (group, issuer) = self.group(owner).map_err(|error| {
             let message = format!("{of} has the owner `{owner}`, but {error}");
             Finding::error("undeclared_group", DECLARED_FILE, message)
                 .nearest(owner, self.groups.keys().map(AsRef::as_ref))
         })?;
-        found.into_iter().for_each(|entity| entities.add(entity));
+        [group, Arc::clone(&issuer.entity)].into_iter().for_each(|entity| entities.add(entity));
         Ok(uid(&self.types.group, owner).into())
     }
 
-    fn targets(&self, function: &Function, me: &Entity, entities: &mut Entries) -> Vec<Arc<Entity>> {
+    fn targets(
+        &self,
+        function: &Function,
+        me: &Entity,
+        entities: &mut Entries,
+        shared: &mut Shared,
+    ) -> Vec<Arc<Entity>> {
         let mut targets = Vec::with_capacity(function.targets.len());
         for (place, target) in function.targets.iter().enumerate() {
             let mut parents = HashSet::from([me.uid().clone()]);
@@ -332,7 +269,7 @@ impl Directory {
             if let Some(region) = &target.region {
                 let region = uid(&self.types.region, region);
                 attributes.push(("region", region.clone().into()));
-                entities.add(plain(region.clone()));
+                entities.add(shared.plain(region.clone()));
                 parents.insert(region);
             }
             let uid = uid(&self.types.target, &format!("{}#{place}", function.name));

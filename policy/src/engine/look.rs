@@ -64,6 +64,8 @@ pub(crate) struct Asks<'a> {
     pub(crate) entities: Entities,
     /// The input was left unread on purpose.
     pub(crate) unread: bool,
+    /// No target is needed.
+    pub(crate) administrative: bool,
     /// Places that hold only a stand-in, from `context` down.
     pub(crate) open: Vec<Open>,
 }
@@ -98,7 +100,7 @@ impl Snapshot {
             }
         }
         let unread = question.verb == Verb::Call && self.input_unread(question, function);
-        Ok(Asks { asks, entities: asked.entities, unread, open: Vec::new() })
+        Ok(Asks { asks, entities: asked.entities, unread, administrative: function.administrative, open: Vec::new() })
     }
 
     /// What a caller could be asked about a function, with nothing known of the call.
@@ -118,7 +120,8 @@ impl Snapshot {
         let mut asks = vec![self.one(Subject::Call, &function.call, &asked, None)];
         let targets = function.run_on.iter().enumerate();
         asks.extend(targets.map(|(place, about)| self.one(Subject::Target(target(place)), about, &asked, None)));
-        Ok(Asks { asks, entities: asked.entities, unread: false, open: Vec::new() })
+        let administrative = function.administrative;
+        Ok(Asks { asks, entities: asked.entities, unread: false, administrative, open: Vec::new() })
     }
 
     /// The policies whose action and resource fit the call of a function.
@@ -131,8 +134,13 @@ impl Snapshot {
         self.policies.iter().map(Candidate::from)
     }
 
-    fn prepared(&self, name: &FunctionName, now: Timestamp) -> Result<&Prepared, Unaskable> {
-        if let (Standing::Ended, Some(until)) = (self.validity.standing(now), self.validity.until()) {
+    /// What is asked about. A bundle whose time is over lets nobody call, but still says who may replace it.
+    pub(super) fn prepared(&self, name: &FunctionName, now: Timestamp) -> Result<&Prepared, Unaskable> {
+        let found = self.functions.get(name).map(AsRef::as_ref);
+        let administrative = found.is_some_and(|asked| asked.administrative);
+        if let (Standing::Ended, Some(until), false) =
+            (self.validity.standing(now), self.validity.until(), administrative)
+        {
             let error = format!("the bundle expired at {until}");
             return Err(Unaskable { reason: DenialReason::BundleExpired, error });
         }
@@ -140,7 +148,7 @@ impl Snapshot {
             reason: DenialReason::AbsentEntity,
             error: format!("the function `{name}` is not in this bundle"),
         };
-        self.functions.get(name).map(AsRef::as_ref).ok_or_else(absent)
+        found.ok_or_else(absent)
     }
 
     fn one(&self, subject: Subject, about: &Subjected, asked: &Asked, context: Option<Context>) -> Ask<'_> {

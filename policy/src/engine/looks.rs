@@ -6,7 +6,13 @@ use super::{
 };
 use crate::question::{FunctionName, Principal, Question};
 use cedar_policy_core::ast::Expr;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+/// Most unions of one function that are kept.
+const JOINED_MAX: usize = 64;
 
 /// A place from the context down: `["input", "customer", "tier"]`.
 type Place = Vec<Arc<str>>;
@@ -54,12 +60,6 @@ impl Looks {
         }
     }
 
-    /// What all of these look at of the input, if it is the same.
-    pub(super) fn same_of_input<'a>(mut all: impl Iterator<Item = &'a Self>) -> Option<Self> {
-        let first = all.next().map(|looks| looks.within("input")).unwrap_or_default();
-        all.all(|looks| looks.within("input") == first).then_some(first)
-    }
-
     /// Whether all of a place is looked at.
     #[must_use]
     pub fn covers<W: AsRef<str>>(&self, place: &[W]) -> bool {
@@ -90,17 +90,64 @@ impl Looks {
     }
 }
 
+/// What of an input the policies of one function look at, made when they are loaded.
+#[derive(Debug, Default)]
+pub(super) struct InputLooks {
+    /// What differs. Mostly there is one, for whomever a policy is.
+    distinct: Vec<Looks>,
+    /// Which of them a policy has, by its place.
+    of: HashMap<u32, usize>,
+    /// What callers of several have, by the bits of those; joined when the first such caller comes.
+    joined: RwLock<HashMap<u64, Looks>>,
+}
+
+impl InputLooks {
+    /// Of the policies in these places.
+    pub(super) fn new<'a>(readers: impl Iterator<Item = (u32, &'a Looks)>) -> Self {
+        let mut made = Self::default();
+        for (place, looks) in readers {
+            let looks = looks.within("input");
+            let known = made.distinct.iter().position(|known| *known == looks);
+            let known = known.unwrap_or_else(|| {
+                made.distinct.push(looks);
+                made.distinct.len() - 1
+            });
+            made.of.insert(place, known);
+        }
+        made
+    }
+
+    /// What the policies in these places look at together.
+    fn together(&self, places: impl Iterator<Item = u32>) -> Looks {
+        let reached: BTreeSet<_> = places.filter_map(|place| self.of.get(&place).copied()).collect();
+        let join = || Looks::union(reached.iter().filter_map(|place| self.distinct.get(*place)));
+        let bit = |place: &usize| 1_u64.checked_shl(u32::try_from(*place).ok()?);
+        let Some(bits) = reached.iter().map(bit).try_fold(0, |bits, bit| Some(bits | bit?)) else { return join() };
+        if let Some(joined) = self.joined.read().unwrap_or_else(PoisonError::into_inner).get(&bits) {
+            return joined.clone();
+        }
+        let looks = join();
+        let mut joined = self.joined.write().unwrap_or_else(PoisonError::into_inner);
+        if joined.len() < JOINED_MAX {
+            joined.insert(bits, looks.clone());
+        }
+        looks
+    }
+}
+
 impl Snapshot {
     /// What of an input the policies look at that concern a caller: nothing else of it can count.
     #[must_use]
     pub fn input_looks(&self, function: &FunctionName, principal: &Principal) -> Looks {
         let Some(function) = self.functions.get(function) else { return Looks::default() };
-        if let Some(looks) = &function.input_looks {
-            return looks.clone();
+        match function.input_looks.distinct.as_slice() {
+            [] => Looks::default(),
+            [same] => same.clone(),
+            _ => {
+                let candidates = self.candidates(&function.call.slice, principal);
+                function.input_looks.together(candidates.map(|(place, _)| place))
+            }
         }
-        let candidates: Vec<_> = self.candidates(&function.call.slice, principal).collect();
-        let reading = candidates.iter().filter(|entry| entry.reads_input);
-        Looks::union(reading.map(|entry| &entry.rule.looks)).within("input")
     }
 
     /// Everything of the context that a decision on a question can depend on.
@@ -109,7 +156,7 @@ impl Snapshot {
         let Some(function) = self.functions.get(&question.function) else { return Looks::default() };
         let subjects = [&function.call, &function.describe].into_iter().chain(&function.run_on);
         let entries: Vec<_> = subjects.flat_map(|s| self.candidates(&s.slice, &question.principal)).collect();
-        Looks::union(entries.iter().map(|entry| &entry.rule.looks))
+        Looks::union(entries.iter().map(|(_, entry)| &entry.rule.looks))
     }
 
     /// What of the context any policy looks at whose action and resource fit the call of a function.
@@ -138,6 +185,7 @@ fn starts_with<A: AsRef<str>, B: AsRef<str>>(place: &[A], start: &[B]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::{RUN_ON, alice, checkout, name, snapshot};
     use cedar_policy::Policy;
 
     fn check(condition: &str, expected: &[&[&str]]) {
@@ -167,5 +215,35 @@ mod tests {
         assert_eq!(looks.within("input"), Looks::at([["input", "a"]]));
         assert_eq!(Looks::everything().within("input"), Looks::at([["input"]]));
         assert!(Looks::everything().covers(&["anything"]) && !Looks::default().touches(&["anything"]));
+    }
+
+    #[test]
+    fn of_an_input_counts_what_policies_look_at_that_concern_the_caller() {
+        let snapshot = snapshot(&format!(
+            "{RUN_ON}@id(\"staff\") permit(principal in Group::\"corp/staff\", action == Action::\"orders.create\", \
+             resource) when {{ context.input.amount_cents < 5 }};\n\
+             @id(\"all\") permit(principal, action == Action::\"orders.create\", resource) \
+             when {{ context.input has currency && principal is User }};\n\
+             @id(\"off\") @mode(\"shadow\") forbid(principal, action, resource) when {{ context has input }};"
+        ));
+        let (create, level) = (name("orders.create"), name("stock.level"));
+        let currency = Looks::at([["input", "currency"]]);
+        // The second time they are joined already.
+        for _ in 0..2 {
+            let both = Looks::at([["input", "amount_cents"], ["input", "currency"]]);
+            assert_eq!(snapshot.input_looks(&create, &alice()), both);
+            assert_eq!(snapshot.input_looks(&create, &checkout()), currency);
+            assert_eq!(snapshot.input_looks(&level, &alice()), Looks::default());
+        }
+        assert_eq!(snapshot.functions[&create].input_looks.joined.read().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn more_than_can_be_told_apart_is_joined_each_time() {
+        let all: Vec<_> = (0..80).map(|place| Looks::at([["input".to_owned(), place.to_string()]])).collect();
+        let looks = InputLooks::new((0..).zip(&all));
+        assert_eq!(looks.together(70..71), all[70]);
+        assert_eq!(looks.together(0..80).places().count(), 80);
+        assert!(looks.joined.read().unwrap().is_empty());
     }
 }

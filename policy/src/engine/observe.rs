@@ -3,7 +3,7 @@
 use super::{BundleId, Denial, DenialReason, FunctionName, Question, Snapshot, Subjected, TargetIndex, Timestamp};
 use super::{ask::Judge, reads::Reads, request::Asked};
 use crate::{bundle::manifest::Digest, emergency};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Until when each function is observed.
 pub type Observed = BTreeMap<FunctionName, Timestamp>;
@@ -16,6 +16,10 @@ impl Snapshot {
             let lines: Vec<String> = observed.iter().map(|(name, until)| format!("{name} {until}")).collect();
             let text = format!("{}\n{}", self.id, lines.join("\n"));
             self.id = BundleId(Digest::of(text.as_bytes()).to_string().into());
+            // It is nobody else's yet.
+            if let Some(twin) = self.twin.as_mut().and_then(Arc::get_mut) {
+                twin.id = self.id.clone();
+            }
         }
         self.observed = observed;
         self
@@ -43,8 +47,9 @@ impl Snapshot {
         let Some(function) = self.functions.get(&question.function) else { return Vec::new() };
         let Ok(asked) = Asked::new(question, function, &self.ground.directory, Reads::ALL) else { return Vec::new() };
         let now = question.facts.clock.now;
-        let allows =
-            |subject: &Subjected| self.ask(subject, &asked, asked.facts_context(), now, Judge::Engine).denied.is_none();
+        let allows = |subject: &Subjected| {
+            self.ask(subject, &asked, || asked.facts_context(), now, Judge::Engine).denied.is_none()
+        };
         let places = function.run_on.iter().enumerate().filter(|(_, subject)| allows(subject));
         places.filter_map(|(place, _)| u16::try_from(place).ok().map(TargetIndex)).collect()
     }

@@ -1,8 +1,8 @@
 //! Making a snapshot: slices, entities and requests of every function, ready before the first question.
 
 use super::{
-    Arc, BTreeSet, BundleId, DECLARED_FILE, Earlier, Effect, Entry, Finding, FunctionName, Ground, HashMap, Looks,
-    PolicyInfo, Prepared, Reads, Rule, Snapshot, Subjected, Validity, Vocabulary, Written,
+    Arc, BTreeSet, BundleId, DECLARED_FILE, Earlier, Effect, Entity, EntityUID, Entry, Finding, FunctionName, Ground,
+    HashMap, InputLooks, Piece, PolicyInfo, Prepared, Reads, Rule, Snapshot, Subjected, Validity, Vocabulary,
     entities::Declaration,
     index::{Index, Slices, Subject},
     rule::Head,
@@ -17,19 +17,38 @@ impl Snapshot {
     pub(crate) fn new(
         id: BundleId,
         ground: Arc<Ground>,
-        written: Vec<Written>,
-        parsed: Earlier,
+        pieces: Vec<Piece>,
+        earlier: Earlier,
         before: Option<&Self>,
     ) -> Result<(Self, Vec<Finding>), Finding> {
-        let policies: Vec<_> = written.iter().map(entry).collect();
+        let (shadowed, in_force): (Vec<_>, Vec<_>) = pieces.iter().map(entry).partition(|entry| entry.info.shadowed);
+        let twin = match shadowed.is_empty() {
+            true => None,
+            false => {
+                let before = before.and_then(|before| before.twin.as_deref());
+                Some(Self::ready(id.clone(), Arc::clone(&ground), pieces.iter().map(entry).collect(), before)?)
+            }
+        };
+        let snapshot = Self {
+            shadowed: shadowed.into_iter().map(|entry| entry.info).collect(),
+            twin: twin.map(Arc::new),
+            earlier,
+            ..Self::ready(id, ground, in_force, before)?
+        };
+        let warnings = snapshot.unusable();
+        Ok((snapshot, warnings))
+    }
+
+    /// With these policies in force.
+    fn ready(id: BundleId, ground: Arc<Ground>, policies: Vec<Entry>, before: Option<&Self>) -> Result<Self, Finding> {
         let by_id = (0..).zip(&policies).map(|(place, entry): (_, &Entry)| (Arc::clone(&entry.info.name.0), place));
         let by_id = by_id.collect();
         let index = Index::new(policies.iter().map(|entry| &entry.rule.head));
-        let mut maker = Maker { policies: &policies, index, slices: Slices::default() };
-        let earlier = before.and_then(|before| Some((before, changed(&before.policies, &policies)?)));
+        let mut maker = Maker { policies: &policies, index, slices: Slices::default(), uids: HashMap::new() };
+        let ready = before.and_then(|before| Some((before, changed(&before.policies, &policies)?)));
         let mut functions = HashMap::with_capacity(ground.declarations.len());
-        for (name, declaration) in &ground.declarations {
-            let ready = earlier.as_ref().and_then(|(before, changed)| {
+        for (name, declaration) in ground.declarations.iter().chain(&ground.verbs) {
+            let ready = ready.as_ref().and_then(|(before, changed)| {
                 let touched = changed.iter().any(|head| declaration.subjects().any(|subject| subject.is_in(head)));
                 before.functions.get(name).filter(|_| !touched)
             });
@@ -39,7 +58,7 @@ impl Snapshot {
             };
             functions.insert(name.clone(), prepared);
         }
-        let snapshot = Self {
+        Ok(Self {
             id,
             ground,
             policies,
@@ -47,21 +66,23 @@ impl Snapshot {
             functions,
             validity: Validity::default(),
             observed: Default::default(),
-            parsed,
-        };
-        let warnings = snapshot.unusable();
-        Ok((snapshot, warnings))
+            shadowed: Vec::new(),
+            twin: None,
+            earlier: Earlier::new(),
+        })
     }
 
     /// Functions for which there is no permit that any of their kinds of caller could satisfy.
     pub fn functions_nobody_may_call(&self) -> impl Iterator<Item = &FunctionName> {
-        let nobody = |function: &Prepared| !self.some_permit(function, &function.call);
+        let nobody = |function: &Prepared| !function.administrative && !self.some_permit(function, &function.call);
         sorted(self.functions.iter().filter(move |(_, function)| nobody(function)).map(|(name, _)| name))
     }
 
     /// Functions that have no target for which there is a `run_on` permit.
     pub fn functions_without_target(&self) -> impl Iterator<Item = &FunctionName> {
-        let without = |function: &Prepared| !function.run_on.iter().any(|target| self.some_permit(function, target));
+        let without = |function: &Prepared| {
+            !function.administrative && !function.run_on.iter().any(|target| self.some_permit(function, target))
+        };
         sorted(self.functions.iter().filter(move |(_, function)| without(function)).map(|(name, _)| name))
     }
 
@@ -92,6 +113,7 @@ struct Maker<'a> {
     policies: &'a [Entry],
     index: Index,
     slices: Slices,
+    uids: HashMap<EntityUID, Arc<EntityUID>>,
 }
 
 /// The heads of changed policies, old and new, if all others are in the same places and few have changed.
@@ -112,7 +134,7 @@ impl Maker<'_> {
         vocabulary: &Vocabulary,
     ) -> Result<Prepared, Finding> {
         let error = |code, message: String| Finding::error(code, DECLARED_FILE, message);
-        let words = vocabulary.function(name);
+        let words = vocabulary.askable(name);
         let words = words.ok_or_else(|| error("vocabulary", format!("`{name}` has no words in policy")))?;
         if declaration.run_on.len() > usize::from(u16::MAX) {
             return Err(error("too_many_targets", format!("`{name}` has more than 65535 targets")));
@@ -123,9 +145,9 @@ impl Maker<'_> {
         let places = slices.flat_map(|slice| slice.places());
         let reads = places.filter_map(|place| self.rule(*place)).map(|rule| rule.reads);
         let reads = reads.fold(Reads::default(), BitOr::bitor);
-        let readers = call.slice.places().iter().filter_map(|place| self.entry(*place));
-        let input_looks =
-            Looks::same_of_input(readers.filter(|entry| entry.reads_input).map(|entry| &entry.rule.looks));
+        let readers = call.slice.places().iter().filter_map(|place| Some((*place, self.entry(*place)?)));
+        let readers = readers.filter(|(_, entry)| entry.reads_input).map(|(place, entry)| (place, &entry.rule.looks));
+        let input_looks = InputLooks::new(readers);
         Ok(Prepared {
             principals: words.principals.clone(),
             path: words.path.clone(),
@@ -135,6 +157,7 @@ impl Maker<'_> {
             own: Arc::clone(&declaration.own),
             reads,
             input_looks,
+            administrative: vocabulary.function(name).is_none(),
             call,
             describe,
             run_on,
@@ -146,10 +169,16 @@ impl Maker<'_> {
         let head = |place: u32| -> Option<&Head> { Some(&policies.get(usize::try_from(place).ok()?)?.rule.head) };
         let places = self.index.matching(subject, head);
         Subjected {
-            action: Arc::new(subject.action.uid().clone()),
-            resource: Arc::new(subject.resource.uid().clone()),
+            action: self.uid(&subject.action),
+            resource: self.uid(&subject.resource),
             slice: self.slices.of(places, head),
         }
+    }
+
+    /// A uid, once for all that ask of it.
+    fn uid(&mut self, entity: &Entity) -> Arc<EntityUID> {
+        let uid = self.uids.entry(entity.uid().clone());
+        Arc::clone(uid.or_insert_with_key(|uid| Arc::new(uid.clone())))
     }
 
     fn rule(&self, place: u32) -> Option<&Rule> {
@@ -161,18 +190,19 @@ impl Maker<'_> {
     }
 }
 
-fn entry(written: &Written) -> Entry {
+fn entry(Piece { kept, place, .. }: &Piece) -> Entry {
     let info = PolicyInfo {
-        line: written.place.line,
-        file: Arc::clone(&written.place.source.file),
-        name: written.name.clone(),
-        effect: if written.rule.is_permit() { Effect::Permit } else { Effect::Forbid },
-        owner: written.owner.clone(),
-        description: written.description.clone(),
-        expires: written.expires,
+        line: place.line,
+        file: Arc::clone(&place.source.file),
+        name: kept.name.clone(),
+        effect: if kept.rule.is_permit() { Effect::Permit } else { Effect::Forbid },
+        owner: kept.owner.clone(),
+        description: kept.description.clone(),
+        expires: kept.expires,
+        shadowed: kept.shadowed,
     };
-    let (rule, generated) = (Arc::clone(&written.rule), written.place.generated.is_some());
-    Entry { info, rule, reads_input: written.reads_input, generated, clauses: OnceLock::new() }
+    let (rule, generated) = (Arc::clone(&kept.rule), place.generated.is_some());
+    Entry { info, rule, reads_input: kept.reads_input, generated, clauses: OnceLock::new() }
 }
 
 fn sorted<'a>(names: impl Iterator<Item = &'a FunctionName>) -> impl Iterator<Item = &'a FunctionName> {

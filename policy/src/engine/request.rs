@@ -2,20 +2,20 @@
 
 use super::{
     Prepared,
-    entities::{Absent, Directory, with},
+    entities::{Absent, Directory, uid, with},
     reads::Reads,
     value::{entity, instant, ip, record, texts, value},
 };
 use crate::{
     declared::QueryType,
     permit::DenialReason,
-    question::{Facts, Principal, PrincipalKind, Question, Token},
+    question::{Facts, Principal, PrincipalKind, Question, Token, Transport},
 };
 use cedar_policy_core::{
     ast::{Context, Entity, EntityUID, Value, ValueKind},
     entities::{Dereference, Entities},
 };
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Everything of a question except what is asked about.
 #[derive(Debug)]
@@ -53,7 +53,12 @@ impl Asked {
         directory: &Directory,
         reads: Reads,
     ) -> Result<Self, Unaskable> {
-        let mut callers = Callers { directory, function, made: Vec::new() };
+        let via = &question.facts.via;
+        let alone = !reads.any(Reads::ENTITIES)
+            && via.workload.is_none()
+            && via.client.is_none()
+            && question.facts.approval.is_none();
+        let mut callers = Callers { directory, function, made: Vec::new(), alone };
         let principal = callers.add(&question.principal)?;
         let facts = facts(&question.facts, reads, &mut callers)?;
         let Callers { made, .. } = callers;
@@ -86,6 +91,9 @@ impl Asked {
             (Some(_), None) => return Err(format!("`{}` has no input that policy can see", question.function).into()),
         };
         let (path, query) = (path(question, function)?, query(question, function)?);
+        if function.administrative {
+            return Ok(self.facts_context());
+        }
         let parts = [("facts", self.facts.clone()), ("path", path), ("query", query)];
         Ok(context(record(parts.into_iter().chain(input))))
     }
@@ -136,11 +144,17 @@ struct Callers<'a> {
     directory: &'a Directory,
     function: &'a Prepared,
     made: Vec<Arc<Entity>>,
+    /// Only the caller itself is wanted.
+    alone: bool,
 }
 
 impl Callers<'_> {
     /// Adds a caller's entities, and returns its own.
     fn add(&mut self, principal: &Principal) -> Result<Arc<Entity>, Unaskable> {
+        // Without entities to look into and without forwarders, nothing can be described twice.
+        if self.alone {
+            return Ok(self.directory.lineage(principal)?);
+        }
         let entities = self.directory.principal(principal)?;
         let me = entities.first().cloned().ok_or_else(|| format!("`{}` has no entity", principal.id))?;
         for entity in entities {
@@ -166,6 +180,16 @@ impl Callers<'_> {
         }
     }
 
+    /// Somebody who was verified when approving: by name, as what the credential said then may not hold now.
+    fn add_approver(&mut self, id: &Arc<str>) -> Result<Value, Unaskable> {
+        let approver = Principal::named(PrincipalKind::User, id);
+        let uid = uid(self.directory.types.principal(PrincipalKind::User), id);
+        if self.known(&uid).is_none() {
+            self.add(&approver)?;
+        }
+        Ok(entity(&Arc::new(uid)))
+    }
+
     fn add_via(&mut self, principal: &Principal, kind: PrincipalKind) -> Result<Value, Unaskable> {
         if principal.kind != kind {
             return Err(format!("`{}` forwards the call as a {} but is none", principal.id, kind.as_str()).into());
@@ -185,29 +209,53 @@ fn facts(facts: &Facts, reads: Reads, callers: &mut Callers<'_>) -> Result<Value
     };
     let zone = when(Reads::ZONE, network.zone.as_ref().into()).map(|zone| ("zone", zone));
     let now = if reads.any(Reads::NOW) { Some(("now", instant(clock.now)?)) } else { None };
-    let mut pairs = Vec::with_capacity(6);
-    pairs.extend(when(Reads::CALL, facts.call.as_str().into()).map(|call| ("call", call)));
-    if reads.any(Reads::NETWORK) {
-        pairs.push(("network", record(source.into_iter().chain(zone))));
-    }
-    if reads.any(Reads::TRANSPORT) {
-        let transport =
-            [("mtls", transport.mtls.into()), ("tls", transport.tls.into()), ("sealed", transport.sealed.into())];
-        pairs.push(("transport", record(transport)));
-    }
-    if reads.any(Reads::CLOCK) {
+    let call = when(Reads::CALL, facts.call.as_str().into()).map(|call| ("call", call));
+    let network = || ("network", record(source.into_iter().chain(zone)));
+    let transport = || ("transport", known_transport(transport).unwrap_or_else(|| of_transport(transport)));
+    let clock = || {
         let calendar = [("weekday", clock.weekday.into()), ("minute", clock.minute.into())];
         let business_day = clock.business_day.map(|day| ("business_day", day.into()));
         let frozen = clock.frozen.map(|frozen| ("frozen", frozen.into()));
-        pairs.push(("clock", record(calendar.into_iter().chain(now).chain(business_day).chain(frozen))));
-    }
-    if reads.any(Reads::VIA) {
-        pairs.push(("via", via.value()));
-    }
-    if let Some(said) = facts.token.as_ref().filter(|_| reads.any(Reads::TOKEN)) {
-        pairs.push(("token", token(said, reads)?));
-    }
-    Ok(record(pairs))
+        ("clock", record(calendar.into_iter().chain(now).chain(business_day).chain(frozen)))
+    };
+    let token = match facts.token.as_ref().filter(|_| reads.any(Reads::TOKEN)) {
+        Some(said) => Some(("token", token(said, reads)?)),
+        None => None,
+    };
+    let approval = match &facts.approval {
+        Some(approval) => {
+            let by: Vec<_> = approval.by.iter().map(|id| callers.add_approver(id)).collect::<Result<_, _>>()?;
+            let count = i64::try_from(by.len()).unwrap_or(i64::MAX);
+            let oldest = instant(approval.oldest)?;
+            Some(("approval", record([("count", count.into()), ("by", Value::set(by, None)), ("oldest", oldest)])))
+        }
+        None => None,
+    };
+    let parts = [
+        call,
+        reads.any(Reads::NETWORK).then(network),
+        reads.any(Reads::TRANSPORT).then(transport),
+        reads.any(Reads::CLOCK).then(clock),
+        reads.any(Reads::VIA).then(|| ("via", via.value())),
+        token,
+        approval,
+    ];
+    Ok(record(parts.into_iter().flatten()))
+}
+
+/// Every transport that a listener has, made once.
+static TRANSPORTS: LazyLock<Vec<(Transport, Value)>> = LazyLock::new(|| {
+    let flags = [(false, false), (true, false), (false, true), (true, true)];
+    let all = [13, 12, 0].into_iter().flat_map(|tls| flags.map(|(mtls, sealed)| Transport { mtls, tls, sealed }));
+    all.map(|transport| (transport, of_transport(&transport))).collect()
+});
+
+fn known_transport(transport: &Transport) -> Option<Value> {
+    TRANSPORTS.iter().find(|(known, _)| known == transport).map(|(_, value)| value.clone())
+}
+
+fn of_transport(Transport { mtls, tls, sealed }: &Transport) -> Value {
+    record([("mtls", (*mtls).into()), ("tls", (*tls).into()), ("sealed", (*sealed).into())])
 }
 
 /// Who acts for the principal, by name.

@@ -1,14 +1,20 @@
 //! One policy made ready to be asked: its head is tested here, its body by Cedar's own evaluator.
 
-use super::{looks::Looks, reads::Reads};
+use super::{
+    bare::bare,
+    looks::Looks,
+    quick::{Constants, Seen},
+    reads::Reads,
+};
 use cedar_policy_core::{
     ast::{
-        ActionConstraint, Effect, Entity, EntityReference, EntityType, EntityUID, Expr, Literal, Policy,
-        PrincipalOrResourceConstraint, ValueKind,
+        ActionConstraint, Annotations, Context, Effect, Entity, EntityReference, EntityType, EntityUID, Expr, Literal,
+        Policy, PrincipalOrResourceConstraint, StaticPolicy, ValueKind,
     },
     authorizer::AuthorizationError,
     evaluator::Evaluator,
 };
+use std::cell::LazyCell;
 
 /// The head of a policy; a link has the slots of its template filled in.
 #[derive(Clone, Debug)]
@@ -36,6 +42,7 @@ pub(crate) struct Rule {
     pub(crate) looks: Looks,
     /// `true && body`, so that a body which is no boolean fails as Cedar says it does; `None` is no body.
     pub(super) condition: Option<Expr>,
+    pub(super) constants: Constants,
 }
 
 /// What became of the candidates, by their places.
@@ -63,7 +70,7 @@ impl<'a> Named<'a> {
 }
 
 impl Head {
-    fn of(policy: &Policy) -> Self {
+    pub(crate) fn of(policy: &Policy) -> Self {
         Self {
             principal: policy.principal_constraint().into_inner(),
             action: policy.action_constraint().clone(),
@@ -133,12 +140,14 @@ pub(crate) fn bound_to(bound: &PrincipalOrResourceConstraint) -> Option<&EntityU
 }
 
 impl Rule {
-    pub(crate) fn new(policy: Policy) -> Self {
-        let body = policy.non_scope_constraints();
-        let reads = body.map(Reads::of).unwrap_or_default();
-        let looks = body.map(Looks::of).unwrap_or_default();
-        let condition = body.map(|body| Expr::and(Expr::val(true), body.clone()));
-        Self { head: Head::of(&policy), reads, looks, condition, policy }
+    pub(crate) fn new(policy: &Policy) -> Self {
+        let body = policy.non_scope_constraints().map(bare);
+        let reads = body.as_ref().map(Reads::of).unwrap_or_default();
+        let looks = body.as_ref().map(Looks::of).unwrap_or_default();
+        let condition = body.as_ref().map(|body| Expr::and(Expr::val(true), body.clone()));
+        let constants = body.as_ref().map(Constants::of).unwrap_or_default();
+        let policy = unwritten(policy, body).unwrap_or_else(|| policy.clone());
+        Self { head: Head::of(&policy), reads, looks, condition, constants, policy }
     }
 
     pub(crate) fn is_permit(&self) -> bool {
@@ -146,8 +155,16 @@ impl Rule {
     }
 
     /// Whether the body holds. The head must have been found to.
-    fn holds(&self, evaluator: &Evaluator<'_>) -> Result<bool, Box<AuthorizationError>> {
+    fn holds<'c, 'e, F: FnOnce() -> Evaluator<'e>>(
+        &self,
+        context: impl Fn() -> Option<&'c Context>,
+        evaluator: &LazyCell<Evaluator<'e>, F>,
+    ) -> Result<bool, Box<AuthorizationError>> {
         let Some(condition) = &self.condition else { return Ok(true) };
+        let seen = context().and_then(|context| Seen { context, constants: &self.constants }.holds(condition));
+        if let Some(holds) = seen {
+            return Ok(holds);
+        }
         match evaluator.interpret(condition, self.policy.env()) {
             // `true && body` is a boolean or has failed.
             Ok(value) => Ok(matches!(value.value_kind(), ValueKind::Lit(Literal::Bool(true)))),
@@ -158,17 +175,32 @@ impl Rule {
     }
 }
 
+/// The same policy without annotations, and with no place but its own; a link stays as it is.
+fn unwritten(policy: &Policy, body: Option<Expr>) -> Option<Policy> {
+    let (principal, action) = (policy.principal_constraint(), policy.action_constraint().clone());
+    let (id, notes, effect) = (policy.id().clone(), Annotations::new(), policy.effect());
+    let resource = policy.resource_constraint();
+    let policy = policy
+        .is_static()
+        .then(|| StaticPolicy::new(id, policy.loc().cloned(), notes, effect, principal, action, resource, body));
+    policy.and_then(Result::ok).map(Policy::from)
+}
+
 /// An error as Cedar's public interface says it.
 pub(crate) fn in_words(error: &AuthorizationError) -> String {
     format!("error {error}")
 }
 
 impl Found {
-    /// Evaluates the bodies of candidates, each with its place.
-    pub(crate) fn among<'a>(candidates: impl Iterator<Item = (u32, &'a Rule)>, evaluator: &Evaluator<'_>) -> Self {
+    /// Evaluates the bodies of candidates, each with its place. What is seen at once needs no evaluator.
+    pub(crate) fn among<'a, 'c, 'e, F: FnOnce() -> Evaluator<'e>>(
+        candidates: impl Iterator<Item = (u32, &'a Rule)>,
+        context: impl Fn() -> Option<&'c Context>,
+        evaluator: &LazyCell<Evaluator<'e>, F>,
+    ) -> Self {
         let mut found = Self::default();
         for (place, rule) in candidates {
-            match rule.holds(evaluator) {
+            match rule.holds(&context, evaluator) {
                 Ok(true) if rule.is_permit() => found.permits.push(place),
                 Ok(true) => found.forbids.push(place),
                 Ok(false) => {}

@@ -10,7 +10,7 @@ use cedar_policy_core::{
     evaluator::Evaluator,
     extensions::Extensions,
 };
-use std::collections::BTreeSet;
+use std::{cell::LazyCell, collections::BTreeSet};
 
 /// Policies with their index.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct Answer {
 
 impl Set {
     pub(crate) fn new(policies: impl IntoIterator<Item = Policy>) -> Self {
-        let rules: Vec<_> = policies.into_iter().map(Rule::new).collect();
+        let rules: Vec<_> = policies.into_iter().map(|policy| Rule::new(&policy)).collect();
         let index = Index::new(rules.iter().map(|rule| &rule.head));
         Self { rules, index }
     }
@@ -42,8 +42,8 @@ impl Set {
         let [Some(principal), Some(action), Some(resource)] = parts else { return Answer::default() };
         let places = self.index.holding([principal, action, resource], |place| Some(&self.rule(place)?.head));
         let candidates: Vec<_> = places.iter().filter_map(|place| Some((*place, self.rule(*place)?))).collect();
-        let evaluator = Evaluator::new(request.clone(), entities, Extensions::all_available());
-        let found = Found::among(candidates.into_iter(), &evaluator);
+        let evaluator = LazyCell::new(|| Evaluator::new(request.clone(), entities, Extensions::all_available()));
+        let found = Found::among(candidates.into_iter(), || request.context(), &evaluator);
         let ids = |places: &mut dyn Iterator<Item = u32>| -> BTreeSet<String> {
             places.filter_map(|place| self.rule(place)).map(|rule| rule.policy.id().as_ref().to_owned()).collect()
         };

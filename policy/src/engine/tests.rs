@@ -3,6 +3,7 @@
 use super::*;
 use crate::fixture::{RUN_ON, alice, checkout, now, question, snapshot};
 
+mod administer;
 mod check;
 mod conformance;
 mod differential;

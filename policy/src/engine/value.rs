@@ -2,13 +2,13 @@
 
 use crate::vocabulary::shape::{Field, Shape};
 use cedar_policy_core::{
-    ast::{EntityUID, ExtensionFunction, Literal, PartialValue, Value as Cedar},
+    ast::{EntityUID, ExtensionFunction, Literal, PartialValue, Set, Value as Cedar, ValueKind},
     extensions::Extensions,
 };
 use jiff::Timestamp;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, HashSet},
     net::IpAddr,
     sync::{Arc, LazyLock},
 };
@@ -24,6 +24,8 @@ type Constructor = LazyLock<Option<&'static ExtensionFunction>>;
 static IP: Constructor = LazyLock::new(|| constructor("ip"));
 static DECIMAL: Constructor = LazyLock::new(|| constructor("decimal"));
 static DATETIME: Constructor = LazyLock::new(|| constructor("datetime"));
+
+static EMPTY: LazyLock<Cedar> = LazyLock::new(|| Cedar::empty_record(None));
 
 /// Makes a value of a declared type. `at` names the place in errors.
 pub(crate) fn value(shape: &Shape, json: &Value, at: &str) -> Result<Cedar, String> {
@@ -57,20 +59,20 @@ pub(crate) fn value(shape: &Shape, json: &Value, at: &str) -> Result<Cedar, Stri
             Ok(Cedar::set(values?, None))
         }
         (Shape::Record(fields), Value::Object(members)) => {
-            let mut pairs = Vec::with_capacity(fields.len());
+            let mut record = BTreeMap::new();
             for Field { name, required, nullable, shape } in fields.iter() {
                 match members.get(name.as_ref()) {
-                    Some(Value::Null) if *nullable => {}
+                    Some(Value::Null) if *nullable => None,
                     // The place is only for errors, and most values are fine.
                     Some(json) => match leaf(shape, json) {
-                        Some(value) => pairs.push((name.as_ref(), value)),
-                        None => pairs.push((name.as_ref(), value(shape, json, &format!("{at}.{name}"))?)),
+                        Some(value) => record.insert(name.as_ref().into(), value),
+                        None => record.insert(name.as_ref().into(), value(shape, json, &format!("{at}.{name}"))?),
                     },
                     None if *required => return Err(format!("`{at}.{name}` is missing")),
-                    None => {}
-                }
+                    None => None,
+                };
             }
-            Ok(record(pairs))
+            Ok(Cedar::record_arc(Arc::new(record), None))
         }
         (Shape::Bool, _) => misfit("true or false"),
         (Shape::String, _) => misfit("text"),
@@ -97,12 +99,19 @@ pub(crate) fn record<'a>(members: impl IntoIterator<Item = (&'a str, Cedar)>) ->
     for (name, value) in members {
         record.insert(name.into(), value);
     }
-    Cedar::record_arc(Arc::new(record), None)
+    if record.is_empty() { EMPTY.clone() } else { Cedar::record_arc(Arc::new(record), None) }
 }
 
 /// Makes a set of texts.
 pub(crate) fn texts<'a>(texts: impl IntoIterator<Item = &'a Arc<str>>) -> Cedar {
-    Cedar::set_of_lits(texts.into_iter().map(|text| Literal::from(text.as_ref())), None)
+    let (mut ordered, mut hashed) = (BTreeSet::new(), HashSet::new());
+    for text in texts {
+        let text = Literal::from(text.as_ref());
+        ordered.insert(Cedar::from(text.clone()));
+        hashed.insert(text);
+    }
+    // INVARIANT: a set of literals has both, and both the same.
+    Cedar::new(ValueKind::Set(Set { authoritative: Arc::new(ordered), fast: Some(Arc::new(hashed)) }), None)
 }
 
 /// Names an entity.

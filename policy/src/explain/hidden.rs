@@ -7,7 +7,7 @@ use crate::{
         looks::Looks,
         request::Unaskable,
     },
-    question::{Facts, Question, Token, Verb},
+    question::{Approval, Facts, Question, Token, Verb},
     vocabulary::shape::Shape,
 };
 use jiff::Timestamp;
@@ -80,7 +80,7 @@ impl Hidden {
     /// A question with a value of the right type in each hidden place, which no clause may get to see, and those places.
     pub(crate) fn filled(&self, snapshot: &Snapshot, question: &Question) -> (Question, Vec<Open>) {
         let mut filled = question.clone();
-        let words = snapshot.vocabulary().function(&question.function);
+        let words = snapshot.vocabulary().askable(&question.function);
         let shape = words.and_then(|words| words.input.as_ref());
         let mut open: Vec<Open> = Vec::new();
         for Place { words: place, unsure } in self.0.values() {
@@ -126,6 +126,11 @@ fn fill_fact(facts: &mut Facts, place: &[String]) -> usize {
     let words: Vec<&str> = place.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["via", ..] => return 1,
+        ["approval", ..] => {
+            let none = || Approval { by: Arc::new([]), oldest: Timestamp::UNIX_EPOCH };
+            facts.approval.get_or_insert_with(none);
+            return 1;
+        }
         ["network", "source"] => facts.network.source = Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         ["clock", "business_day"] => facts.clock.business_day = Some(false),
         ["clock", "frozen"] => facts.clock.frozen = Some(false),

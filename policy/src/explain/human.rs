@@ -42,7 +42,17 @@ pub fn write(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "  - {need}")?;
         }
     }
-    Ok(())
+    match &explanation.shadow {
+        Some(shadow) => in_shadow(shadow, out),
+        None => Ok(()),
+    }
+}
+
+/// What would be if the policies in shadow were in force: the sentence, and those that decide it.
+fn in_shadow(shadow: &Explanation, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "with the policies in shadow it would be {}", sentence(shadow))?;
+    let decides = |policy: &&Examined| shadow.determining.contains(&policy.policy);
+    shadow.asked.iter().flat_map(|answer| &answer.policies).filter(decides).try_for_each(|p| write_policy(p, out))
 }
 
 /// The decision in one sentence.

@@ -5,16 +5,14 @@ use crate::{
     bundle::written::{Place, Written},
     finding::Finding,
 };
-use cedar_policy::Policy;
 use std::collections::BTreeSet;
 
 /// Lints that loading itself reports, whose use is not counted here.
 const OF_LOADING: [&str; 2] = ["boundless_permit", "empty_scope"];
 
-/// The lints that a policy allows. What can't be read allows nothing and is reported.
-pub(crate) fn read(policy: &Policy, place: &Place, findings: &mut Vec<Finding>) -> BTreeSet<&'static str> {
+/// The lints that a policy's `@lint` allows. What can't be read allows nothing and is reported.
+pub(crate) fn read(text: &str, place: &Place, findings: &mut Vec<Finding>) -> BTreeSet<&'static str> {
     let mut allowed = BTreeSet::new();
-    let Some(text) = policy.annotation("lint") else { return allowed };
     let mut warn = |message: String, known: Option<&str>| {
         let finding = place.finding("unknown_lint", message, place.annotation("lint")).warning();
         findings.push(match known {

@@ -46,7 +46,9 @@ pub(super) fn check(policies: &[Written], declared: &Declared, vocabulary: &Voca
         };
         let others = same.iter().chain(&wide).filter(|other| **other != place);
         for (other_place, other) in others.filter_map(|other| Some((*other, sides.get(*other)?))) {
-            if comparison.covers(other, side) {
+            // What is in shadow makes nothing needless that is in force.
+            let decides = side.policy.shadowed || !other.policy.shadowed;
+            if decides && comparison.covers(other, side) {
                 let mutual = comparison.covers(side, other);
                 report(side, other, mutual, other_place < place, found);
             }

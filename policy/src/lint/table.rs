@@ -22,7 +22,7 @@ const fn notes(id: &'static str, doc: &'static str) -> Lint {
 }
 
 /// Every lint, by id.
-pub const LINTS: [Lint; 13] = [
+pub const LINTS: [Lint; 14] = [
     warns(
         "boundless_permit",
         "A permit without a caller, an action, a resource or a condition lets everybody do everything, now and with \
@@ -46,6 +46,11 @@ pub const LINTS: [Lint; 13] = [
         "forbid_may_error",
         "A sum, product or shifted time in a forbid can leave the range of 64 bits. The call is then denied with an error, \
          which is safe, but callers can bring it about and the record names an error instead of the rule.",
+    ),
+    notes(
+        "in_shadow",
+        "A policy with `@mode(\"shadow\")` is asked beside those in force, and what it would have changed is counted and \
+         recorded. It guards and grants nothing, and is easily forgotten.",
     ),
     notes(
         "missing_expiry",

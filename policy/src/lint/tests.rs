@@ -113,6 +113,12 @@ fn policies_that_others_make_needless() {
     );
     check("@id(\"b\") @expires(\"2027-05-05\") permit(principal, action in Action::\"write\", resource);", &[]);
     check("@id(\"b\") permit(principal, action in Action::\"read\", resource);", &[]);
+    // What is in shadow makes nothing needless that is in force, but may itself be needless.
+    check("@id(\"b\") @mode(\"shadow\") forbid(principal, action, resource);", &[("in_shadow", 2)]);
+    check(
+        "@id(\"b\") @mode(\"shadow\") permit(principal is User in Group::\"corp/staff\", action == Action::\"orders.create\", resource);",
+        &[("shadowed_policy", 2), ("in_shadow", 2)],
+    );
     check("@id(\"b\") permit(principal, action in Action::\"write\", resource) when { resource.class > 1 };", &[]);
     check("@id(\"b\") forbid(principal, action in Action::\"money\", resource);", &[("overruled_permit", 1)]);
     check("@id(\"b\") forbid(principal in Group::\"corp/suspended\", action in Action::\"money\", resource);", &[]);

@@ -28,7 +28,7 @@ enum Kind<'a> {
 }
 
 /// Every place besides those that the function declares, and where a question keeps it.
-const FIXED: [(&str, &str, Kind<'static>); 30] = [
+const FIXED: [(&str, &str, Kind<'static>); 32] = [
     ("principal", "/principal", Kind::Principal),
     ("principal.kind", "/principal/kind", Kind::Words(&["User", "Workload", "Client", "Agent", "Anonymous"])),
     ("principal.id", "/principal/id", Kind::Text),
@@ -61,13 +61,15 @@ const FIXED: [(&str, &str, Kind<'static>); 30] = [
     ("facts.clock.minute", "/facts/clock/minute", Kind::Long),
     ("facts.clock.business_day", "/facts/clock/business_day", Kind::Bool),
     ("facts.clock.frozen", "/facts/clock/frozen", Kind::Bool),
+    ("facts.approval.by", "/facts/approval/by", Kind::Texts),
+    ("facts.approval.oldest", "/facts/approval/oldest", Kind::Time),
     ("facts.via.workload", "/facts/via/workload", Kind::Principal),
     ("facts.via.client", "/facts/via/client", Kind::Principal),
 ];
 /// Kept apart from the rest, as the number of hops follows from who forwards.
 const DEPTH: (&str, &str, Kind<'static>) = ("facts.via.depth", "/facts/via/depth", Kind::Long);
-/// A whole fact that may be taken out.
-const TOKEN: &str = "facts.token";
+/// Whole facts that may be taken out.
+const WHOLE: [(&str, &str); 2] = [("facts.token", "/facts/token"), ("facts.approval", "/facts/approval")];
 
 /// A question with one place set to a value; the text is read as the place's type wants it.
 ///
@@ -101,9 +103,10 @@ pub fn set_json(question: &Question, vocabulary: &Vocabulary, place: &str, json:
 /// When there is no such place, or it can't be missing.
 pub fn unset(question: &Question, vocabulary: &Vocabulary, place: &str) -> Result<Question, String> {
     let place = place.strip_prefix("context.").unwrap_or(place);
-    let pointer = match place {
-        TOKEN => "/facts/token".to_owned(),
-        "input" => "/input".to_owned(),
+    let whole = WHOLE.iter().find(|(name, _)| *name == place);
+    let pointer = match (place, whole) {
+        (_, Some((_, pointer))) => (*pointer).to_owned(),
+        ("input", None) => "/input".to_owned(),
         _ => find(question, vocabulary, place)?.0,
     };
     let mut whole = serde_json::to_value(question).map_err(|error| error.to_string())?;
@@ -129,7 +132,7 @@ fn find<'a>(question: &Question, vocabulary: &'a Vocabulary, place: &str) -> Res
     if let Some((_, pointer, kind)) = FIXED.iter().chain([&DEPTH]).find(|(name, _, _)| *name == place) {
         return Ok(((*pointer).to_owned(), *kind));
     }
-    let words = vocabulary.function(&question.function);
+    let words = vocabulary.askable(&question.function);
     let words = words.ok_or_else(|| format!("there is no function `{}`", question.function))?;
     let mut known: Vec<String> = FIXED.iter().chain([&DEPTH]).map(|(name, _, _)| (*name).to_owned()).collect();
     known.extend(words.path.iter().map(|name| format!("path.{name}")));
@@ -254,6 +257,7 @@ fn put(question: &Question, pointer: &str, value: Value, place: &str) -> Result<
         }
         let Some(object) = at.as_object_mut() else { return Err(format!("`{place}` is within no object")) };
         let fresh = || match part.as_str() {
+            "approval" => json!({ "by": [], "oldest": question.facts.clock.now }),
             "token" => json!({ "scopes": [], "audiences": [], "sender_bound": false }),
             _ => Value::Null,
         };

@@ -38,6 +38,7 @@ impl Facts {
                 frozen: None,
             },
             via: Via::default(),
+            approval: None,
         }
     }
 }
@@ -140,8 +141,8 @@ pub fn read(
 /// # Errors
 /// When there is none, with the nearest name.
 pub fn function(name: &str, snapshot: &Snapshot) -> Result<FunctionName, String> {
-    let found = FunctionName::parse(name).ok().filter(|name| snapshot.vocabulary().function(name).is_some());
-    found.ok_or_else(|| match nearest(name, snapshot.vocabulary().functions()) {
+    let found = FunctionName::parse(name).ok().filter(|name| snapshot.vocabulary().askable(name).is_some());
+    found.ok_or_else(|| match nearest(name, snapshot.vocabulary().askables()) {
         Some(near) => format!("there is no function `{name}`; did you mean `{near}`?"),
         None => format!("there is no function `{name}`"),
     })

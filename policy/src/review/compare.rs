@@ -275,7 +275,7 @@ impl<'p> Desk<'p> {
                 continue;
             }
             let schema = self.schema(direction, forwards, sides);
-            match schema.and_then(|schema| direction.claim(&keyed, schema)) {
+            match direction.claim(&keyed, schema) {
                 Ok(claim) => {
                     keys.push(keyed.key);
                     claims.push(claim);
@@ -292,24 +292,23 @@ impl<'p> Desk<'p> {
     }
 
     /// The words of one function and of the actions that the policies name, by the side that declares it.
-    fn schema(&mut self, direction: &Direction<'_>, forwards: bool, sides: [&Side; 2]) -> Result<Arc<Schema>, String> {
+    fn schema(&mut self, direction: &Direction<'_>, forwards: bool, sides: [&Side; 2]) -> Arc<Schema> {
         let [old, new] = sides;
         let side = if forwards { new } else { old };
         let subject = direction.subject;
         let text = subject.function.as_ref().map_or("", FunctionName::as_str);
         let key = (forwards, Arc::clone(&subject.kind), Arc::from(text));
         if let Some(schema) = self.schemas.get(&key) {
-            return Ok(Arc::clone(schema));
+            return Arc::clone(schema);
         }
         let vocabulary = side.snapshot().vocabulary();
         let mut names: BTreeSet<FunctionName> = subject.function.iter().cloned().collect();
         for policy in direction.before.iter().chain(&direction.after) {
             names.extend(policy.functions.iter().filter(|name| vocabulary.function(name).is_some()).cloned());
         }
-        let schema = vocabulary.slice(&names).map_err(|finding| finding.message)?;
-        let schema = Arc::new(schema);
+        let schema = Arc::new(vocabulary.slice(&names));
         self.schemas.insert(key, Arc::clone(&schema));
-        Ok(schema)
+        schema
     }
 }
 

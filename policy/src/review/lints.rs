@@ -103,14 +103,13 @@ fn tasks<'a>(side: &'a Side, subjects: &BTreeMap<String, Subject>) -> Vec<Task<'
 }
 
 fn task<'a>(side: &Side, direction: &Direction<'_>, policy: &'a Reviewed, fails: bool, keyed: Keyed) -> Task<'a> {
-    let schema = schema(side, direction.subject, policy);
-    let claim = schema.and_then(|schema| direction.claim(&keyed, schema));
+    let claim = direction.claim(&keyed, schema(side, direction.subject, policy));
     Task { policy, fails, key: keyed.key, claim }
 }
 
-fn schema(side: &Side, subject: &Subject, policy: &Reviewed) -> Result<Arc<Schema>, String> {
+fn schema(side: &Side, subject: &Subject, policy: &Reviewed) -> Arc<Schema> {
     let vocabulary = side.snapshot().vocabulary();
     let named = policy.functions.iter().filter(|name| vocabulary.function(name).is_some());
     let names: BTreeSet<_> = subject.function.iter().chain(named).collect();
-    vocabulary.slice(names).map(Arc::new).map_err(|finding| finding.message)
+    Arc::new(vocabulary.slice(names))
 }

@@ -34,7 +34,9 @@ impl Side {
         let (snapshot, warnings) = bundle::load(sources, Arc::clone(&declared), now)?;
         let mut policies = Vec::new();
         let around = Surroundings { vocabulary: snapshot.vocabulary(), declared: &declared };
-        for written in bundle::read(sources, Some(around), &mut Vec::new()) {
+        let written = bundle::read(sources, Some(around), &mut Vec::new());
+        // What is in shadow grants and guards nothing.
+        for written in written.into_iter().filter(|written| !written.shadowed) {
             let reviewed = Reviewed::new(&written);
             policies.push(reviewed.map_err(|message| vec![written.place.finding("not_reviewable", message, None)])?);
         }

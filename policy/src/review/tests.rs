@@ -52,6 +52,16 @@ fn review(old: &str, new: &str, prover: &dyn Prover) -> Review {
 }
 
 #[test]
+fn what_is_in_shadow_is_not_in_force() {
+    let shadowed = |policy: &str| policy.replacen("@id", "@mode(\"shadow\") @id", 1);
+    let nobody = Scripted(Proof::Unknown("asked".to_owned()));
+    let same = review(STAFF, &format!("{STAFF}{}", shadowed(GUARD)), &nobody);
+    assert!(same.is_equal() && same.claims == 0, "{same:#?}");
+    let opened = review(&format!("{STAFF}{GUARD}"), &format!("{STAFF}{}", shadowed(GUARD)), &nobody);
+    assert!(!opened.is_equal() && opened.removed.iter().any(|name| &**name == "guard"), "{opened:#?}");
+}
+
+#[test]
 fn what_is_written_otherwise_and_means_the_same_needs_no_proof() {
     let moved = format!("{GUARD}\n// a comment\n{}", STAFF.replace("@id(\"staff\")", "@id(\"staff\") @owner(\"x\")"));
     let review = review(&format!("{STAFF}{GUARD}"), &moved, &Scripted(Proof::Unknown("asked".to_owned())));

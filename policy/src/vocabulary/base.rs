@@ -1,5 +1,6 @@
 //! The fixed base of the vocabulary, read once: its actions, and which attributes are entities.
 
+use super::schema::Types;
 use crate::finding::Finding;
 use cedar_policy::{EntityUid, Schema, SchemaFragment};
 use serde_json::Value;
@@ -14,7 +15,8 @@ pub(crate) const TEXT: &str = include_str!("base.cedarschema");
 /// The parsed base.
 #[derive(Debug)]
 pub(crate) struct Base {
-    fragment: SchemaFragment,
+    schema: Schema,
+    types: Types,
     /// Every action and the groups it is in, directly or not.
     actions: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     /// Actions that are asked of something themselves, so are no groups.
@@ -24,11 +26,11 @@ pub(crate) struct Base {
 
 /// What an expression stands for, as far as the comparison of entities needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum Kind<'a> {
     /// An entity of this type.
     Entity(Arc<str>),
     /// A record, by its place in the schema.
-    Record(Value),
+    Record(&'a Value),
     /// A set of entities of this type.
     Entities(Arc<str>),
     /// Anything else.
@@ -50,13 +52,24 @@ impl Base {
             let above = entities.ancestors(&uid).into_iter().flatten().map(word).collect();
             actions.insert(word(&uid), above);
         }
-        let applied = schema.request_envs().map(|env| word(env.action())).collect();
-        let json = fragment.clone().to_json_value().map_err(|e| broken(&e))?;
-        Ok(Self { fragment, actions, applied, json })
+        let applied: BTreeSet<_> = schema.request_envs().map(|env| word(env.action())).collect();
+        let json = fragment.to_json_value().map_err(|e| broken(&e))?;
+        let types = Types::new(&schema).ok_or_else(|| broken(&"it lacks the facts of a call"))?;
+        Ok(Self { schema, types, actions, applied, json })
     }
 
-    pub(crate) fn fragment(&self) -> &SchemaFragment {
-        &self.fragment
+    /// The base alone as a schema.
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    pub(super) fn types(&self) -> &Types {
+        &self.types
+    }
+
+    /// Whether something is asked of this action itself.
+    pub(crate) fn is_applied(&self, action: &str) -> bool {
+        self.applied.contains(action)
     }
 
     pub(crate) fn is_action(&self, name: &str) -> bool {
@@ -77,7 +90,7 @@ impl Base {
     }
 
     /// The kind of an attribute of an entity type or record; `None` when there is no such attribute.
-    pub(crate) fn attribute(&self, of: &Kind, name: &str) -> Option<Kind> {
+    pub(crate) fn attribute<'a>(&'a self, of: &Kind<'a>, name: &str) -> Option<Kind<'a>> {
         let attributes = match of {
             Kind::Entity(entity_type) => self.entry("entityTypes", entity_type)?.get("shape")?.get("attributes")?,
             Kind::Record(record) => record.get("attributes")?,
@@ -87,7 +100,7 @@ impl Base {
     }
 
     /// The context of a fixed action.
-    pub(crate) fn context(&self, action: &str) -> Option<Kind> {
+    pub(crate) fn context(&self, action: &str) -> Option<Kind<'_>> {
         let context = self.entry("actions", action)?.get("appliesTo")?.get("context")?;
         Some(self.resolve(context))
     }
@@ -102,6 +115,11 @@ impl Base {
     /// Names of the actions that are asked of something themselves.
     pub(crate) fn applied(&self) -> impl Iterator<Item = &Arc<str>> {
         self.applied.iter()
+    }
+
+    /// Names of the actions of administrators.
+    pub(crate) fn verbs(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.applied.iter().filter(|action| self.ancestors(action).contains("administer"))
     }
 
     /// Whether an entity of one type can be within an entity of another.
@@ -134,10 +152,10 @@ impl Base {
         self.json.get("")?.get(section)?.get(name)
     }
 
-    fn resolve(&self, attribute: &Value) -> Kind {
+    fn resolve<'a>(&'a self, attribute: &'a Value) -> Kind<'a> {
         let word = |key: &str| attribute.get(key).and_then(Value::as_str);
         match word("type") {
-            Some("Record") => Kind::Record(attribute.clone()),
+            Some("Record") => Kind::Record(attribute),
             Some("Set") => match attribute.get("element").map(|element| self.resolve(element)) {
                 Some(Kind::Entity(name)) => Kind::Entities(name),
                 _ => Kind::Other,

@@ -35,7 +35,7 @@ fn the_whole_text_is_a_valid_schema() {
     assert!(text.contains("action \"pricing\" in [\"call\"];"), "{text}");
     assert!(text.contains("\"limit\"?: Long"), "{text}");
     let name = FunctionName::parse("orders.create").unwrap();
-    let schema = vocabulary.slice([&name]).unwrap();
+    let schema = vocabulary.slice([&name]);
     assert_eq!(schema.actions().filter(|a| a.id().unescaped() == "stock.level").count(), 0);
     assert!(vocabulary.function(&name).unwrap().groups.contains("write"), "money is in write");
 }
@@ -75,4 +75,37 @@ fn issuers_and_apps_have_one_meaning() {
 fn a_function_declared_twice_is_refused() {
     let findings = Vocabulary::new(&declared(vec![function("a.b", &[]), function("a.b", &[])])).unwrap_err();
     assert_eq!(findings[0].code, "duplicate_function");
+}
+
+#[test]
+fn a_schema_of_types_is_what_the_text_says() {
+    let input = serde_json::json!({ "type": "object", "required": ["total", "who"], "properties": {
+        "total": { "type": "number", "multipleOf": 0.01 }, "count": { "type": "integer" }, "who": { "type": "string" },
+        "sure": { "type": "boolean" }, "at": { "type": "string", "format": "date-time" }, "from": { "format": "ipv4", "type": "string" },
+        "day": { "type": "string", "format": "date" }, "ü \"x\"": { "type": ["string", "null"] }, "none": { "type": "object", "properties": {} },
+        "lines": { "type": "array", "items": { "type": "object", "required": ["sku"], "properties": {
+            "sku": { "type": "string" }, "tags": { "type": "array", "items": { "type": "string" } } } } } } });
+    let input =
+        crate::declared::InputSchema { file: "a.json".into(), text: input.to_string().into(), json: Arc::new(input) };
+    let one = Function {
+        input: Some(input),
+        principals: vec![PrincipalKind::User],
+        ..function("a.one", &["money", "export"])
+    };
+    let two = Function { path: Vec::new(), query: Vec::new(), ..function("a.two", &["pricing"]) };
+    let (vocabulary, warnings) = Vocabulary::new(&declared(vec![one, two, function("a.three", &["read"])])).unwrap();
+    assert_eq!(warnings, []);
+    let names = ["a.one", "a.two", "a.three"].map(|name| FunctionName::parse(name).unwrap());
+    let check = |names: &[&FunctionName]| {
+        let own: String = names.iter().filter_map(|name| vocabulary.function_text(name)).collect();
+        let text = format!("{}{}{own}", base::TEXT, vocabulary.groups_text());
+        let (written, _) = Schema::from_cedarschema_str(&text).unwrap();
+        assert_eq!(vocabulary.slice(names.iter().copied()).as_ref(), written.as_ref());
+        // Without what is asked of something itself: nothing else may be gone.
+        let calls = text.split("// Fixed actions.").next().unwrap().to_owned() + &vocabulary.groups_text() + &own;
+        let (written, _) = Schema::from_cedarschema_str(&calls).unwrap();
+        assert_eq!(vocabulary.slice_of_calls(names.iter().copied()).as_ref(), written.as_ref());
+    };
+    let [one, two, three] = &names;
+    [&[][..], &[one], &[two], &[three, one], &[one, two, three]].into_iter().for_each(check);
 }

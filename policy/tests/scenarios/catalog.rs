@@ -85,6 +85,7 @@ pub(crate) fn declared(folder: &Path) -> Declared {
     let issuer =
         |(alias, raw): (Arc<str>, RawIssuer)| Issuer { alias, groups: raw.groups, external_groups: raw.external };
     Declared {
+        gateway: "gw-1".into(),
         apps: catalog.app.into_iter().map(app).collect(),
         functions: catalog.function.into_iter().map(|(name, raw)| function(name, raw, folder)).collect(),
         issuers: catalog.issuer.into_iter().map(issuer).collect(),

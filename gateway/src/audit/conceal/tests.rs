@@ -4,7 +4,7 @@ use super::{DROPPED, Redaction, place};
 use crate::audit::{
     field::{Fields, Mode},
     hash::HashKey,
-    record::{Body, Intent, Known, Refused, Request, Stage, kept::Kept, tail},
+    record::{Actor, Admin, Authority, Body, Intent, Known, Refused, Request, Ruling, Stage, kept::Kept, tail},
     subject::{
         AuditorKey, Subjects,
         seal::{Wrapped, reveal},
@@ -256,7 +256,26 @@ fn an_error_that_quotes_what_is_not_recorded_is_left_out() {
         let errors = [error.to_owned()];
         let said = office.redaction.errors(&errors, Some(&asked), &looks);
         assert_eq!(said, [if shown { error } else { "[redacted]" }]);
+        // What only the shadow read is in no record at all.
+        let said = office.redaction.errors(&errors, Some(&asked), &Looks::default());
+        assert_eq!(said, ["[redacted]"]);
     }
+}
+
+#[test]
+fn an_administrator_has_no_facts_in_a_record_where_some_are_concealed() {
+    let said = |modes: &[(&str, Mode)]| {
+        let mut authority = Authority::new("audit.hold", Ruling::Denied);
+        authority.facts = Some(question(None).facts);
+        authority.errors = vec!["`127.0.0.1` is no range".to_owned()];
+        let actor = Actor { who: "User::\"corp/rita\"".to_owned(), authority: Some(Box::new(authority)) };
+        let tail = tail::admin(&Admin::by(&actor, "audit.hold"), &office(modes).redaction);
+        String::from_utf8(tail).unwrap()
+    };
+    let (open, concealed) = (said(&[("/input", Mode::Drop)]), said(&[("/facts/approval", Mode::Drop)]));
+    assert!(open.contains("\"facts\"") && open.matches("127.0.0.1").count() == 2, "{open}");
+    assert!(!concealed.contains("\"facts\"") && !concealed.contains("127.0.0.1"), "{concealed}");
+    assert!(concealed.contains("[redacted]") && concealed.contains("denied"), "{concealed}");
 }
 
 #[tokio::test]

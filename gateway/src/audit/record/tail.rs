@@ -1,7 +1,7 @@
 //! How what callers hand to the log becomes the tail of a line: redacted, bounded, in fixed order.
 
 use super::{
-    Admin, Answered, Attempt, Kind, Outcome, RECORD_BYTES_MAX, Request, Stage, VERSION,
+    Admin, Attempt, Kind, Outcome, RECORD_BYTES_MAX, Request, Stage, VERSION,
     cut::{CUTS, LISTED_MAX, bounded, cut, first, looks},
     write::{Closed, Intent, Known, Refused},
 };
@@ -285,19 +285,17 @@ pub(crate) fn attempt(call: Uuid, attempt: &Attempt) -> Vec<u8> {
     smallest(call, |_| tail(&OfCall { call, body: &bounded }))
 }
 
-/// The tail of an `answered`.
-pub(crate) fn answered(call: Uuid, answered: &Answered) -> Vec<u8> {
-    smallest(call, |_| tail(&OfCall { call, body: answered }))
+/// The tail of an `answered` or a `shadow`: of a body that is short by itself.
+pub(crate) fn of_call<T: Serialize>(call: Uuid, body: &T) -> Vec<u8> {
+    smallest(call, |_| tail(&OfCall { call, body }))
 }
 
 /// The tail of an `admin`.
-pub(crate) fn admin(admin: &Admin) -> Vec<u8> {
-    plain(&Admin {
-        verb: word(&admin.verb).into_owned().into(),
-        who: text(&admin.who).into_owned(),
-        detail: admin.detail.as_deref().map(|detail| text(detail).into_owned()),
-        ..admin.clone()
-    })
+pub(crate) fn admin(admin: &Admin, redaction: &Redaction) -> Vec<u8> {
+    let mut bounded = admin.bounded(text);
+    bounded.authority.iter_mut().for_each(|authority| redaction.authority(authority));
+    // Too long is the word of a token with very many scopes; who it was is in `who`.
+    tail(&bounded).unwrap_or_else(|_| plain(&Admin { authority: None, ..bounded }))
 }
 
 /// The tail of a record that is of no call.
@@ -306,7 +304,7 @@ pub(crate) fn plain<T: Serialize>(body: &T) -> Vec<u8> {
 }
 
 /// A free text, bounded.
-fn text(text: &str) -> Cow<'_, str> {
+pub(super) fn text(text: &str) -> Cow<'_, str> {
     bounded(text, TEXT_BYTES_MAX)
 }
 

@@ -91,6 +91,7 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
         bundle_before: Some(BundleId("sha256:00".into())),
         bundle_after: Some(BundleId("sha256:01".into())),
         detail: None,
+        authority: None,
     };
     let summary = Summary {
         network: "2001:db8::/64".into(),
@@ -99,20 +100,48 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
         counts: [("unauthenticated".into(), 512), ("malformed".into(), 3)].into(),
     };
     let recovered = System::LogRecovered { since: at, error: "no space left on device".into(), refused: 9 };
+    let not_judged = Shadow {
+        shadow: policy::shadow::Kind::Bundle,
+        enforced: "deny".into(),
+        enforced_reason: Some(DenialReason::NotPermitted),
+        would: None,
+        reason: None,
+        determining: Vec::new(),
+        errors: Vec::new(),
+        not_judged: Some("input".into()),
+        ..in_shadow()
+    };
     vec![
         (Kind::System, tail::plain(&started(predecessor))),
         (Kind::Intent, tail::intent(CALL, &known(), &intent(json!({"name": "x", "token": 1})), &redaction)),
         (Kind::Attempt, tail::attempt(CALL, &attempt)),
-        (Kind::Answered, tail::answered(CALL, &Answered { status: 200, target: TargetIndex(1) })),
+        (Kind::Answered, tail::of_call(CALL, &Answered { status: 200, target: TargetIndex(1) })),
         (Kind::Closed, tail::closed(CALL, &closed, 1234)),
         (Kind::Refused, tail::refused(CALL, &known(), &denied(), 99, &redaction, false)),
         (Kind::Refused, tail::refused(CALL, &known(), &unauthenticated, 99, &redaction, false)),
         (Kind::Summary, tail::plain(&summary)),
-        (Kind::Admin, tail::admin(&admin)),
+        (Kind::Admin, tail::admin(&admin, &Redaction::default())),
         (Kind::System, tail::plain(&recovered)),
         (Kind::System, tail::plain(&System::Stopped { calls_open: 0 })),
         (Kind::System, tail::plain(&System::ClockSetBack { by_ms: 3_600_000 })),
+        (Kind::Shadow, tail::of_call(CALL, &in_shadow())),
+        (Kind::Shadow, tail::of_call(CALL, &not_judged)),
     ]
+}
+
+fn in_shadow() -> Shadow {
+    Shadow {
+        function: "hello.greet".parse().unwrap(),
+        shadow: policy::shadow::Kind::Policies,
+        bundle: BundleId("sha256:00".into()),
+        enforced: "allow".into(),
+        enforced_reason: None,
+        would: Some(policy::shadow::Would::Deny),
+        reason: Some(DenialReason::PolicyError),
+        determining: vec![PolicyName("hello.far".into())],
+        errors: vec!["integer overflow".to_owned()],
+        not_judged: None,
+    }
 }
 
 #[test]
@@ -150,6 +179,8 @@ fn what_is_written_is_read_back() {
                 assert_eq!((body.may_describe, body.determining.len()), (Some(false), 1));
             }
             Body::Summary(summary) => assert_eq!(summary.counts["unauthenticated"], 512),
+            Body::Shadow(shadow) if shadow.would.is_some() => assert_eq!(*shadow, in_shadow()),
+            Body::Shadow(shadow) => assert_eq!(shadow.not_judged.as_deref(), Some("input")),
             Body::System(_) | Body::Attempt(_) | Body::Answered(_) => {}
             Body::Closed(closed) => assert_eq!(closed.outcome, Outcome::TimedOut),
             Body::Refused(body) => assert_eq!(body.function.unwrap().as_str(), "hello.greet"),
@@ -228,7 +259,7 @@ fn the_last_records_of_a_call_always_fit_what_was_promised() {
     let mut lines = Vec::new();
     let identity = tail::identity(&"n".repeat(128), INCARNATION);
     let answered = Answered { status: u16::MAX, target: TargetIndex(u16::MAX) };
-    for tail in [tail::closed(CALL, &closed, u64::MAX), tail::answered(CALL, &answered)] {
+    for tail in [tail::closed(CALL, &closed, u64::MAX), tail::of_call(CALL, &answered)] {
         tail::line(&mut lines, Kind::Answered, u64::MAX, Timestamp::MAX, &identity, &tail);
     }
     assert!(lines.len() <= crate::audit::queue::CALL_BYTES, "{}", lines.len());

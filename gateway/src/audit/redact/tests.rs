@@ -186,8 +186,9 @@ fn a_web_token_is_not_recorded_wherever_it_stands() {
         bundle_before: Some(BundleId(text())),
         bundle_after: None,
         detail: Some(bearer().to_string()),
+        authority: None,
     };
-    places.push(line(tail::admin(&admin)));
+    places.push(line(tail::admin(&admin, &Redaction::default())));
     assert!(places.len() >= 23);
     for place in places {
         assert!(!place.contains("eyJ") && !place.contains("c2lnbmF0dXJl") && place.contains("[redacted]"), "{place}");

@@ -9,7 +9,7 @@ use crate::audit::{
     Unrecorded,
     log::Log,
     query::{Problem, Records},
-    record::{Admin, Body},
+    record::{Actor, Admin, Body},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -17,13 +17,13 @@ use std::{collections::BTreeSet, io, sync::Arc};
 use uuid::Uuid;
 
 /// The verb of erasing.
-pub const ERASE: &str = "log.erase";
+pub const ERASE: &str = "audit.erase_subject";
 /// The verb of holding.
-pub const HOLD: &str = "log.hold";
+pub const HOLD: &str = "audit.hold";
 /// The verb of lifting a hold.
-pub const LIFT: &str = "log.hold_lift";
+pub const LIFT: &str = "audit.hold_lift";
 /// The verb of revealing.
-pub const REVEAL: &str = "log.reveal";
+pub const REVEAL: &str = "audit.reveal";
 /// Most records of one call that are revealed.
 const RECORDS_MAX: usize = 1000;
 /// Longest subject that a record names whole, in bytes; of a longer one it has the start.
@@ -80,7 +80,7 @@ pub struct Revealed {
 /// [`NotDone`]; an erasure that was begun is finished at the next start.
 pub async fn erase(
     (log, subjects): (&Log, &Arc<Subjects>),
-    who: String,
+    who: &Actor,
     subject: String,
     reason: &str,
 ) -> Result<Erased, NotDone> {
@@ -105,7 +105,7 @@ pub async fn finish(log: &Log, subjects: &Arc<Subjects>) -> Result<Vec<Erased>, 
     let mut erased = Vec::new();
     for subject in blocking(subjects, Subjects::erasing).await? {
         let detail = format!("{}: begun before this start", named(&subject));
-        log.admin(&record(ERASE, "process".to_owned(), detail)).await?;
+        log.admin(&record(ERASE, &Actor::named("process"), detail)).await?;
         erased.push(destroyed(subjects, subject).await?);
     }
     Ok(erased)
@@ -123,7 +123,7 @@ async fn destroyed(subjects: &Arc<Subjects>, subject: String) -> Result<Erased, 
 /// [`NotDone`]
 pub async fn hold(
     (log, subjects): (&Log, &Arc<Subjects>),
-    who: String,
+    who: &Actor,
     change: Change,
     reason: &str,
 ) -> Result<(), NotDone> {
@@ -143,7 +143,7 @@ pub async fn hold(
 /// [`NotDone`]
 pub async fn reveal(
     (log, subjects): (&Log, &Arc<Subjects>),
-    who: String,
+    who: &Actor,
     call: Uuid,
     reason: &str,
 ) -> Result<Revealed, NotDone> {
@@ -183,8 +183,8 @@ fn found(subjects: &Subjects, call: Uuid) -> io::Result<Option<Revealed>> {
     Ok(Some(Revealed { call, records, keys }))
 }
 
-fn record(verb: &'static str, who: String, detail: String) -> Admin {
-    Admin { verb: verb.into(), who, bundle_before: None, bundle_after: None, detail: Some(detail) }
+fn record(verb: &'static str, who: &Actor, detail: String) -> Admin {
+    Admin { detail: Some(detail), ..Admin::by(who, verb) }
 }
 
 fn named(subject: &str) -> String {

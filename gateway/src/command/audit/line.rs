@@ -1,8 +1,13 @@
 //! One readable line per call, from its records.
 
-use crate::audit::record::{Body, Head, IntentBody, Outcome, Predecessor, RefusedBody, Summary, System};
+use crate::audit::record::{
+    Body, Head, IntentBody, Outcome, Predecessor, RefusedBody, Ruling, Shadow, Summary, System,
+};
 use jiff::{Timestamp, tz::TimeZone};
-use policy::permit::DenialReason;
+use policy::{
+    permit::DenialReason,
+    shadow::{Kind, Would},
+};
 use std::{
     collections::{HashMap, VecDeque},
     fmt::Write,
@@ -61,6 +66,7 @@ impl Lines {
                 ("allow", text)
             }
             Body::Refused(refused) => refusal(head, &refused),
+            Body::Shadow(shadow) => ("shadow", in_shadow(head, &shadow)),
             Body::Summary(summary) => ("count", counted(&summary)),
             Body::Admin(admin) => {
                 let mut text = format!("{} {}", printable(&admin.who), printable(&admin.verb));
@@ -70,6 +76,13 @@ impl Lines {
                 if let Some(detail) = &admin.detail {
                     let _ = write!(text, "  {}", printable(detail));
                 }
+                let ruling = admin.authority.map(|authority| authority.ruling);
+                text.push_str(match ruling {
+                    None | Some(Ruling::Permitted) => "",
+                    Some(Ruling::Denied) => " (policy does not permit it)",
+                    Some(Ruling::Unidentified) => " (nobody knows who)",
+                    Some(Ruling::BreakGlass) => " (break glass: the gateway's own user)",
+                });
                 ("admin", text)
             }
             Body::System(system) => ("system", of_system(&system)),
@@ -128,6 +141,28 @@ fn refusal(head: &Head, refused: &RefusedBody) -> (&'static str, String) {
 
 fn names(refused: &RefusedBody) -> String {
     refused.determining.iter().map(|name| printable(&name.0)).collect::<Vec<_>>().join(", ")
+}
+
+fn in_shadow(head: &Head, shadow: &Shadow) -> String {
+    format!("{}  {}  {}", shadow.function, shadow_words(shadow), call(head))
+}
+
+/// What would have been answered, in words.
+pub(crate) fn shadow_words(shadow: &Shadow) -> String {
+    let which = match shadow.shadow {
+        Kind::Policies => "the policies in shadow",
+        Kind::Bundle => "the shadow bundle",
+    };
+    let names: Vec<_> = shadow.determining.iter().map(|name| printable(&name.0)).collect();
+    let by = if names.is_empty() { String::new() } else { format!(" by {}", names.join(", ")) };
+    let reason = shadow.reason.map(|reason| format!(", {}", reason_words(reason))).unwrap_or_default();
+    let why = shadow.not_judged.as_deref().map_or_else(|| "unknown".to_owned(), printable);
+    match shadow.would {
+        Some(Would::Allow) => format!("{which} would allow{by}"),
+        Some(Would::Deny) => format!("{which} would deny{reason}{by}"),
+        Some(Would::Otherwise) => format!("{which} would {} otherwise{reason}{by}", printable(&shadow.enforced)),
+        None => format!("{which} could not be asked: {why}"),
+    }
 }
 
 /// Why policy said no, in words.

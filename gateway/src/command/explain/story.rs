@@ -3,7 +3,7 @@
 use super::{Record, clauses::Clauses};
 use crate::{
     audit::record::{Body, ClosedBody, IntentBody, RefusedBody, Request, kept},
-    command::audit::line::{duration, printable, reason_words},
+    command::audit::line::{duration, printable, reason_words, shadow_words},
 };
 use policy::{
     permit::{DenialReason, PolicyName},
@@ -42,6 +42,7 @@ pub(super) fn human(call: Uuid, records: &[Record], out: &mut dyn Write) -> io::
                 story.line("answered", &format!("{status} from target {target} at {at}"))?;
             }
             Body::Closed(closed) => story.closed(&at, closed)?,
+            Body::Shadow(shadow) => story.line("shadow", &shadow_words(shadow))?,
             Body::Summary(_) | Body::Admin(_) | Body::System(_) => {}
         }
     }

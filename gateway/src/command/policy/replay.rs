@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use policy::{
     bundle::load,
     engine::Snapshot,
-    replay::{Replay, Why},
+    replay::{Recorded, Replay, Why},
 };
 use std::{
     io::Write,
@@ -25,6 +25,9 @@ pub struct ReplayArgs {
     /// Folder of a node's audit log, instead of the configured one
     #[arg(long, value_name = "FOLDER")]
     audit: Option<PathBuf>,
+    /// As if the policies in shadow were in force
+    #[arg(long)]
+    shadow: bool,
     /// Output
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -43,7 +46,15 @@ pub(super) fn run(args: &ReplayArgs, out: &mut dyn Write, talk: &mut dyn Write) 
         Ok((snapshot, _)) => snapshot,
         Err(findings) => return findings_told(&findings, talk),
     };
-    match replayed(&folder, &snapshot, talk) {
+    let replayed = match (args.shadow, snapshot.shadow()) {
+        (false, _) => replayed(&folder, &snapshot, talk),
+        (true, Some(shadow)) => asked_again(&folder, |replay, recorded| shadow.replay(replay, recorded), talk),
+        (true, None) => {
+            tell(talk, format_args!("error: no policy is in shadow; `@mode(\"shadow\")` puts one there"));
+            return Exit::Invalid;
+        }
+    };
+    match replayed {
         Ok(replayed) => written(policy::command::replay::replay(&replayed, args.format.into(), out).map(Exit::from)),
         Err(exit) => exit,
     }
@@ -62,7 +73,14 @@ pub(super) fn folder(given: Option<&Path>, config: &Path, talk: &mut dyn Write) 
 
 /// Asks every decision of a log again.
 pub(super) fn replayed(folder: &Path, snapshot: &Snapshot, talk: &mut dyn Write) -> Result<Replay, Exit> {
-    let add = |replay: &mut Replay, recorded| replay.add(recorded, snapshot);
+    asked_again(folder, |replay, recorded| replay.add(recorded, snapshot), talk)
+}
+
+fn asked_again(
+    folder: &Path,
+    add: impl Fn(&mut Replay, Recorded) + Sync,
+    talk: &mut dyn Write,
+) -> Result<Replay, Exit> {
     match records::fold(folder, talk, add, Replay::merge) {
         Ok((mut replay, unreadable)) => {
             if unreadable > 0 {

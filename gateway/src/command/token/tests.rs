@@ -49,8 +49,18 @@ fn config(folder: &Path, identifier: &str) -> Config {
         issuers: vec![issuer(identifier)],
         credentials: config::Credentials::default(),
         zones: vec![],
-        admin: config::Admin { address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into(), access: ACCESS },
-        policy: config::Policy { path: folder.join("policies"), state: folder.join(".latchwork"), signed: None },
+        admin: config::Admin {
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into(),
+            access: ACCESS,
+            identify: None,
+            metrics_asked: false,
+        },
+        policy: config::Policy {
+            path: folder.join("policies"),
+            state: folder.join(".latchwork"),
+            signed: None,
+            shadow: None,
+        },
         audit: config::Audit {
             path: folder.join("audit"),
             durability: config::Durability::Write,

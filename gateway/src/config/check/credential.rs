@@ -1,7 +1,7 @@
 //! `[identity.mtls]`, `[identity.api_keys]` and `[identity.webhook]`: credentials other than tokens.
 
 use super::{api_keys, issuer, webhook};
-use crate::config::{Credentials, Issuer, Mtls, raw, raw::At, value::Desk};
+use crate::config::{Credentials, Issuer, Mtls, UNIX_ALIAS, raw, raw::At, value::Desk};
 use std::sync::Arc;
 
 pub(crate) fn credentials(written: &raw::Identity, issuers: &[Issuer], desk: &mut Desk<'_>) -> Credentials {
@@ -26,10 +26,18 @@ pub(crate) fn credentials(written: &raw::Identity, issuers: &[Issuer], desk: &mu
     credentials
 }
 
+/// What an alias stands for, if it is a word of the configuration.
+pub(super) fn reserved(alias: &str) -> Option<&'static str> {
+    match alias {
+        "anonymous" => Some("`anonymous` stands for callers without a credential"),
+        UNIX_ALIAS => Some("`unix` stands for whoever is at the other end of a Unix socket"),
+        _ => None,
+    }
+}
+
 /// An alias is the first part of ids and groups, so that no two credentials may share one.
 fn alias(written: &At<String>, taken: &mut Vec<Arc<str>>, desk: &mut Desk<'_>) -> Option<Arc<str>> {
-    if written.value == "anonymous" {
-        let message = "`anonymous` stands for callers without a credential";
+    if let Some(message) = reserved(&written.value) {
         desk.error_help("reserved_name", &written.span, message, "choose another alias");
     }
     let alias = desk.name("a credential", written)?;

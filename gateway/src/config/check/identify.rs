@@ -38,7 +38,7 @@ pub(crate) fn identify(
     credentials
 }
 
-fn single(
+pub(super) fn single(
     written: &At<String>,
     around: &Surroundings<'_>,
     address: Option<&Address>,
@@ -69,7 +69,7 @@ fn single(
 }
 
 /// `{ all = [...], principal = "…" }`
-fn together(
+pub(super) fn together(
     At { value: written, span }: &At<raw::Together>,
     around: &Surroundings<'_>,
     address: Option<&Address>,

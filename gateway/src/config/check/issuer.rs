@@ -1,5 +1,6 @@
 //! `[identity.issuer.ALIAS]`
 
+use super::credential::reserved;
 use crate::{
     config::{Groups, Issuer, Node, parse, raw, raw::At, value::Desk, value::shorten},
     identify::spiffe,
@@ -47,8 +48,7 @@ pub(crate) fn issuers(written: &raw::Identity, node: &Node, desk: &mut Desk<'_>)
 }
 
 fn issuer(alias: &At<String>, table: &raw::Issuer, node: &Node, desk: &mut Desk<'_>) -> Option<Issuer> {
-    if alias.value == "anonymous" {
-        let message = "`anonymous` stands for callers without a credential";
+    if let Some(message) = reserved(&alias.value) {
         desk.error_help("reserved_name", &alias.span, message, "choose another alias");
     }
     let name = desk.name("an issuer", alias);

@@ -28,6 +28,7 @@ impl Surroundings<'_> {
         match credential {
             Credential::Anonymous => Some(PrincipalKind::Anonymous),
             Credential::Issuer(alias) => self.issuers.iter().find(|i| i.alias == *alias).map(|i| i.principal),
+            Credential::Unix => Some(PrincipalKind::User),
             Credential::Mtls(_) => Some(PrincipalKind::Workload),
             Credential::ApiKeys(_) | Credential::Webhook(_) => Some(PrincipalKind::Client),
             Credential::All { .. } => None,

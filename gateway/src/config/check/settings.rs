@@ -1,13 +1,10 @@
-//! `[node]`, `[network]`, `[admin]`, `[policy]` and `[limits]`.
+//! `[node]`, `[network]`, `[policy]` and `[limits]`.
 
-use super::{signed, socket};
-use crate::config::{Admin, Limits, Node, Policy, Rate, Zone, raw, value::Desk};
-use std::net::SocketAddr;
+use super::signed;
+use crate::config::{Limits, Node, Policy, Rate, Zone, raw, value::Desk};
 
 /// Longest id of a node, in bytes.
 const NODE_ID_BYTES_MAX: usize = 64;
-/// Where the administrative interface listens unless told otherwise.
-const ADMIN_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9443);
 /// Where state is kept unless told otherwise.
 const STATE: &str = ".latchwork";
 const MIB: u64 = 1 << 20;
@@ -61,22 +58,6 @@ pub(crate) fn zones(written: &raw::Network, desk: &mut Desk<'_>) -> Vec<Zone> {
     zones
 }
 
-pub(crate) fn admin(written: &raw::Admin, desk: &mut Desk<'_>) -> Option<Admin> {
-    let address = match &written.address {
-        None => ADMIN_ADDRESS.into(),
-        Some(written) => {
-            let address = socket::address(written, desk)?;
-            if let (Some(port), false) = (address.port(), address.is_local()) {
-                let message = "the administrative interface listens on this machine only";
-                desk.error_help("admin_exposed", &written.span, message, format!("`127.0.0.1:{port}`"));
-            }
-            address
-        }
-    };
-    let access = socket::access(written.socket.as_ref(), Some(&address), socket::ADMIN_MODE, desk);
-    Some(Admin { address, access })
-}
-
 pub(crate) fn policy(written: &raw::Policy, node: &Node, desk: &mut Desk<'_>) -> Policy {
     let path = desk.path(written.path.as_ref().map_or("policies", |path| path.value.as_str()));
     if !path.is_dir() && written.bundle.is_none() {
@@ -86,7 +67,8 @@ pub(crate) fn policy(written: &raw::Policy, node: &Node, desk: &mut Desk<'_>) ->
     }
     let state = desk.path(written.state.as_ref().map_or(STATE, |path| path.value.as_str()));
     let signed = signed::signed(written, node.production, desk);
-    Policy { path, state, signed }
+    let shadow = signed::shadow(written, node.production, desk);
+    Policy { path, state, signed, shadow }
 }
 
 pub(crate) fn limits(written: &raw::Limits, desk: &mut Desk<'_>) -> Limits {

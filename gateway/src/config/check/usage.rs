@@ -1,13 +1,12 @@
 //! Warnings about what was written and is of no use: most often a slip.
 
 use super::{catalog::Catalog, route};
-use crate::config::{Credential, Listener, raw, raw::At, report::Report, text::Text};
+use crate::config::{Admin, Credential, Listener, raw, raw::At, report::Report, text::Text};
 
 pub(crate) fn check(
-    text: &Text,
-    identity: &raw::Identity,
-    written: &raw::Named<raw::Listener>,
+    (text, identity, written): (&Text, &raw::Identity, &raw::Named<raw::Listener>),
     listeners: &[Listener],
+    admin: Option<&Admin>,
     catalog: &Catalog<'_>,
     report: &mut Report,
 ) {
@@ -29,7 +28,9 @@ pub(crate) fn check(
     }
     for (alias, what) in aliases(identity) {
         let counts = |c: &Credential| c.alias().is_some_and(|name| **name == *alias.value);
-        let mut taken = listeners.iter().flat_map(|l| &l.identify).flat_map(Credential::parts);
+        let administrators = admin.and_then(|admin| admin.identify.as_ref()).into_iter().flatten();
+        let entries = listeners.iter().flat_map(|l| &l.identify).chain(administrators);
+        let mut taken = entries.flat_map(Credential::parts);
         if !listeners.is_empty() && !taken.any(counts) {
             let message = format!("no listener takes {what} of `{}`", alias.value);
             report.push(text.error("unused_issuer", &alias.span, message).help("see `identify`").warning());

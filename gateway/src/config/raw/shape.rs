@@ -71,6 +71,16 @@ pub(crate) enum Expired {
     Keep,
 }
 
+/// Who may read metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Metrics {
+    /// Everybody who reaches the interface.
+    Open,
+    /// As policy says.
+    Policy,
+}
+
 /// The type of a query parameter.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -22,6 +22,18 @@ fn refused(text: &str, code: &str, line: usize) -> Finding {
     finding
 }
 
+#[test]
+fn a_grant_in_shadow_grants_nothing() {
+    let grant = |mode: &str| format!("[grant.staff]\ngroup = \"corp/staff\"\naction_group = \"read\"\n{mode}");
+    let shop = |mode: &str| try_grants(&grant(mode)).unwrap().0;
+    assert!(shop("").decide(question(alice(), "stock.level")).is_ok());
+    assert!(shop("mode = \"enforce\"").decide(question(alice(), "stock.level")).is_ok());
+    let shadowed = shop("mode = \"shadow\"");
+    assert!(shadowed.decide(question(alice(), "stock.level")).is_err());
+    assert_eq!(shadowed.shadowed().next().unwrap().name, PolicyName("grants.staff".into()));
+    refused(&grant("mode = \"shade\""), "grant_syntax", 4);
+}
+
 const TABLE: &str = r#"
 [grant.checkout-small]
 caller = "spiffe://prod.acme/ns/shop/sa/checkout"

@@ -46,6 +46,12 @@ fn annotations() {
     head("@id(\"a b\") permit(principal, action, resource);", "invalid_id");
     head("@id permit(principal, action, resource);", "invalid_id");
     head("@id(\"\u{430}dmin\") permit(principal, action, resource);", "invalid_id");
+    for mode in ["shadows", "Shadow", "", "off"] {
+        let text =
+            format!("@id(\"p\")\n  @mode(\"{mode}\") permit(principal, action == Action::\"describe\", resource);");
+        check(&text, &[("invalid_mode", 2, 9)]);
+    }
+    check("@id(\"p\") @mode permit(principal, action == Action::\"describe\", resource);", &[("invalid_mode", 1, 11)]);
     head("@id(\"p\") @owner(\"x\\nok\") permit(principal, action, resource);", "invalid_annotation");
     check(
         "@id(\"p\") @onwer(\"x\") permit(principal, action == Action::\"describe\", resource);",

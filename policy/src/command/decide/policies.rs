@@ -1,7 +1,7 @@
 //! The policies that requests are answered by: any that Cedar takes, or only what the gateway would load.
 
 use crate::{
-    bundle::{self, Source},
+    bundle::{self, Source, written::Written},
     finding::{Finding, Severity},
 };
 use cedar_policy::PolicySet;
@@ -73,8 +73,8 @@ fn named(policy: &Policy, place: Option<String>) -> Policy {
     }
 }
 
-/// Policies that the gateway would load, as far as that can be told without its catalog; permits that have expired
-/// are left out.
+/// Policies that the gateway would load, as far as that can be told without its catalog; permits that have expired and
+/// what is in shadow are left out.
 pub(super) fn ours(sources: &[Source], now: Timestamp) -> Result<Vec<Policy>, Vec<Finding>> {
     let mut findings = Vec::new();
     for source in sources.iter().filter(|source| source.file.ends_with(".json")) {
@@ -85,6 +85,7 @@ pub(super) fn ours(sources: &[Source], now: Timestamp) -> Result<Vec<Policy>, Ve
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(findings);
     }
-    let in_force = policies.into_iter().filter(|policy| policy.expires.is_none_or(|expires| now < expires));
+    let counts = |policy: &Written| !policy.shadowed && policy.expires.is_none_or(|expires| now < expires);
+    let in_force = policies.into_iter().filter(counts);
     Ok(in_force.map(|policy| AsRef::<Policy>::as_ref(&policy.policy).clone()).collect())
 }

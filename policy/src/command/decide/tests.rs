@@ -123,7 +123,8 @@ fn strict(policies: &str) -> Given {
 fn by_the_gateways_rules_errors_and_absent_entities_deny() {
     let policies = "@id(\"open\") permit(principal, action, resource) when { context has by };
         @id(\"guard\") forbid(principal, action, resource) when { context.ip.isInRange(ip(\"10.0.0.0/8\")) && context.by == 1 };
-        @id(\"old\") @expires(\"2026-11-22\") permit(principal, action, resource);";
+        @id(\"old\") @expires(\"2026-11-22\") permit(principal, action, resource);
+        @id(\"new\") @mode(\"shadow\") forbid(principal, action, resource);";
     let line = |by: Option<&str>, ip: &str| {
         let mut context = json!({ "ip": ip });
         if let Some(by) = by {

@@ -33,7 +33,7 @@ fn what_the_check_contradicts_is_denied() {
     let never = "@id(\"guard.suspended\") forbid(principal, action, resource) when { false };";
     let never = cedar_policy::Policy::parse(None, never).unwrap();
     let never: &cedar_policy_core::ast::Policy = never.as_ref();
-    shop.policies[place].rule = Arc::new(Rule { policy: guard, ..Rule::new(never.clone()) });
+    shop.policies[place].rule = Arc::new(Rule { policy: guard, ..Rule::new(never) });
     let suspended = Principal { groups: Arc::new(["corp/suspended".into()]), ..alice() };
     let let_through = moments().find(|ask| !ask::is_checked(ask)).unwrap();
     assert!(shop.decide(Question { principal: suspended.clone(), ..let_through }).is_ok(), "the fault is there");

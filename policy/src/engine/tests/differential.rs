@@ -1,11 +1,7 @@
 //! Our index and evaluation against the official authorizer on the whole set: same decision, reasons and errors.
 
 use crate::{
-    bundle::{
-        Source,
-        ground::Ground,
-        written::{self, Earlier},
-    },
+    bundle::{Source, ground::Ground, kept::Earlier, written},
     engine::{Found, Snapshot, ask::Judge, reads::Reads, request::Asked, tests::oracle},
     fixture::{alice, checkout, declared, function, now, question},
     permit::BundleId,
@@ -91,11 +87,13 @@ fn unchecked(policies: &[String]) -> (Snapshot, PolicySet) {
     let ground = Arc::new(Ground::new(Arc::new(declared)).unwrap());
     let text: String = policies.iter().enumerate().map(|(i, policy)| format!("@id(\"p{i}\") {policy}\n")).collect();
     let mut findings = Vec::new();
-    let written = written::read(&Source { file: "random.cedar".into(), text: text.into() }, &mut findings);
-    assert_eq!((findings.len(), written.len()), (0, policies.len()), "{findings:?}");
-    let whole = written.iter().map(|w| AsRef::<cedar_policy_core::ast::Policy>::as_ref(&w.policy).clone());
+    let source = Source { file: "random.cedar".into(), text: text.into() };
+    let pieces = written::read_again(&source, &Earlier::new(), &mut findings);
+    assert_eq!((findings.len(), pieces.len()), (0, policies.len()), "{findings:?}");
+    let whole = pieces.iter().filter_map(|piece| piece.written.as_ref());
+    let whole = whole.map(|w| AsRef::<cedar_policy_core::ast::Policy>::as_ref(&w.policy).clone());
     let whole = PolicySet::try_from_iter(whole).unwrap();
-    let (snapshot, _) = Snapshot::new(BundleId("x".into()), ground, written, Earlier::new(), None).unwrap();
+    let (snapshot, _) = Snapshot::new(BundleId("x".into()), ground, pieces, Earlier::new(), None).unwrap();
     (snapshot, whole)
 }
 
@@ -148,7 +146,7 @@ fn compare(policies: &[String]) -> (usize, usize) {
                 };
                 let (Ok(full), Ok(context)) = (context(&all), context(&few)) else { continue };
                 let found =
-                    |asked, context| ours(&snapshot, &snapshot.found(subject, asked, context, now(), Judge::Engine));
+                    |asked, context| ours(&snapshot, &snapshot.found(subject, asked, || context, now(), Judge::Engine));
                 let entry =
                     |uid: &Arc<_>| cedar_policy_core::ast::EntityUIDEntry::Known { euid: Arc::clone(uid), loc: None };
                 let (principal, action, resource) = (entry(&all.me), entry(&subject.action), entry(&subject.resource));

@@ -1,6 +1,6 @@
 //! The same question to Cedar's own authorizer: all policies, with request and entities made before.
 
-use super::World;
+use crate::world::World;
 use cedar_policy::{Authorizer, Context, Decision, Entities, PolicySet, Request};
 
 pub(crate) struct Whole {

@@ -1,0 +1,80 @@
+//! What can be read of a gateway: readiness, metrics, functions.
+
+use super::{error, json_answer};
+use crate::{generation::Served, server::Gateway};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use std::sync::{Arc, atomic::Ordering};
+
+/// Whether it takes calls, and to whom may read it: why not, and how everything fares.
+pub(super) fn ready(gateway: &Gateway, detailed: bool) -> Response<Full<Bytes>> {
+    let ready = gateway.ready();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    if !detailed {
+        return json_answer(status, &json!({"ready": ready}));
+    }
+    let generation = gateway.generation();
+    let stats = generation.identify.stats();
+    let issuers: Vec<Value> = stats
+        .iter()
+        .map(|s| json!({"alias": s.alias, "available": s.available, "keys": s.keys, "problem": s.problem}))
+        .collect();
+    let quarantined: Vec<Value> = generation
+        .served
+        .values()
+        .filter_map(|s| Some(json!({"function": s.function.name, "problem": s.quarantine.as_ref()?.finding})))
+        .collect();
+    let healthy = gateway.log.healthy();
+    let detail = json!({
+        "ready": ready,
+        "audit": {"healthy": healthy, "problem": gateway.log.stats().failing.map(|f| f.error)},
+        "bundle": generation.policy.id(),
+        "reload": gateway.reloads.last(),
+        "emergencies": generation.emergencies.list(),
+        "issuers": issuers,
+        "quarantined": quarantined,
+    });
+    json_answer(status, &detail)
+}
+
+/// Metrics as OpenMetrics.
+pub(super) fn metrics(gateway: &Gateway) -> Response<Full<Bytes>> {
+    let Ok(text) = gateway.metrics.text() else {
+        return error(StatusCode::INTERNAL_SERVER_ERROR, "metrics can't be written");
+    };
+    let mut response = Response::new(Full::new(text.into()));
+    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// Every function that is served.
+pub(super) fn functions(gateway: &Gateway) -> Value {
+    let generation = gateway.generation();
+    let mut all: Vec<_> = generation.served.values().collect();
+    all.sort_by(|a, b| a.function.name.cmp(&b.function.name));
+    let one = |served: &&Arc<Served>| {
+        let targets: Vec<Value> = served
+            .function
+            .targets
+            .iter()
+            .map(|t| json!({"index": t.index, "kind": t.backend.kind(), "region": t.region}))
+            .collect();
+        let route =
+            served.config.route.as_ref().map(
+                |r| json!({"method": r.method.as_ref().map(Method::as_str), "host": r.host, "pattern": r.pattern}),
+            );
+        json!({
+            "name": served.function.name,
+            "app": served.function.app,
+            "route": route,
+            "targets": targets,
+            "running": served.function.concurrency_max - served.slots.available_permits(),
+            "waiting": served.waiting.load(Ordering::Relaxed),
+            "quarantine": served.quarantine.as_ref().map(|q| &q.finding),
+        })
+    };
+    json!({"functions": all.iter().map(one).collect::<Vec<_>>()})
+}

@@ -1,0 +1,29 @@
+//! Records that no answer depends on: they take only what room calls can't need.
+
+use super::{
+    Unrecorded,
+    log::{self, Log},
+    queue::{Duty, Promise},
+    record::{Kind, Shadow, tail},
+};
+use policy::{engine::looks::Looks, question::Question};
+use std::borrow::Cow;
+use uuid::Uuid;
+
+impl Log {
+    /// Records what the shadow would have answered, if there is room that no call can need. Nobody waits for it.
+    ///
+    /// # Errors
+    /// When there is no such room, or the log can't be written.
+    pub fn shadow(&self, call: Uuid, shadow: &Shadow) -> Result<(), Unrecorded> {
+        let tail = tail::of_call(call, shadow);
+        self.0.queue.push_spare(log::entry(Kind::Shadow, tail, Duty::Owed, Promise::None, None))
+    }
+
+    /// Errors of a question as they may be recorded, where the record of the call has only `looks` of its input.
+    #[must_use]
+    pub fn shown(&self, errors: &[String], question: &Question, looks: &Looks) -> Vec<String> {
+        let shown = self.0.redaction.errors(errors, Some(question), looks);
+        shown.into_iter().map(Cow::into_owned).collect()
+    }
+}
