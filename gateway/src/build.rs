@@ -12,7 +12,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use mesh::{
-    backend::{Backend, ConfigError, aws_lambda::AwsLambda, grpc::Grpc, http::Http, process::Process},
+    backend::{Backend, ConfigError, grpc::Grpc, http::Http, process::Process},
     bind::InputSchema,
     function::{Function, Target},
     host::Host,
@@ -243,36 +243,29 @@ fn targets(
 ) -> Result<Vec<Target>, (usize, ConfigError)> {
     let base = &config.directory;
     let mut targets = Vec::new();
+    // Connections, instances and tokens survive a reload that does not concern them.
+    let running = || old.iter().flat_map(|o| &o.function.targets).map(|target| &target.backend);
     for (index, target) in function.targets.iter().enumerate() {
         let backend = match &target.backend {
             BackendConfig::Http(http) => {
-                // Kept connections survive a reload that does not concern them.
-                let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
-                    Backend::Http(h) if h.same_config(http, base) => Some(h.clone()),
-                    Backend::Grpc(_) | Backend::Http(_) | Backend::AwsLambda(_) | Backend::Process(_) => None,
-                });
-                running.map_or_else(|| Http::new(http, base), Ok).map(Backend::Http)
+                let kept = running().find(|b| matches!(b, Backend::Http(h) if h.same_config(http, base)));
+                kept.map_or_else(|| Http::new(http, base).map(Backend::Http), |kept| Ok(kept.clone()))
             }
             BackendConfig::Grpc(grpc) => {
-                let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
-                    Backend::Grpc(g) if g.same_config(grpc, base) => Some(g.clone()),
-                    Backend::Http(_) | Backend::Grpc(_) | Backend::AwsLambda(_) | Backend::Process(_) => None,
-                });
-                running.map_or_else(|| Grpc::new(grpc, base), Ok).map(Backend::Grpc)
+                let kept = running().find(|b| matches!(b, Backend::Grpc(g) if g.same_config(grpc, base)));
+                kept.map_or_else(|| Grpc::new(grpc, base).map(Backend::Grpc), |kept| Ok(kept.clone()))
             }
-            BackendConfig::AwsLambda(function) => AwsLambda::new(function, base).map(Backend::AwsLambda),
+            BackendConfig::Remote(remote) => {
+                let kept = running().find(|backend| remote.made(backend, base));
+                kept.map_or_else(|| remote.build(base), |kept| Ok(kept.clone()))
+            }
             BackendConfig::Process(process) => {
-                let running = old.iter().flat_map(|o| &o.function.targets).find_map(|t| match &t.backend {
-                    Backend::Process(p)
-                        if p.same_config(process, base, function.timeout, function.response_bytes_max) =>
-                    {
-                        Some(p.clone())
-                    }
-                    Backend::Process(_) | Backend::Grpc(_) | Backend::Http(_) | Backend::AwsLambda(_) => None,
-                });
-                let (name, bytes_max) = (&function.declared.name, function.response_bytes_max);
-                let fresh = || Process::new(process, base, name, function.timeout, bytes_max, &shared.host);
-                running.map_or_else(fresh, Ok).map(Backend::Process)
+                let (timeout, bytes_max) = (function.timeout, function.response_bytes_max);
+                let same = |p: &Process| p.same_config(process, base, timeout, bytes_max);
+                let kept = running().find(|backend| matches!(backend, Backend::Process(p) if same(p)));
+                let name = &function.declared.name;
+                let fresh = || Process::new(process, base, name, timeout, bytes_max, &shared.host);
+                kept.map_or_else(|| fresh().map(Backend::Process), |kept| Ok(kept.clone()))
             }
         };
         let place = TargetIndex(u16::try_from(index).unwrap_or(u16::MAX));

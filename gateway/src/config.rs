@@ -33,7 +33,7 @@ use crate::address::Address;
 use ::policy::{declared, question::PrincipalKind};
 use ipnet::IpNet;
 use mesh::{
-    backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig},
+    backend::{grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig, remote::RemoteConfig},
     bind::protobuf::Method,
 };
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
@@ -326,8 +326,8 @@ pub enum BackendConfig {
     Http(HttpConfig),
     /// `process = { … }`
     Process(ProcessConfig),
-    /// `aws_lambda = { … }`
-    AwsLambda(AwsLambdaConfig),
+    /// A kind that checks itself.
+    Remote(RemoteConfig),
 }
 
 impl Default for Timeouts {

@@ -256,7 +256,10 @@ fn refusal(error: &InvokeError) -> Refusal {
     match error {
         InvokeError::Lapsed => Refusal::Busy { retry_after: Duration::from_secs(1) },
         InvokeError::WrongFunction => Refusal::Internal,
-        InvokeError::NoTarget | InvokeError::Unreachable(_) | InvokeError::Refused(_) => Refusal::Unreachable,
+        InvokeError::NoTarget
+        | InvokeError::Unreachable(_)
+        | InvokeError::NoCredential(_)
+        | InvokeError::Refused(_) => Refusal::Unreachable,
         InvokeError::Unsupported(_) => Refusal::Malformed("the function can't be called in this way".into()),
         InvokeError::Busy => Refusal::Overloaded { retry_after: RETRY_AFTER },
         InvokeError::Throttled { retry_after } => {

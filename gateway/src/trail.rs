@@ -334,6 +334,7 @@ fn word(error: &InvokeError) -> &'static str {
         InvokeError::NoTarget => "no_target",
         InvokeError::Unsupported(_) => "unsupported",
         InvokeError::Unreachable(_) => "unreachable",
+        InvokeError::NoCredential(_) => "no_credential",
         InvokeError::Busy => "busy",
         InvokeError::Throttled { .. } => "throttled",
         InvokeError::Refused(_) => "refused",

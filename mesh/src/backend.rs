@@ -1,9 +1,16 @@
 //! The kinds of backend: a closed list. A kind is a file here, a variant, and the arms that the compiler asks for.
 
 pub mod aws_lambda;
+pub mod azure_functions;
+mod endpoint;
+pub(crate) mod exchange;
+pub mod google_functions;
 pub mod grpc;
 pub mod http;
+pub mod openwhisk;
+mod platform;
 pub mod process;
+pub mod remote;
 
 use crate::invocation::{Invoking, Outbound};
 use std::time::Duration;
@@ -18,6 +25,17 @@ pub struct ConfigError {
     pub message: String,
 }
 
+/// Fields whose text may be a secret that was written where a reference belongs.
+const SECRETS: [&str; 4] = ["credentials", "key", "client_secret", "federated_token"];
+
+impl ConfigError {
+    /// Whether what was written there must not be repeated.
+    #[must_use]
+    pub fn may_be_secret(&self) -> bool {
+        SECRETS.contains(&self.field)
+    }
+}
+
 /// How a target is run. A clone shares connections and instances.
 #[derive(Clone, Debug)]
 pub enum Backend {
@@ -29,7 +47,17 @@ pub enum Backend {
     Process(process::Process),
     /// A function at AWS Lambda.
     AwsLambda(aws_lambda::AwsLambda),
+    /// A function at Azure Functions.
+    AzureFunctions(azure_functions::AzureFunctions),
+    /// A function at Google Cloud.
+    GoogleFunctions(google_functions::GoogleFunctions),
+    /// An action of OpenWhisk.
+    OpenWhisk(openwhisk::OpenWhisk),
 }
+
+/// Every kind's name.
+pub const KINDS: [&str; 7] =
+    ["http", "grpc", "process", "aws_lambda", "azure_functions", "google_functions", "openwhisk"];
 
 impl Backend {
     /// The kind's name, as written in the catalog.
@@ -40,6 +68,9 @@ impl Backend {
             Self::Http(_) => "http",
             Self::Process(_) => "process",
             Self::AwsLambda(_) => "aws_lambda",
+            Self::AzureFunctions(_) => "azure_functions",
+            Self::GoogleFunctions(_) => "google_functions",
+            Self::OpenWhisk(_) => "openwhisk",
         }
     }
 
@@ -50,8 +81,7 @@ impl Backend {
         match (self, before) {
             (Self::Http(now), Self::Http(before)) => now.same(before),
             (Self::Grpc(now), Self::Grpc(before)) => now.same(before),
-            (Self::Process(_), Self::Process(_)) | (Self::AwsLambda(_), Self::AwsLambda(_)) => true,
-            (Self::Http(_) | Self::Grpc(_) | Self::Process(_) | Self::AwsLambda(_), _) => false,
+            (now, before) => std::mem::discriminant(now) == std::mem::discriminant(before),
         }
     }
 
@@ -60,6 +90,9 @@ impl Backend {
     pub fn parameters(&self) -> Vec<&str> {
         match self {
             Self::Http(backend) => backend.parameters().collect(),
+            Self::AzureFunctions(backend) => backend.parameters().collect(),
+            Self::GoogleFunctions(backend) => backend.parameters().collect(),
+            Self::OpenWhisk(backend) => backend.parameters().collect(),
             Self::Grpc(_) | Self::Process(_) | Self::AwsLambda(_) => Vec::new(),
         }
     }
@@ -72,6 +105,9 @@ impl Backend {
             Self::Http(backend) => backend.invoke(outbound),
             Self::Process(backend) => backend.invoke(outbound),
             Self::AwsLambda(backend) => backend.invoke(outbound),
+            Self::AzureFunctions(backend) => backend.invoke(outbound),
+            Self::GoogleFunctions(backend) => backend.invoke(outbound),
+            Self::OpenWhisk(backend) => backend.invoke(outbound),
         }
     }
 }

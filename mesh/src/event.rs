@@ -1,6 +1,7 @@
 //! What a function is given and what its answer means, in the forms that functions are written for.
 
 mod api_gateway_v2;
+pub(crate) mod cloud_events;
 mod plain;
 
 use crate::{

@@ -90,6 +90,9 @@ pub enum InvokeError {
     /// No connection or no process: nothing was sent.
     #[error("the backend can't be reached")]
     Unreachable(#[source] BodyError),
+    /// There is no credential that the backend would take: nothing was sent.
+    #[error("no credential for the backend: {0}")]
+    NoCredential(String),
     /// Every instance is busy and no more may be started: nothing was sent.
     #[error("every instance is busy")]
     Busy,
@@ -141,6 +144,7 @@ impl InvokeError {
             | Self::NoTarget
             | Self::Unsupported(_)
             | Self::Unreachable(_)
+            | Self::NoCredential(_)
             | Self::Busy => true,
             // It was told of the call, though it did nothing with it.
             Self::Throttled { .. }

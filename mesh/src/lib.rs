@@ -3,6 +3,8 @@
 pub mod backend;
 pub mod bind;
 pub mod dial;
+#[cfg(test)]
+mod double;
 mod event;
 pub mod function;
 mod hop;
@@ -12,4 +14,6 @@ pub mod invocation;
 pub mod payload;
 #[cfg(test)]
 mod samples;
+mod secret;
 mod sign;
+mod token;

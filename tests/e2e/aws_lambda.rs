@@ -61,9 +61,9 @@ async fn functions_of_serverless_offline_answer_and_fail() {
         assert_eq!(failed.status, 502, "{path}: {}", failed.text());
         assert!(!failed.text().contains("inside") && !failed.text().contains("TypeError"), "{}", failed.text());
     }
-    assert!(gateway.stderr().contains("Unhandled"), "the kind of failure is logged: {}", gateway.stderr());
-    assert!(gateway.stderr().contains("404 ResourceNotFound"), "so is what is set up wrongly: {}", gateway.stderr());
-    gateway.stop().await;
+    let log = gateway.stop().await;
+    assert!(log.contains("Unhandled"), "the kind of failure is logged: {log}");
+    assert!(log.contains("404 ResourceNotFound"), "so is what is set up wrongly: {log}");
 }
 
 #[tokio::test]

@@ -17,8 +17,10 @@ use tests::{
 fn every_example_is_started_by_a_test() {
     let folders = fs::read_dir(root().join("deploy/examples")).expect("the examples").flatten();
     let names: BTreeSet<String> = folders.map(|f| f.file_name().to_string_lossy().into_owned()).collect();
-    // `quickstart` is what `latchwork quickstart` writes and serves: see `quickstart.rs`; `sidecar` has `sidecar.rs`.
-    assert_eq!(names, BTreeSet::from(["legacy", "quickstart", "sidecar"].map(str::to_owned)));
+    // `quickstart` is what `latchwork quickstart` writes and serves: see `quickstart.rs`; `sidecar` has `sidecar.rs`, and
+    // each provider the file of its name.
+    let all = ["azure_functions", "google_functions", "legacy", "openwhisk", "quickstart", "sidecar"];
+    assert_eq!(names, BTreeSet::from(all.map(str::to_owned)));
 }
 
 #[tokio::test]

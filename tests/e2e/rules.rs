@@ -44,9 +44,17 @@ const PROVIDERS: [&str; 14] = [
 
 /// What holds such a word and speaks to no provider: a crate, protocols that everybody speaks, identity headers that no
 /// client may send, and the names of backend kinds, which are a closed list that configuration and build go through.
-const NOT_PROVIDERS: [&str; 9] = [
+const NOT_PROVIDERS: [&str; 17] = [
     "aws_lambda",
     "awslambda",
+    "azure_functions",
+    "azurefunctions",
+    "google_functions",
+    "googlefunctions",
+    "remoteconfig::openwhisk",
+    "openwhiskconfig",
+    "self.openwhisk",
+    "openwhisk:",
     "aws-lc-rs",
     "aws_lc_rs",
     "crypto::aws_lc::",

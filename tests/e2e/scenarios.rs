@@ -9,10 +9,10 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-use tests::{built, fetch, latchwork, root};
+use tests::{built, fetch, latchwork, root, story};
 
 /// Scenarios whose commands ask a solver.
-const PROVED: [&str; 2] = ["diff", "suggest"];
+const PROVED: [&str; 3] = ["diff", "story", "suggest"];
 
 #[test]
 fn every_command_prints_what_its_scenario_says() {
@@ -37,6 +37,9 @@ fn scenario(folder: &Path) {
     let text = fs::read_to_string(&readme).unwrap_or_else(|e| panic!("`{}`: {e}", readme.display()));
     let copied = tempfile::tempdir().expect("a temporary folder");
     copy(folder, copied.path());
+    if folder.ends_with("story") {
+        story::write(copied.path());
+    }
     let _gateway = Left(copied.path());
     let (mut now, mut inside, mut commands) = (String::new(), false, 0);
     for line in text.lines() {

@@ -32,6 +32,14 @@ pub fn aws(package: &str) -> Option<PathBuf> {
     (!skip::skipped(package)).then(|| had(package, venv("aws")))
 }
 
+/// The Python interpreter that has `google-auth`; `None` when it is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn google(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, venv("google")))
+}
+
 /// The folder whose `node_modules` has serverless-offline; `None` when it is skipped on request.
 ///
 /// # Panics

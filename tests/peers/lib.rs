@@ -10,6 +10,7 @@ pub mod collector;
 pub mod disk;
 pub mod fetch;
 pub mod functions_framework;
+pub mod google;
 pub mod grpcio;
 pub mod history;
 pub mod lambda;

@@ -37,6 +37,7 @@ pub const FACTS: [&str; 23] = [
 /// How a field is recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "FieldMode")]
 pub enum Mode {
     /// As it is.
     #[default]

@@ -133,7 +133,7 @@ fn legacy_port(config: &Config) -> Option<u16> {
     let stock = config.functions.iter().find(|f| f.declared.name.as_str() == "stock.level")?;
     stock.targets.iter().find_map(|t| match &t.backend {
         BackendConfig::Http(http) => port_of(&http.url),
-        BackendConfig::Process(_) | BackendConfig::Grpc(_) | BackendConfig::AwsLambda(_) => None,
+        BackendConfig::Process(_) | BackendConfig::Grpc(_) | BackendConfig::Remote(_) => None,
     })
 }
 
@@ -141,7 +141,7 @@ fn inventory_port(config: &Config) -> Option<u16> {
     let targets = config.functions.iter().flat_map(|f| &f.targets);
     targets.into_iter().find_map(|t| match &t.backend {
         BackendConfig::Grpc(grpc) => port_of(&grpc.url),
-        BackendConfig::Http(_) | BackendConfig::Process(_) | BackendConfig::AwsLambda(_) => None,
+        BackendConfig::Http(_) | BackendConfig::Process(_) | BackendConfig::Remote(_) => None,
     })
 }
 

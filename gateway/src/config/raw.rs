@@ -1,6 +1,5 @@
 //! The configuration as written: what TOML may say, before anything is resolved. Positions are kept for messages.
 
-use mesh::backend::{aws_lambda::AwsLambdaConfig, grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -10,6 +9,7 @@ mod audit;
 mod calendar;
 mod credential;
 mod shape;
+mod target;
 mod telemetry;
 
 pub(crate) use at::At;
@@ -17,6 +17,7 @@ pub(crate) use audit::{Audit, Witness};
 pub(crate) use calendar::{Calendar, Freeze, Weekday};
 pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
 pub(crate) use shape::{Declared, Durability, Expired, Kind, Metrics, QueryType, Selection};
+pub(crate) use target::Target;
 pub(crate) use telemetry::{Signal, Telemetry};
 
 /// Tables by name, each with the place of its name.
@@ -380,20 +381,4 @@ pub(crate) struct Function {
     /// Where it runs, in order of preference.
     #[schemars(required)]
     pub(crate) targets: Option<At<Vec<At<Target>>>>,
-}
-
-/// One element of `targets`: exactly one backend.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Target {
-    /// Region.
-    pub(crate) region: Option<At<String>>,
-    /// A service that speaks gRPC.
-    pub(crate) grpc: Option<At<GrpcConfig>>,
-    /// A service that speaks HTTP.
-    pub(crate) http: Option<At<HttpConfig>>,
-    /// A process on this machine.
-    pub(crate) process: Option<At<ProcessConfig>>,
-    /// A function at AWS Lambda.
-    pub(crate) aws_lambda: Option<At<AwsLambdaConfig>>,
 }

@@ -112,7 +112,7 @@ fn secrets_of(backend: &BackendConfig) -> Vec<&Path> {
         BackendConfig::Http(http) => (&http.ca, &http.client_certificate, &http.client_key),
         BackendConfig::Grpc(grpc) => (&grpc.ca, &grpc.client_certificate, &grpc.client_key),
         // These look at their files by themselves.
-        BackendConfig::Process(_) | BackendConfig::AwsLambda(_) => return Vec::new(),
+        BackendConfig::Process(_) | BackendConfig::Remote(_) => return Vec::new(),
     };
     let key = key.as_deref().and_then(|key| key.strip_prefix("file:")).map(Path::new);
     [ca.as_deref(), certificate.as_deref(), key].into_iter().flatten().collect()

@@ -190,10 +190,12 @@ impl Worker {
             self.meters.disagreed(&name.0, would, kind);
         }
         let policies: Vec<&str> = disagreement.determining.iter().map(|name| &*name.0).collect();
-        let (call, function, policies) = (job.call, job.question.function.as_str(), policies.join(", "));
+        let policies = policies.join(", ");
+        // The record first: whoever reads the line may look for it.
+        self.record(job, &Record::of(&job.question.function, &job.decided, shadow, Ok(disagreement)));
+        let (call, function) = (job.call, job.question.function.as_str());
         let enforced = if job.decided.is_allowed() { "allow" } else { "deny" };
         tracing::info!(%call, function, shadow = kind, enforced, would, policies, "the shadow would decide otherwise");
-        self.record(job, &Record::of(&job.question.function, &job.decided, shadow, Ok(disagreement)));
     }
 
     fn not_judged(&self, job: &Job, shadow: &Shadow, why: NotJudged) {

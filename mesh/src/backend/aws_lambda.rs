@@ -7,13 +7,10 @@ mod place;
 use crate::{
     backend::{
         ConfigError, duration,
-        http::{
-            connect::Connector,
-            trust::{Trust, Written},
-        },
+        exchange::{AGENT, Exchange},
+        http::trust::{Trust, Written},
         process::trace_id,
     },
-    dial::Dial,
     event::{self, EventForm, REQUEST_BYTES_MAX},
     invocation::{CallContext, InvokeError, Invoking, Outbound},
     sign::aws_v4::{Form, Scope, sign_request},
@@ -26,29 +23,17 @@ use http::{
     header::{CONTENT_TYPE, USER_AGENT},
 };
 use http_body_util::Full;
-use hyper_util::{
-    client::legacy::{Client, Error},
-    rt::{TokioExecutor, TokioTimer},
-};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use std::{
-    error::Error as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
-use tokio::time::timeout_at;
 
 pub use credentials::{CredentialsConfig, Given};
 
 /// The service that is signed for.
 const SERVICE: &str = "lambda";
-
-/// An idle connection is closed after this time: before the service closes it.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Most idle connections that are kept to one function.
-const IDLE_CONNECTIONS_MAX: usize = 64;
 
 /// Longest client context that the service takes, in bytes of base64.
 const CLIENT_CONTEXT_BYTES_MAX: usize = 3_583;
@@ -56,7 +41,6 @@ const CLIENT_CONTEXT_BYTES_MAX: usize = 3_583;
 const INVOCATION_TYPE: HeaderName = HeaderName::from_static("x-amz-invocation-type");
 const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("x-amz-client-context");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("latchwork/", env!("CARGO_PKG_VERSION")));
 
 /// `aws_lambda = { … }` in a target.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
@@ -97,7 +81,7 @@ struct Inner {
     config: AwsLambdaConfig,
     uri: Uri,
     credentials: Credentials,
-    client: Client<Connector, Full<Bytes>>,
+    exchange: Exchange,
 }
 
 impl AwsLambdaConfig {
@@ -128,33 +112,22 @@ impl AwsLambda {
         let timeout = duration("connect_timeout", &config.connect_timeout)?;
         let tls = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let trust = Trust::read(Written { ca: config.ca.as_deref(), ..Written::default() }, tls, base)?;
-        let connector = Connector::new(trust.client(tls)?, tls, Dial::new(None), false, timeout);
+        let exchange = Exchange::new(&trust, tls, timeout)?;
         let credentials = Credentials::new(&config.credentials, base)?;
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            // A function is never run twice here, whatever went wrong.
-            .retry_canceled_requests(false)
-            .build(connector);
-        Ok(Self(Arc::new(Inner { config: config.clone(), uri, credentials, client })))
+        Ok(Self(Arc::new(Inner { config: config.clone(), uri, credentials, exchange })))
     }
 
     /// Runs the function.
     pub(crate) fn invoke(&self, outbound: Outbound) -> Invoking<'_> {
         Box::pin(async move {
             let Outbound { head, payload, context } = outbound;
-            let Inner { config, client, .. } = &*self.0;
+            let Inner { config, exchange, .. } = &*self.0;
             let body = event::whole(payload, &context).await?;
             let event = config.event.event(&head, &context, body);
             check(config.event, &event)?;
             let request = self.request(event, &context)?;
-            let asked = async {
-                let response = client.request(request).await.map_err(classify)?;
-                answer::answered(response).await
-            };
-            let answered = timeout_at(context.deadline, asked).await.map_err(|_| InvokeError::TimedOut)??;
+            let response = exchange.ask(request, context.deadline, answer::BODY_BYTES_MAX).await?;
+            let answered = answer::answered(response)?;
             config.event.reply(answered, context.response_bytes_max)
         })
     }
@@ -190,18 +163,6 @@ fn check(form: EventForm, event: &[u8]) -> Result<(), InvokeError> {
             Err(InvokeError::Unsupported("a body that is not JSON"))
         }
         EventForm::Body | EventForm::ApiGatewayV2 => Ok(()),
-    }
-}
-
-fn classify(error: Error) -> InvokeError {
-    let cause = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
-    // hyper cancels only what it had not begun to write: a pooled connection was closed under the request.
-    if error.is_connect() || cause.is_some_and(hyper::Error::is_canceled) {
-        return InvokeError::Unreachable(error.into());
-    }
-    match cause {
-        Some(cause) if cause.is_parse() => InvokeError::BadAnswer(cause.to_string()),
-        _ => InvokeError::Broken(error.into()),
     }
 }
 

@@ -3,8 +3,8 @@
 pub(in crate::backend) mod connect;
 mod outgoing;
 mod svid;
-mod template;
-pub(in crate::backend) mod trust;
+pub(in crate::backend) mod template;
+pub(crate) mod trust;
 
 use crate::{
     backend::{ConfigError, duration},
@@ -82,6 +82,20 @@ fn connect_timeout() -> String {
 }
 
 impl HttpConfig {
+    /// What carries a kind that has no more of it than these.
+    pub(in crate::backend) fn plain(url: &str, ca: Option<&Path>, connect_timeout: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            ca: ca.map(Path::to_owned),
+            server_id: None,
+            client_certificate: None,
+            client_key: None,
+            unix: None,
+            http2: false,
+            connect_timeout: connect_timeout.to_owned(),
+        }
+    }
+
     fn secured(&self) -> Written<'_> {
         Written {
             ca: self.ca.as_deref(),

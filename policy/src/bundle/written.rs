@@ -147,8 +147,8 @@ pub(crate) fn read_again(source: &Source, earlier: &Earlier, findings: &mut Vec<
 }
 
 /// Policy and tree of one text: Cedar would read it again for the tree.
-pub(super) fn parse(text: &str) -> Result<(Policy, est::Policy), ParseErrors> {
-    let (tree, policy) = parse_policy_to_est_and_ast(None, text)?;
+pub(super) fn parse(text: &str) -> Result<(Policy, est::Policy), Box<ParseErrors>> {
+    let (tree, policy) = parse_policy_to_est_and_ast(None, text).map_err(|errors| Box::new(errors.into()))?;
     Ok((policy.into(), tree))
 }
 

@@ -76,11 +76,13 @@ impl Declaration {
 #[error("{0}")]
 pub(crate) struct Absent(String);
 
+/// An app and action groups.
+type Kin = (Arc<str>, BTreeSet<Arc<str>>);
+
 /// What functions share.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    /// By app and action groups.
-    entities: HashMap<(Arc<str>, BTreeSet<Arc<str>>), Arc<Entities>>,
+    entities: HashMap<Kin, Arc<Entities>>,
     labels: HashMap<Vec<Arc<str>>, PartialValue>,
     /// Regions and tenants.
     plain: HashMap<EntityUID, Arc<Entity>>,

@@ -1,4 +1,6 @@
-"""An unchanged function for Google's functions-framework: says what it was given, or fails when told to."""
+"""Unchanged functions for Google's functions-framework: they say what they were given, or fail when told to."""
+import json
+
 import functions_framework
 
 
@@ -15,3 +17,10 @@ def describe(request):
         "traceparent": request.headers.get("traceparent"),
         "body": request.get_json(silent=True),
     }
+
+
+@functions_framework.cloud_event
+def receive(event):
+    if event.data == {"fail": True}:
+        raise RuntimeError("told to fail")
+    print(json.dumps({"attributes": dict(event.get_attributes()), "data": event.data}), flush=True)

@@ -6,7 +6,7 @@ use crate::config::{
     raw::At,
     value::{self, Desk, shorten},
 };
-use mesh::backend::{aws_lambda::AwsLambdaConfig, http::HttpConfig, process::ProcessConfig};
+use mesh::backend::{KINDS, http::HttpConfig, process::ProcessConfig, remote::RemoteConfig};
 use policy::declared;
 use std::{
     ops::Range,
@@ -39,11 +39,11 @@ pub(crate) fn targets(
 
 /// The target as policy sees it.
 pub(crate) fn declared(target: &Target) -> declared::Target {
-    let provider = match target.backend {
+    let provider = match &target.backend {
         BackendConfig::Grpc(_) => "grpc",
         BackendConfig::Http(_) => "http",
         BackendConfig::Process(_) => "process",
-        BackendConfig::AwsLambda(_) => "aws_lambda",
+        BackendConfig::Remote(remote) => remote.kind(),
     };
     declared::Target { provider, region: target.region.clone(), sealed_to: false }
 }
@@ -51,17 +51,26 @@ pub(crate) fn declared(target: &Target) -> declared::Target {
 fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> Option<Target> {
     let At { value: target, span } = written;
     let region = target.region.as_ref().and_then(|region| desk.name("a region", region));
-    let backend = match (&target.http, &target.process, &target.aws_lambda, &target.grpc) {
-        (Some(http), None, None, None) => BackendConfig::Http(self::http(http, path, production, desk)),
-        (None, Some(process), None, None) => BackendConfig::Process(self::process(process, desk)),
-        (None, None, Some(function), None) => BackendConfig::AwsLambda(aws_lambda(function, desk)),
-        (None, None, None, Some(grpc)) => BackendConfig::Grpc(grpc::backend(grpc, production, desk)),
+    let mut remotes = target.remotes();
+    let mut spans: Vec<&Range<usize>> = target.grpc.iter().map(|at| &at.span).collect();
+    spans.extend(remotes.iter().map(|remote| &remote.span));
+    spans.extend(target.process.iter().map(|at| &at.span));
+    spans.extend(target.http.iter().map(|at| &at.span));
+    if let [last, _, ..] = spans.as_slice() {
+        desk.error_help("two_backends", last, "a target has exactly one backend", "write two targets");
+        return None;
+    }
+    let backend = match (&target.http, &target.process, &target.grpc, remotes.pop()) {
+        (Some(http), ..) => BackendConfig::Http(self::http(http, path, production, desk)),
+        (_, Some(process), ..) => BackendConfig::Process(self::process(process, desk)),
+        (.., Some(grpc), _) => BackendConfig::Grpc(grpc::backend(grpc, production, desk)),
+        (.., Some(remote)) => BackendConfig::Remote(self::remote(remote, path, desk)),
         (None, None, None, None) => {
-            let finding = desk.text.error("no_backend", span, "the target has no backend").help(
-                "`http = { url = … }`, `grpc = { url = … }`, `process = { command = […] }` or \
-                 `aws_lambda = { function = … }`",
-            );
-            for kind in ["http", "grpc", "process", "aws_lambda"] {
+            let finding = desk.text.error("no_backend", span, "the target has no backend").help(format!(
+                "`http = {{ url = … }}`, `process = {{ command = […] }}`, or another of {}",
+                KINDS.join(", ")
+            ));
+            for kind in KINDS {
                 if desk.report.pruned(kind) {
                     return None;
                 }
@@ -69,31 +78,35 @@ fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, de
             desk.report.push(finding);
             return None;
         }
-        (_, process, function, grpc) => {
-            let spans =
-                [grpc.as_ref().map(|t| &t.span), function.as_ref().map(|t| &t.span), process.as_ref().map(|t| &t.span)];
-            let last = spans.into_iter().flatten().next().unwrap_or(span);
-            desk.error_help("two_backends", last, "a target has exactly one backend", "write two targets");
-            return None;
-        }
     };
     Some(Target { region, backend })
 }
 
-fn aws_lambda(written: &At<AwsLambdaConfig>, desk: &mut Desk<'_>) -> AwsLambdaConfig {
-    let At { value: config, span } = written;
+fn remote(written: At<RemoteConfig>, path: Option<&[&str]>, desk: &mut Desk<'_>) -> RemoteConfig {
+    let At { value: mut config, span } = written;
     for problem in config.problems() {
-        let place = desk.text.within(span, problem.field);
+        let place = desk.text.within(&span, problem.field);
         let mut finding = desk.text.error("bad_target", &place, format!("`{}`: {}", problem.field, problem.message));
-        if problem.field == "credentials" {
+        if problem.may_be_secret() {
             // What was written instead of a reference may be the secret itself.
             finding.text = None;
         }
         desk.report.push(finding);
     }
-    let mut config = config.clone();
-    config.ca = absolute_ca(config.ca.take(), span, desk);
+    if let Some(path) = path {
+        check_parameters(config.parameters().iter().map(String::as_str), path, &span, desk);
+    }
+    let ca = config.ca();
+    *ca = absolute_ca(ca.take(), &span, desk);
     config
+}
+
+/// The route has every parameter that the target uses.
+fn check_parameters<'n>(names: impl Iterator<Item = &'n str>, path: &[&str], span: &Range<usize>, desk: &mut Desk<'_>) {
+    for name in names.filter(|name| !path.contains(name)) {
+        let finding = desk.text.error("unknown_parameter", span, format!("the route has no parameter `{{{name}}}`"));
+        desk.report.push(finding.nearest(name, path.iter().copied()));
+    }
 }
 
 fn http(written: &At<HttpConfig>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> HttpConfig {
@@ -150,10 +163,8 @@ pub(crate) fn url(written: &At<String>, path: Option<&[&str]>, production: bool,
         let message = "the target is reached in clear text, in production";
         desk.warn("clear_text_target", span, message, "`https://`, with `ca` if its authority is your own");
     }
-    let Some(path) = path else { return };
-    for name in names.iter().filter(|name| !path.contains(name)) {
-        let finding = desk.text.error("unknown_parameter", span, format!("the route has no parameter `{{{name}}}`"));
-        desk.report.push(finding.nearest(name, path.iter().copied()));
+    if let Some(path) = path {
+        check_parameters(names.into_iter(), path, span, desk);
     }
 }
 

@@ -1,54 +1,32 @@
 //! What the Invoke API's answer means: the function's, a failure of the function, or a refusal of the service.
 
 use crate::{
+    backend::exchange::{plain, retry_after},
     event::{ANSWER_BYTES_MAX, REQUEST_BYTES_MAX},
     host::pool::Answered,
     invocation::InvokeError,
 };
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, Response, StatusCode, header::RETRY_AFTER};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 use serde_json::Value;
-use std::time::Duration;
 
 /// The service counts six million bytes and a little; what is beyond is no answer of a function.
-const BODY_BYTES_MAX: usize = ANSWER_BYTES_MAX + 1024;
-
-/// Longest time that a caller is told to wait.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
-
-/// Longest name of an error that is written into the log.
-const KIND_CHARS_MAX: usize = 64;
+pub(super) const BODY_BYTES_MAX: usize = ANSWER_BYTES_MAX + 1024;
 
 const FUNCTION_ERROR: HeaderName = HeaderName::from_static("x-amz-function-error");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 /// The function's answer, or why there is none.
-pub(super) async fn answered(response: Response<Incoming>) -> Result<Answered, InvokeError> {
+pub(super) fn answered(response: Response<Bytes>) -> Result<Answered, InvokeError> {
     let (head, body) = response.into_parts();
     if head.status != StatusCode::OK {
         return Err(refused(head.status, &head.headers));
     }
-    let body = read(body).await?;
     match head.headers.get(FUNCTION_ERROR) {
         // The function ran: whatever the value says, it failed, and is not run again.
         Some(kind) => Err(InvokeError::FunctionFailed(failure(kind.as_bytes(), &body))),
         None => Ok(Answered { body, content_type: None, streamed: false }),
     }
-}
-
-async fn read(mut body: Incoming) -> Result<Bytes, InvokeError> {
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| InvokeError::Broken(error.into()))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if bytes.len() + data.len() > BODY_BYTES_MAX {
-            return Err(InvokeError::AnswerTooLarge { bytes_max: ANSWER_BYTES_MAX as u64 });
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(bytes.freeze())
 }
 
 /// The kind of failure. The message and the stack are the function's own and stay where its log is.
@@ -70,14 +48,4 @@ fn refused(status: StatusCode, headers: &HeaderMap) -> InvokeError {
         _ if status.is_server_error() => InvokeError::FunctionFailed(words),
         _ => InvokeError::Refused(words),
     }
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
-}
-
-fn plain(text: &str) -> String {
-    let word = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ' ');
-    text.chars().filter(word).take(KIND_CHARS_MAX).collect()
 }

@@ -3,13 +3,17 @@
 mod profile;
 mod source;
 
-use crate::{backend::ConfigError, sign::aws_v4::Keys};
+use crate::{
+    backend::ConfigError,
+    secret::{Reference, Stamp},
+    sign::aws_v4::Keys,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, value::MapAccessDeserializer},
 };
-use source::{Reference, Source, Stamp};
+use source::Source;
 use std::{
     borrow::Cow,
     fmt,

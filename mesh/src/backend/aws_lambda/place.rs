@@ -1,11 +1,12 @@
 //! Where a function is: its address from name, region, qualifier and endpoint.
 
 use super::AwsLambdaConfig;
-use crate::backend::ConfigError;
+use crate::backend::{
+    ConfigError,
+    endpoint::{bad, endpoint, shown},
+};
 use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use std::net::IpAddr;
-use url::{Host, Url};
 
 /// Longest name, ARN included, in bytes.
 const FUNCTION_BYTES_MAX: usize = 256;
@@ -83,44 +84,9 @@ fn qualifier(config: &AwsLambdaConfig) -> Result<(), ConfigError> {
 
 /// Scheme and authority.
 fn base(config: &AwsLambdaConfig) -> Result<String, ConfigError> {
-    let Some(endpoint) = &config.endpoint else {
+    let Some(endpoint_written) = &config.endpoint else {
         let domain = if config.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         return Ok(format!("https://lambda.{}.{domain}", config.region));
     };
-    let wrong = |message: String| Err(bad("endpoint", message));
-    let Ok(url) = Url::parse(endpoint) else { return wrong(format!("`{}` is no URL", shown(endpoint))) };
-    let bare = url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.path() == "/";
-    let Some(host) = url.host().filter(|_| bare) else {
-        return wrong("an endpoint is scheme, host and port: no path, query or user".to_owned());
-    };
-    match url.scheme() {
-        "https" => {}
-        "http" if is_loopback(&host) => {}
-        "http" => return wrong("an endpoint is reached in clear text on loopback only: `https://`".to_owned()),
-        other => return wrong(format!("`{}` is neither `https` nor `http`", shown(other))),
-    }
-    let port = url.port().map_or(String::new(), |port| format!(":{port}"));
-    Ok(format!("{}://{host}{port}", url.scheme()))
-}
-
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(address) => IpAddr::V4(*address).is_loopback(),
-        Host::Ipv6(address) => IpAddr::V6(*address).is_loopback(),
-    }
-}
-
-fn bad(field: &'static str, message: String) -> ConfigError {
-    ConfigError { field, message }
-}
-
-/// User input in a message, kept short.
-fn shown(text: &str) -> String {
-    const SHOWN_CHARS_MAX: usize = 80;
-    text.chars().take(SHOWN_CHARS_MAX).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    endpoint("endpoint", endpoint_written)
 }

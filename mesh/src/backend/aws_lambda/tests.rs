@@ -6,7 +6,7 @@ use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use std::{convert::Infallible, fs, net::SocketAddr, sync::Mutex};
+use std::{convert::Infallible, fs, net::SocketAddr, sync::Mutex, time::Duration};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 

@@ -15,7 +15,7 @@ const URL_BYTES_MAX: usize = 32 * 1024;
 
 /// A checked URL, split where values go in.
 #[derive(Debug)]
-pub(super) struct Template {
+pub(in crate::backend) struct Template {
     scheme: uri::Scheme,
     authority: uri::Authority,
     /// `None` when the caller's path is kept.
@@ -34,7 +34,7 @@ enum Piece {
 
 impl Template {
     /// Reads `url`.
-    pub(super) fn parse(url: &str) -> Result<Self, ConfigError> {
+    pub(in crate::backend) fn parse(url: &str) -> Result<Self, ConfigError> {
         let bad = |message: String| ConfigError { field: "url", message };
         if url.len() > URL_BYTES_MAX {
             return Err(bad(format!("a url has at most {URL_BYTES_MAX} bytes")));
@@ -72,7 +72,7 @@ impl Template {
     }
 
     /// The names of the parameters that it uses.
-    pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::backend) fn parameters(&self) -> impl Iterator<Item = &str> {
         self.path.iter().flatten().chain(&self.query).filter_map(|piece| match piece {
             Piece::Literal(_) => None,
             Piece::Parameter(name) | Piece::Rest(name) => Some(name.as_str()),

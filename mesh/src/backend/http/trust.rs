@@ -19,20 +19,20 @@ const FILE: &str = "file:";
 
 /// The keys of a target that say how its TLS is secured, as written.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::backend) struct Written<'a> {
+pub(crate) struct Written<'a> {
     /// Authorities, instead of the system's.
-    pub(in crate::backend) ca: Option<&'a Path>,
+    pub(crate) ca: Option<&'a Path>,
     /// The server's SPIFFE ID, instead of its name.
-    pub(in crate::backend) server_id: Option<&'a str>,
+    pub(crate) server_id: Option<&'a str>,
     /// The chain that is shown.
-    pub(in crate::backend) client_certificate: Option<&'a Path>,
+    pub(crate) client_certificate: Option<&'a Path>,
     /// `file:` and the path of its key.
-    pub(in crate::backend) client_key: Option<&'a str>,
+    pub(crate) client_key: Option<&'a str>,
 }
 
 /// The same with the files' contents, so that a change of them is a change.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::backend) struct Trust {
+pub(crate) struct Trust {
     authorities: Option<Authorities>,
     server_id: Option<Arc<str>>,
     shown: Option<Shown>,
@@ -47,7 +47,7 @@ struct Shown {
 
 impl Trust {
     /// Reads the files.
-    pub(in crate::backend) fn read(written: Written<'_>, tls: bool, base: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn read(written: Written<'_>, tls: bool, base: &Path) -> Result<Self, ConfigError> {
         let Written { ca, server_id, client_certificate, client_key } = written;
         let clear = [
             ("ca", ca.is_some(), "has no certificate to verify"),
@@ -84,7 +84,7 @@ impl Trust {
     }
 
     /// What connections use.
-    pub(in crate::backend) fn client(&self, tls: bool) -> Result<ClientConfig, ConfigError> {
+    pub(crate) fn client(&self, tls: bool) -> Result<ClientConfig, ConfigError> {
         let roots = Arc::new(match &self.authorities {
             Some(authorities) => authorities.roots()?,
             None if tls => system_roots()?,

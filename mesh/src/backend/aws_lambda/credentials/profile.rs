@@ -1,7 +1,9 @@
 //! A profile of the shared files. What a profile says and we do not do is an error, never passed over.
 
-use super::source::{read_file, sound};
-use crate::sign::aws_v4::Keys;
+use crate::{
+    secret::{read_file, sound},
+    sign::aws_v4::Keys,
+};
 use secrecy::SecretString;
 use std::{collections::BTreeMap, env, path::PathBuf};
 

@@ -1,21 +1,12 @@
 //! One source of keys, and how to notice that its files changed.
 
 use super::profile;
-use crate::sign::aws_v4::Keys;
-use secrecy::SecretString;
-use std::{
-    env,
-    fs::{self, File},
-    io::Read,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+use crate::{
+    secret::{Reference, Stamp, sound},
+    sign::aws_v4::Keys,
 };
-
-/// Longest file of secrets, in bytes.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
-
-/// Longest key, secret or token, in bytes: session tokens have some hundreds.
-const SECRET_BYTES_MAX: usize = 16 * 1024;
+use secrecy::SecretString;
+use std::{env, path::PathBuf};
 
 /// Variables of sources that are not spoken here: they are told of instead of looked past.
 const UNSUPPORTED: [&str; 3] =
@@ -38,19 +29,6 @@ pub(super) enum Source {
     /// A profile by name.
     Profile(String),
 }
-
-/// A secret that lies elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Reference {
-    /// `env:NAME`
-    Variable(String),
-    /// `file:PATH`
-    File(PathBuf),
-}
-
-/// What changes when a file is written or replaced.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stamp(Option<(u64, i64, i64, u64)>);
 
 impl Source {
     /// The keys as they are now.
@@ -76,49 +54,12 @@ impl Source {
             Self::Environment => Vec::new(),
             Self::References { access_key, secret_key, session_token } => {
                 let all = [Some(access_key), Some(secret_key), session_token.as_ref()];
-                let file = |reference: &Reference| match reference {
-                    Reference::File(path) => Some(path.clone()),
-                    Reference::Variable(_) => None,
-                };
-                all.into_iter().flatten().filter_map(file).collect()
+                all.into_iter().flatten().filter_map(|r| r.file().map(Into::into)).collect()
             }
             Self::Profile(_) => {
                 profile::Files::of_this_process().map_or_else(|_| Vec::new(), |f| vec![f.credentials, f.config])
             }
         }
-    }
-}
-
-impl Reference {
-    /// Reads how it is written. What is no reference may be the secret itself, so it is not repeated.
-    pub(super) fn parse(name: &str, text: &str, base: &Path) -> Result<Self, String> {
-        match text.split_once(':') {
-            Some(("env", variable)) if !variable.is_empty() && !variable.contains(['=', '\0']) => {
-                Ok(Self::Variable(variable.to_owned()))
-            }
-            Some(("file", path)) if !path.is_empty() => Ok(Self::File(base.join(path))),
-            _ => Err(format!("`{name}` is given by reference: `env:NAME` or `file:PATH`")),
-        }
-    }
-
-    fn read(&self) -> Result<String, String> {
-        match self {
-            Self::Variable(name) => {
-                let value = env::var_os(name).ok_or_else(|| format!("`{name}` is not in the environment"))?;
-                sound(&value.to_string_lossy())
-                    .ok_or_else(|| format!("`{name}` in the environment is empty or no text"))
-            }
-            Self::File(path) => {
-                let text = read_file(path)?;
-                sound(&text).ok_or_else(|| format!("`{}` is empty or no text", path.display()))
-            }
-        }
-    }
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Self {
-        Self(fs::metadata(path).ok().map(|m| (m.ino(), m.mtime(), m.mtime_nsec(), m.len())))
     }
 }
 
@@ -141,28 +82,4 @@ pub(super) fn environment(variable: &dyn Fn(&str) -> Option<std::ffi::OsString>)
         secret: needed("AWS_SECRET_ACCESS_KEY")?.into(),
         token: text("AWS_SESSION_TOKEN")?.map(SecretString::from),
     })
-}
-
-/// A file's text, if it is one and not too long.
-pub(super) fn read_file(path: &Path) -> Result<String, String> {
-    let shown = path.display();
-    let unreadable = |error: std::io::Error| format!("`{shown}` can't be read: {}", error.kind());
-    // A pipe or device would block or never end.
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(format!("`{shown}` is no file"));
-    }
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
-    read.map_err(unreadable)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(format!("`{shown}` has more than {FILE_BYTES_MAX} bytes"));
-    }
-    Ok(text)
-}
-
-/// The text without the line end that editors add, if it can stand in a header.
-pub(super) fn sound(text: &str) -> Option<String> {
-    let text = text.trim();
-    let fits = (1..=SECRET_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-    fits.then(|| text.to_owned())
 }

@@ -1,0 +1,47 @@
+//! One element of `targets`, as written.
+
+use super::At;
+use mesh::backend::{
+    aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig, google_functions::GoogleFunctionsConfig,
+    grpc::GrpcConfig, http::HttpConfig, openwhisk::OpenWhiskConfig, process::ProcessConfig, remote::RemoteConfig,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// One element of `targets`: exactly one backend.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Target {
+    /// Region.
+    pub(crate) region: Option<At<String>>,
+    /// A service that speaks gRPC.
+    pub(crate) grpc: Option<At<GrpcConfig>>,
+    /// A service that speaks HTTP.
+    pub(crate) http: Option<At<HttpConfig>>,
+    /// A process on this machine.
+    pub(crate) process: Option<At<ProcessConfig>>,
+    /// A function at AWS Lambda.
+    pub(crate) aws_lambda: Option<At<Box<AwsLambdaConfig>>>,
+    /// A function at Azure Functions.
+    pub(crate) azure_functions: Option<At<Box<AzureFunctionsConfig>>>,
+    /// A function at Google Cloud.
+    pub(crate) google_functions: Option<At<Box<GoogleFunctionsConfig>>>,
+    /// An action of OpenWhisk.
+    pub(crate) openwhisk: Option<At<Box<OpenWhiskConfig>>>,
+}
+
+impl Target {
+    /// The remote kinds among its backends.
+    pub(crate) fn remotes(&self) -> Vec<At<RemoteConfig>> {
+        fn one<T: Clone>(written: &Option<At<T>>, of: fn(T) -> RemoteConfig) -> Option<At<RemoteConfig>> {
+            written.as_ref().map(|at| At { value: of(at.value.clone()), span: at.span.clone() })
+        }
+        let all = [
+            one(&self.aws_lambda, RemoteConfig::AwsLambda),
+            one(&self.azure_functions, RemoteConfig::AzureFunctions),
+            one(&self.google_functions, RemoteConfig::GoogleFunctions),
+            one(&self.openwhisk, RemoteConfig::OpenWhisk),
+        ];
+        all.into_iter().flatten().collect()
+    }
+}

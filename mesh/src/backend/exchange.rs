@@ -1,0 +1,121 @@
+//! One request that is known whole, one answer that is read whole: how providers' own interfaces are asked.
+
+use super::{
+    ConfigError,
+    http::{connect::Connector, trust::Trust},
+};
+use crate::{dial::Dial, invocation::InvokeError};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Request, Response, header::RETRY_AFTER};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{Client, Error},
+    rt::{TokioExecutor, TokioTimer},
+};
+use std::{error::Error as _, time::Duration};
+use tokio::time::{Instant, timeout_at};
+
+/// An idle connection is closed after this time: before services close it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Most idle connections that are kept to one host.
+const IDLE_CONNECTIONS_MAX: usize = 64;
+
+/// Longest answer that says why there is none, in bytes. What is longer is cut off.
+const PROBLEM_BYTES_MAX: usize = 64 * 1024;
+
+/// Most fields in an answer's header.
+const ANSWER_FIELDS_MAX: usize = 100;
+
+/// Longest header of an answer, in bytes.
+const ANSWER_HEADER_BYTES_MAX: usize = 64 * 1024;
+
+/// Longest time that a caller is told to wait.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Longest word of a provider that is written into the log.
+const WORD_CHARS_MAX: usize = 64;
+
+/// Who calls.
+pub(crate) const AGENT: HeaderValue = HeaderValue::from_static(concat!("latchwork/", env!("CARGO_PKG_VERSION")));
+
+/// Connections to providers. A clone shares them.
+#[derive(Clone, Debug)]
+pub(crate) struct Exchange(Client<Connector, Full<Bytes>>);
+
+impl Exchange {
+    /// For hosts over TLS, or with `tls` false for those in clear text.
+    pub(crate) fn new(trust: &Trust, tls: bool, connect_timeout: Duration) -> Result<Self, ConfigError> {
+        let connector = Connector::new(trust.client(tls)?, tls, Dial::new(None), false, connect_timeout);
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .http1_max_headers(ANSWER_FIELDS_MAX)
+            .http1_max_buf_size(ANSWER_HEADER_BYTES_MAX)
+            // A function is never run twice here, whatever went wrong.
+            .retry_canceled_requests(false)
+            .build(connector);
+        Ok(Self(client))
+    }
+
+    /// The answer, until `deadline`. One that is a success has at most `bytes_max` bytes.
+    pub(crate) async fn ask(
+        &self,
+        request: Request<Full<Bytes>>,
+        deadline: Instant,
+        bytes_max: usize,
+    ) -> Result<Response<Bytes>, InvokeError> {
+        let asked = async {
+            let (head, body) = self.0.request(request).await.map_err(classify)?.into_parts();
+            let bytes = match head.status.is_success() {
+                true => read(body, bytes_max).await?,
+                false => read(body, PROBLEM_BYTES_MAX).await.or_else(|error| match error {
+                    InvokeError::AnswerTooLarge { .. } => Ok(Bytes::new()),
+                    other => Err(other),
+                })?,
+            };
+            Ok(Response::from_parts(head, bytes))
+        };
+        timeout_at(deadline, asked).await.map_err(|_| InvokeError::TimedOut)?
+    }
+}
+
+async fn read(mut body: Incoming, bytes_max: usize) -> Result<Bytes, InvokeError> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| InvokeError::Broken(error.into()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > bytes_max {
+            return Err(InvokeError::AnswerTooLarge { bytes_max: bytes_max as u64 });
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
+}
+
+fn classify(error: Error) -> InvokeError {
+    let cause = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
+    // hyper cancels only what it had not begun to write: a pooled connection was closed under the request.
+    if error.is_connect() || cause.is_some_and(hyper::Error::is_canceled) {
+        return InvokeError::Unreachable(error.into());
+    }
+    match cause {
+        Some(cause) if cause.is_parse() => InvokeError::BadAnswer(cause.to_string()),
+        _ => InvokeError::Broken(error.into()),
+    }
+}
+
+/// When to come back, if the answer says so in seconds.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+}
+
+/// A provider's word for a log: short, and of plain characters.
+pub(crate) fn plain(text: &str) -> String {
+    let word = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ' ');
+    text.chars().filter(word).take(WORD_CHARS_MAX).collect()
+}
