@@ -178,6 +178,11 @@ pub(super) fn found(call: Option<&str>, folder: &Path, talk: &mut dyn Write) -> 
             Err(problem) => warn(&problem, talk)?,
         }
     }
+    // What the shadow says may be in the log before the decision that it is about.
+    let begins = records.iter().position(|(line, _)| matches!(line.head.kind, Kind::Intent | Kind::Refused));
+    if let Some(before) = begins.and_then(|begins| records.get_mut(..=begins)) {
+        before.rotate_right(1);
+    }
     if records.is_empty() { Err(Error::Unknown(call)) } else { Ok((call, records)) }
 }
 

@@ -97,3 +97,16 @@ fn other_declarations_check_everything_anew() {
     let (snapshot, _) = reload(&sources(&[PERMIT, RUN_ON]), Arc::new(more), now(), &earlier).unwrap();
     assert_ne!(snapshot.id(), earlier.id());
 }
+
+#[test]
+fn what_is_in_shadow_stays_there_until_it_says_otherwise() {
+    let shadowed = FORBID.replace("\"f\")", "\"f\") @mode(\"shadow\")");
+    let names = |loaded: Loaded| -> Vec<String> {
+        let (snapshot, _) = loaded.unwrap();
+        snapshot.shadowed().map(|policy| policy.name.to_string()).collect()
+    };
+    assert_eq!(names(check(&[&shadowed, PERMIT, RUN_ON], &[&shadowed, PERMIT, RUN_ON])), ["f"]);
+    assert_eq!(names(check(&[&shadowed, PERMIT, RUN_ON], &[&shadowed, "", &format!("{RUN_ON}{PERMIT}")])), ["f"]);
+    assert_eq!(names(check(&[&shadowed, PERMIT, RUN_ON], &[FORBID, PERMIT, RUN_ON])), [""; 0]);
+    assert_eq!(names(check(&[FORBID, PERMIT, RUN_ON], &[&shadowed, PERMIT, RUN_ON])), ["f"]);
+}
