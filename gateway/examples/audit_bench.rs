@@ -150,6 +150,7 @@ fn open(path: &Path) -> Result<Log, Failure> {
         segment_bytes_max: 64 << 20,
         retention: Duration::from_secs(86_400),
         checkpoints: Checkpoints::with_own_key(path.join("key")),
+        privacy: Default::default(),
     };
     Ok(Log::open(&audit, &"bench".into(), Uuid::now_v7())?)
 }
@@ -195,6 +196,7 @@ fn intent() -> Intent {
     let question = Question { principal, verb: Verb::Call, function, facts, path, query, input };
     Intent {
         question: Arc::new(question),
+        looks: policy::engine::looks::Looks::everything(),
         bundle: BundleId("sha256:0123456789abcdef".into()),
         determining: Arc::new([PolicyName("staff-may-order".into())]),
         targets: Arc::new([TargetIndex(0)]),

@@ -2,6 +2,7 @@
 
 mod approve;
 mod asker;
+mod audit;
 mod emergency;
 mod page;
 mod peer;
@@ -182,6 +183,9 @@ async fn answer(
         let id = rest.strip_prefix('/').map(str::to_owned);
         return emergency::answer(interface, id, &asker, request).await;
     }
+    if let Some(rest) = name.strip_prefix("audit/") {
+        return audit::answer(&asker, rest, request).await;
+    }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     match (reads, request.method(), name.as_str()) {
         (true, _, "ready") => read::ready(gateway, asker.sees("gateway.read")),
@@ -200,7 +204,8 @@ async fn answer(
             error(StatusCode::METHOD_NOT_ALLOWED, "the method is not supported here")
         }
         _ => {
-            let title = "there is live, ready, metrics, functions, bundle, bundle/approval, reload and emergency";
+            let title =
+                "there is live, ready, metrics, functions, bundle, bundle/approval, reload, emergency and audit";
             error(StatusCode::NOT_FOUND, title)
         }
     }

@@ -4,11 +4,15 @@
 //! its outcome. [`query`] reads what was written.
 
 pub mod checkpoint;
+pub mod conceal;
 pub(crate) mod early;
+pub mod field;
 pub mod guard;
+pub mod hash;
 pub mod log;
 pub(crate) mod notary;
 pub mod note;
+mod opening;
 pub mod proof;
 pub mod prove;
 pub mod query;
@@ -19,6 +23,7 @@ pub(crate) mod repair;
 pub(crate) mod segment;
 pub mod signer;
 mod spare;
+pub mod subject;
 pub mod tree;
 pub mod verify;
 pub(crate) mod writer;

@@ -18,7 +18,7 @@ pub(crate) mod text;
 pub(crate) mod value;
 
 pub use admin::Admin;
-pub use audit::{Audit, Checkpoints, Durability, Witness};
+pub use audit::{Audit, Checkpoints, Durability, Privacy, Witness};
 pub use calendar::{Calendar, Freeze};
 pub(crate) use check::validity::not_after;
 pub(crate) use text::{FILE_BYTES_MAX, Text};

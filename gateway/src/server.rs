@@ -3,7 +3,7 @@
 use crate::{
     address::Address,
     admin,
-    audit::{log::Log, record::Admin},
+    audit::{log::Log, record::Admin, subject::act},
     build::{self, Shared},
     config::{Config, Timeouts, load::Loaded},
     generation::Generation,
@@ -264,6 +264,15 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     });
     let start = Admin::of_process("start", Some(gateway.generation().policy.id().clone()));
     gateway.log.admin(&start).await.map_err(StartError::Unrecorded)?;
+    if let Some(subjects) = gateway.log.subjects() {
+        // What can't be finished now is no reason not to serve: it stays noted, and is said.
+        match act::finish(&gateway.log, subjects).await {
+            Ok(erased) => erased.iter().for_each(|erased| {
+                tracing::warn!(keys = erased.keys, "an erasure that was cut short is finished");
+            }),
+            Err(error) => tracing::error!(%error, "an erasure that was cut short is not finished"),
+        }
+    }
     state.set(&gateway);
     gateway.export(&config);
     gateway.generation().identify.warm();

@@ -21,7 +21,7 @@ use crate::{
 use mesh::invocation::InvokeError;
 use policy::{
     permit::{Denial, TargetIndex, Terms},
-    question::{FunctionName, Principal, Question},
+    question::{FunctionName, Principal},
 };
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -36,7 +36,7 @@ pub struct Trail {
     meters: FunctionMeters,
     function: Option<FunctionName>,
     principal: Option<Arc<Principal>>,
-    question: Option<Arc<Question>>,
+    terms: Option<Terms>,
     intended: bool,
     span: Option<Box<(CallSpan, Arc<Exporter>)>>,
 }
@@ -81,7 +81,7 @@ impl Trail {
             meters,
             function: None,
             principal: None,
-            question: None,
+            terms: None,
             intended: false,
             span,
         };
@@ -144,7 +144,7 @@ impl Trail {
 
     pub(crate) fn permitted(&mut self, permitted: &Permitted) {
         let terms = permitted.permit.terms();
-        self.question = Some(terms.question().clone());
+        self.terms = Some(terms.clone());
         if let Some(denial) = terms.observed() {
             self.meters.observed(reason(denial));
             let (call, function) = (self.envelope.id, terms.function().as_str());
@@ -232,8 +232,8 @@ impl Trail {
         let mut refused = Refused::new(&stopped.refusal, stopped.stage).bytes_in(seen);
         if let Some(denial) = &stopped.denial {
             refused = refused.denied(denial);
-        } else if let Some(question) = &self.question {
-            refused = refused.asked(question.clone());
+        } else if let Some(terms) = &self.terms {
+            refused = refused.asked(terms);
         }
         if let Refusal::UndeclaredGroup(group) = &stopped.refusal {
             return refused.error(format!("group `{group}` is not declared"));

@@ -23,6 +23,7 @@ use cedar_policy_core::{
 use entities::{Declaration, uid};
 use index::{Slice, Subject};
 use jiff::Timestamp;
+use looks::{InputLooks, Looks};
 use reads::Reads;
 use request::{Asked, Unaskable};
 use rule::{Found, Named, Rule, in_words};
@@ -31,6 +32,7 @@ use std::{
     fmt,
     sync::{Arc, OnceLock},
 };
+pub(crate) use trace::{Trace, Verdict};
 
 mod administer;
 mod ask;
@@ -38,6 +40,7 @@ mod bare;
 pub(crate) mod entities;
 pub(crate) mod index;
 pub(crate) mod look;
+pub mod looks;
 pub mod observe;
 mod prepare;
 mod quick;
@@ -45,6 +48,7 @@ pub(crate) mod reads;
 pub(crate) mod request;
 pub(crate) mod rule;
 pub(crate) mod set;
+mod trace;
 pub(crate) mod value;
 
 /// Everything that a decision depends on besides the question.
@@ -120,6 +124,8 @@ pub(crate) struct Prepared {
     pub(crate) own: Arc<[Arc<Entity>]>,
     /// What any policy that can concern it looks at.
     pub(crate) reads: Reads,
+    /// What of the input policies look at that can concern its call.
+    input_looks: InputLooks,
     /// It is no function but what an administrator does, so it needs no target.
     administrative: bool,
     call: Subjected,
@@ -135,25 +141,6 @@ struct Subjected {
     slice: Arc<Slice>,
 }
 
-/// What policy said to one Cedar request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Verdict {
-    /// `None` is yes.
-    pub(crate) denied: Option<DenialReason>,
-    pub(crate) determining: Vec<PolicyName>,
-    pub(crate) errors: Vec<String>,
-}
-
-/// Every verdict that a question led to.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Trace {
-    pub(crate) call: Verdict,
-    pub(crate) run_on: Vec<Verdict>,
-    pub(crate) describe: Option<Verdict>,
-    /// No target is needed.
-    administrative: bool,
-}
-
 impl Snapshot {
     /// Answers a question. Only an allow, without any error and on at least one target, makes a permit. Of a function that
     /// is only observed a denial makes one too, and is kept inside it.
@@ -162,12 +149,16 @@ impl Snapshot {
     /// A denial, in every other case.
     pub fn decide(&self, question: Question) -> Result<Permit, Denial> {
         let question = Arc::new(question);
+        let input_looks = match question.input {
+            Some(_) => self.input_looks(&question.function, &question.principal),
+            None => Looks::default(),
+        };
         let trace = self.trace(&question);
         match trace.denied() {
             None => {
                 let targets: Vec<_> = trace.targets().collect();
                 let determining = trace.call.determining.into();
-                Ok(Permit::grant(question, self.id.clone(), determining, targets.into()))
+                Ok(Permit::grant(question, input_looks, self.id.clone(), determining, targets.into()))
             }
             Some((reason, verdict)) => {
                 let denial = Denial {
@@ -177,6 +168,7 @@ impl Snapshot {
                     bundle: self.id.clone(),
                     reason,
                     question,
+                    input_looks,
                 };
                 match self.observed(&denial) {
                     Some((targets, until)) => Ok(Permit::observe(denial, targets.into(), until)),
@@ -216,8 +208,8 @@ impl Snapshot {
             return false;
         };
         let candidates: Vec<_> = self.candidates(&function.call.slice, principal).collect();
-        let permitted = candidates.iter().any(|entry| entry.info.effect == Effect::Permit);
-        permitted && candidates.iter().any(|entry| entry.reads_input)
+        let permitted = candidates.iter().any(|(_, entry)| entry.info.effect == Effect::Permit);
+        permitted && candidates.iter().any(|(_, entry)| entry.reads_input)
     }
 
     /// Which bundle this is.
@@ -294,7 +286,7 @@ impl Snapshot {
             Verb::Describe => vec![&function.describe],
         };
         let candidates = subjects.into_iter().flat_map(|s| self.candidates(&s.slice, &question.principal));
-        candidates.map(|entry| &entry.info).collect()
+        candidates.map(|(_, entry)| &entry.info).collect()
     }
 
     /// Whether a policy speaks only of where a function may run.
@@ -329,59 +321,15 @@ impl Snapshot {
         self.policies.get(usize::try_from(place).ok()?)
     }
 
-    /// The policies of a slice whose principal scope holds for a caller.
-    fn candidates<'a>(&'a self, slice: &'a Slice, principal: &Principal) -> impl Iterator<Item = &'a Entry> {
+    /// The policies of a slice whose principal scope holds for a caller, with their places.
+    fn candidates<'a>(&'a self, slice: &'a Slice, principal: &Principal) -> impl Iterator<Item = (u32, &'a Entry)> {
         let types = &self.ground.directory.types;
         let groups: HashSet<_> = principal.groups.iter().map(|group| uid(&types.group, group)).collect();
         let me = uid(types.principal(principal.kind), &principal.id);
         let me = Entity::new_with_attr_partial_value(me, [], HashSet::new(), groups, []);
         let places: Vec<_> = slice.possible(Named::of(&me)).collect();
-        let entries = places.into_iter().filter_map(|place| self.entry(place));
-        entries.filter(move |entry| entry.rule.head.is_for(Named::of(&me)))
-    }
-}
-
-impl Trace {
-    fn unaskable(unaskable: Unaskable) -> Self {
-        Self { call: unaskable.into(), ..Self::default() }
-    }
-
-    /// Why the whole is a no, if it is one.
-    pub(crate) fn denied(&self) -> Option<(DenialReason, Verdict)> {
-        if let Some(reason) = self.call.denied {
-            return Some((reason, self.call.clone()));
-        }
-        if self.runs() {
-            return None;
-        }
-        let mut verdict = Verdict::default();
-        for target in &self.run_on {
-            verdict.determining.extend(target.determining.iter().cloned());
-            verdict.errors.extend(target.errors.iter().cloned());
-        }
-        verdict.determining.sort_unstable();
-        verdict.determining.dedup();
-        Some((DenialReason::NoTarget, verdict))
-    }
-
-    fn is_denied(&self) -> bool {
-        self.call.denied.is_some() || !self.runs()
-    }
-
-    fn runs(&self) -> bool {
-        self.administrative || self.targets().next().is_some()
-    }
-
-    /// The targets that `run_on` allowed.
-    pub(crate) fn targets(&self) -> impl Iterator<Item = TargetIndex> {
-        let places = self.run_on.iter().enumerate().filter(|(_, verdict)| verdict.denied.is_none());
-        places.filter_map(|(place, _)| u16::try_from(place).ok().map(TargetIndex))
-    }
-}
-
-impl From<Unaskable> for Verdict {
-    fn from(unaskable: Unaskable) -> Self {
-        Self { denied: Some(unaskable.reason), determining: Vec::new(), errors: vec![unaskable.error] }
+        let entries = places.into_iter().filter_map(|place| Some((place, self.entry(place)?)));
+        entries.filter(move |(_, entry)| entry.rule.head.is_for(Named::of(&me)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What policy answers: a permit that runs one function once, or a denial.
 
 use crate::{
-    engine::DISAGREEMENT,
+    engine::{DISAGREEMENT, looks::Looks},
     question::{FunctionName, Question},
 };
 use jiff::Timestamp;
@@ -44,6 +44,7 @@ pub struct Terms(Arc<Granted>);
 #[derive(Debug)]
 struct Granted {
     question: Arc<Question>,
+    input_looks: Looks,
     bundle: BundleId,
     determining: Arc<[PolicyName]>,
     targets: Arc<[TargetIndex]>,
@@ -56,6 +57,11 @@ impl Terms {
     #[must_use]
     pub fn question(&self) -> &Arc<Question> {
         &self.0.question
+    }
+    /// What of its input the policies looked at that concern the caller.
+    #[must_use]
+    pub fn input_looks(&self) -> &Looks {
+        &self.0.input_looks
     }
     /// Which function may run.
     #[must_use]
@@ -111,20 +117,23 @@ impl Permit {
     // INVARIANT: called from `engine` only, after an allow.
     pub(crate) fn grant(
         question: Arc<Question>,
+        input_looks: Looks,
         bundle: BundleId,
         determining: Arc<[PolicyName]>,
         targets: Arc<[TargetIndex]>,
     ) -> Self {
         let valid_until = question.facts.clock.now + jiff::SignedDuration::from_secs(PERMIT_SECONDS_MAX);
-        Self(Terms(Arc::new(Granted { question, bundle, determining, targets, valid_until, observed: None })))
+        let observed = None;
+        Self(Terms(Arc::new(Granted { question, input_looks, bundle, determining, targets, valid_until, observed })))
     }
 
     // INVARIANT: called from `engine` only, for a function that is observed and not enforced yet.
     pub(crate) fn observe(denial: Denial, targets: Arc<[TargetIndex]>, until: Timestamp) -> Self {
         let (question, bundle) = (denial.question.clone(), denial.bundle.clone());
+        let input_looks = denial.input_looks.clone();
         let valid_until = question.facts.clock.now + jiff::SignedDuration::from_secs(PERMIT_SECONDS_MAX);
         let (determining, observed) = (denial.determining.clone(), Some((Box::new(denial), until)));
-        Self(Terms(Arc::new(Granted { question, bundle, determining, targets, valid_until, observed })))
+        Self(Terms(Arc::new(Granted { question, input_looks, bundle, determining, targets, valid_until, observed })))
     }
 
     /// What was granted.
@@ -165,6 +174,8 @@ pub enum DenialReason {
 pub struct Denial {
     /// What was asked.
     pub question: Arc<Question>,
+    /// What of its input the policies looked at that concern the caller.
+    pub input_looks: Looks,
     /// Which bundle decided.
     pub bundle: BundleId,
     /// Why.

@@ -289,6 +289,22 @@ pub struct Token {
     pub sender_bound: bool,
 }
 
+impl Token {
+    /// A token that says nothing.
+    #[must_use]
+    pub fn blank() -> Self {
+        Self {
+            scopes: Arc::new([]),
+            audiences: Arc::new([]),
+            issued: None,
+            authenticated: None,
+            acr: None,
+            amr: None,
+            sender_bound: false,
+        }
+    }
+}
+
 /// When a call came, in the calendar of the function's app.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clock {

@@ -1,7 +1,8 @@
 //! Recorded decisions, asked again of another bundle. It takes questions one at a time and keeps counts.
 
 use crate::{
-    engine::Snapshot,
+    engine::{Snapshot, looks::Looks},
+    explain::hidden::Hidden,
     permit::{DenialReason, PolicyName},
     question::{FunctionName, Question},
 };
@@ -21,8 +22,10 @@ pub struct Recorded {
     pub at: Timestamp,
     /// What was asked, or why that can't be asked again.
     pub question: Result<Question, Why>,
-    /// Why the input is not whole, if it is not.
-    pub input_lost: Option<Why>,
+    /// What of it is not in the record, and why: places from `facts`, `path`, `query` or `input` down.
+    pub lost: Vec<(Vec<String>, Why)>,
+    /// What of the input was recorded at all; `None` is all of it.
+    pub recorded: Option<Looks>,
     /// Whether it was allowed.
     pub allowed: bool,
     /// The policies that decided.
@@ -35,9 +38,15 @@ pub struct Recorded {
 pub enum Why {
     /// A secret that a policy looks at was left out of the record.
     Redacted,
+    /// Something that a policy looks at is only a hash in the record.
+    Hashed,
+    /// Something that a policy looks at is encrypted in the record.
+    Encrypted,
+    /// Something that a policy looks at is configured not to be recorded.
+    Dropped,
     /// The record was too large, and was cut.
     Truncated,
-    /// A policy looks at the input now, and none did then.
+    /// A policy looks at something of the input now, and none did then.
     InputNotRecorded,
     /// The function is not in the bundle.
     UnknownFunction,
@@ -51,8 +60,13 @@ impl Why {
     pub fn words(self) -> &'static str {
         match self {
             Self::Redacted => "a secret that policy looks at was left out of the record",
+            Self::Hashed => "something that policy looks at is only a hash in the record",
+            Self::Encrypted => "something that policy looks at is encrypted in the record",
+            Self::Dropped => "something that policy looks at is configured not to be recorded",
             Self::Truncated => "the record was too large, and was cut",
-            Self::InputNotRecorded => "policy looks at the input now and did not then, so it is not in the record",
+            Self::InputNotRecorded => {
+                "policy looks at an input now that it did not look at then, so it is not in the record"
+            }
             Self::UnknownFunction => "the function is not in this bundle",
             Self::Unreadable => "the record is of another format, or broken",
         }
@@ -188,10 +202,48 @@ fn askable(recorded: &Recorded, snapshot: &Snapshot) -> Result<Question, Why> {
         question.input = None;
     } else if question.input.is_none() {
         return Err(Why::InputNotRecorded);
-    } else if let Some(why) = recorded.input_lost {
-        return Err(why);
     }
-    Ok(question)
+    let looks = snapshot.looks(&question);
+    let counts = |place: &[String]| (question.input.is_some() || !is_input(place)) && looks.touches(place);
+    if let Some((_, why)) = recorded.lost.iter().find(|(place, _)| counts(place)) {
+        return Err(*why);
+    }
+    let Some(input) = &recorded.recorded else { return Ok(filled(question, recorded, snapshot)) };
+    if question.input.is_some() && looks.within("input").places().any(|place| !input.covers(place)) {
+        return Err(Why::InputNotRecorded);
+    }
+    Ok(filled(question, recorded, snapshot))
+}
+
+/// With something in the places that are not in the record, none of which counts.
+fn filled(question: Question, recorded: &Recorded, snapshot: &Snapshot) -> Question {
+    let mut hidden = Hidden::default();
+    let has_input = question.input.is_some();
+    let lost = recorded.lost.iter().filter(|(place, _)| has_input || !is_input(place));
+    lost.for_each(|(place, _)| hidden.hide(place.clone()));
+    let mut question = if hidden.is_empty() { question } else { hidden.filled(snapshot, &question).0 };
+    if recorded.recorded.is_some() {
+        snapshot.complete(&mut question);
+    }
+    question
+}
+
+fn is_input(place: &[String]) -> bool {
+    place.first().is_some_and(|first| first == "input")
+}
+
+impl Recorded {
+    /// Whether something of the input is not in the record as it was.
+    #[must_use]
+    pub fn input_lost(&self) -> bool {
+        self.lost.iter().any(|(place, _)| is_input(place))
+    }
+
+    /// Whether something besides the input is not in the record as it was.
+    #[must_use]
+    pub fn others_lost(&self) -> bool {
+        self.lost.iter().any(|(place, _)| !is_input(place))
+    }
 }
 
 #[cfg(test)]

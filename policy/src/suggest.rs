@@ -55,9 +55,12 @@ impl Observed {
     /// Takes in a decision.
     pub fn add(&mut self, recorded: &Recorded) {
         let (true, Ok(question)) = (recorded.allowed, &recorded.question) else { return };
+        if recorded.others_lost() {
+            return;
+        }
         self.calls += 1;
         for name in &recorded.determining {
-            self.by_policy.entry(name.clone()).or_default().add(question, recorded.input_lost.is_some());
+            self.by_policy.entry(name.clone()).or_default().add(question, recorded.input_lost());
         }
     }
 

@@ -20,6 +20,8 @@ permit (principal in Group::"corp/release", action in
   [Action::"bundle.activate", Action::"emergency.forbid", Action::"gateway.read", Action::"gateway.reload"], resource);
 @id("board")
 permit (principal in Group::"corp/board", action == Action::"bundle.approve", resource);
+@id("audit")
+permit (principal in Group::"corp/audit", action in [Action::"audit.hold", Action::"audit.erase_subject"], resource);
 @id("two")
 forbid (principal, action == Action::"bundle.activate", resource) unless { context.facts has approval &&
   context.facts.approval.count >= 1 && !(principal is User && context.facts.approval.by.contains(principal)) };
@@ -42,7 +44,7 @@ impl World {
         let origin = Origin::start().await;
         let table = format!(
             "[identity.issuer.corp]\nissuer = \"{}\"\naudiences = [\"{AUDIENCE}\"]\nprincipal = \"User\"\n\
-             groups = {{ claim = \"groups\", declared = [\"release\", \"board\"] }}",
+             groups = {{ claim = \"groups\", declared = [\"release\", \"board\", \"audit\"] }}",
             issuer.url
         );
         let project =
@@ -160,6 +162,49 @@ async fn one_publishes_another_approves_and_both_are_recorded() {
     assert_eq!(activated["facts"]["approval"]["by"], json!(["corp/carl"]), "{activated}");
     assert_eq!(activated["principal"]["id"], "corp/rita");
     assert!(records[10]["detail"].as_str().is_some_and(|detail| detail.starts_with("not done: ")), "{}", records[10]);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_are_held_erased_and_revealed_by_whom_policy_lets() {
+    let Some(world) = World::start().await else { return };
+    world.person("rita", &["release"]).await;
+    world.person("nora", &["audit"]).await;
+    run(&world.project, "audit key auditor auditor.key", 0);
+    let reveal = "audit reveal 0191e0a4-7b1c-7e52-b3ce-0c6c1b7c9a50 --key auditor.key --reason x";
+    for (line, who, verb) in [
+        ("audit hold set corp/ada --reason x", "rita", "audit.hold"),
+        ("audit hold lift corp/ada --reason x", "nora", "audit.hold_lift"),
+        ("audit hold list", "rita", "audit.hold"),
+        ("audit erase corp/ada --reason x", "rita", "audit.erase_subject"),
+        (reveal, "nora", "audit.reveal"),
+    ] {
+        let said = world.admin(line, who, 2);
+        assert!(said.contains(&format!("do `{verb}`: no permit is satisfied")), "{line}: {said}");
+    }
+    assert!(world.admin(reveal, "", 2).contains("a credential is needed"));
+    let said = world.admin("audit hold set corp/ada --reason trial", "nora", 0);
+    assert!(said.contains("by User::\"corp/nora\": trial"), "{said}");
+    world.admin("audit hold list", "nora", 0);
+    assert!(world.admin("audit erase corp/ada --reason asked", "nora", 1).contains("on legal hold"));
+    world.admin("audit erase corp/bob --reason asked", "nora", 0);
+
+    let records = world.records();
+    let expected = [
+        "audit.hold User::\"corp/rita\" denied",
+        "audit.hold_lift User::\"corp/nora\" denied",
+        "audit.hold User::\"corp/rita\" denied",
+        "audit.erase_subject User::\"corp/rita\" denied",
+        "audit.reveal User::\"corp/nora\" denied",
+        "audit.reveal admin unidentified",
+        "audit.hold User::\"corp/nora\" permitted audit",
+        "audit.erase_subject User::\"corp/nora\" permitted audit",
+        "audit.erase_subject User::\"corp/nora\" permitted audit",
+    ];
+    assert_eq!(told(&records), expected);
+    let details: Vec<_> = records[6..].iter().map(|record| record["detail"].as_str().unwrap_or_default()).collect();
+    assert!(details[1].starts_with("not done: `corp/ada` is on legal hold"), "{details:?}");
+    assert_eq!([details[0], details[2]], ["`corp/ada`: trial", "`corp/bob`: asked"]);
     world.gateway.stop().await;
 }
 

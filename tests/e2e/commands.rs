@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 104] = [
+const ENDS: [(&str, i32); 122] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -99,6 +99,24 @@ const ENDS: [(&str, i32); 104] = [
     ("audit key show -c absent.toml", 3),
     ("audit key new --file made.key", 0),
     ("audit key show --file made.key --format json", 0),
+    ("audit key hash -c absent.toml", 3),
+    ("audit key hash --file made.hash", 0),
+    ("audit key hash --file made.hash", 1),
+    ("audit key auditor made.auditor --format json", 0),
+    ("audit hash value --key made.hash", 0),
+    ("audit hash value --key made.key", 3),
+    ("audit hash value", 3),
+    ("audit erase corp/ada --reason x --admin http://127.0.0.1:9", 1),
+    ("audit erase corp/ada", 3),
+    ("audit hold", 3),
+    ("audit hold set --reason x", 3),
+    ("audit hold set corp/ada --all --reason x", 3),
+    ("audit hold set --all --reason x --admin http://127.0.0.1:9", 1),
+    ("audit hold lift corp/ada --reason x --admin http://127.0.0.1:9", 1),
+    ("audit hold list --admin http://127.0.0.1:9", 1),
+    ("audit reveal no-id --key made.auditor --reason x", 3),
+    ("audit reveal 01930000-0000-7000-8000-000000000000 --key made.key --reason x", 3),
+    ("audit reveal 01930000-0000-7000-8000-000000000000 --key made.auditor --reason x --admin http://127.0.0.1:9", 1),
     ("audit verify -c absent.toml", 3),
     ("audit prove 01930000-0000-7000-8000-000000000000 -c absent.toml", 3),
     ("audit tail -c absent.toml", 3),

@@ -33,6 +33,7 @@ mod openwhisk;
 mod peers;
 mod policy_commands;
 mod policy_review;
+mod privacy;
 mod process_host;
 mod quickstart;
 mod readme;

@@ -1,12 +1,12 @@
 //! Refusals before identification: one by one up to a rate, counted beyond it, so that a flood can't fill the disk.
 
-use super::record::Summary;
+use super::{conceal::Redaction, record::Summary};
 use jiff::Timestamp;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
     net::{IpAddr, Ipv6Addr},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -32,6 +32,7 @@ const OTHER: &str = "other";
 /// See the file's first line.
 #[derive(Debug)]
 pub(crate) struct Early {
+    redaction: Arc<Redaction>,
     state: Mutex<State>,
 }
 
@@ -66,7 +67,7 @@ impl Bucket {
 }
 
 impl Early {
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant, redaction: Arc<Redaction>) -> Self {
         let state = State {
             networks: HashMap::new(),
             all: Bucket { tokens: ALL_PER_SECOND, at: now },
@@ -74,7 +75,7 @@ impl Early {
             counted: HashMap::new(),
             other: None,
         };
-        Self { state: Mutex::new(state) }
+        Self { redaction, state: Mutex::new(state) }
     }
 
     /// Whether a refusal of this length is recorded by itself.
@@ -140,7 +141,8 @@ impl Early {
                 None => other = Some(rest),
             }
         }
-        let named = counted.into_iter().map(|(network, counted)| counted.summary(name(network)));
+        let named =
+            counted.into_iter().map(|(network, counted)| counted.summary(self.redaction.network(name(network))));
         let mut summaries: Vec<_> = named.collect();
         summaries.extend(other.map(|other| other.summary(OTHER.to_owned())));
         summaries

@@ -67,6 +67,11 @@ impl Guard {
     /// # Errors
     /// When it is not: then the call must not have an effect. Refuse it as unrecorded.
     pub async fn intent(&mut self, intent: &Intent) -> Result<(), Unrecorded> {
+        let ready = self.log.redaction.ready(&intent.question.principal.id).await;
+        if let Err(error) = ready {
+            tracing::error!(%error, "there is no key to encrypt the audit record of a call with");
+            return Err(Unrecorded::Failing);
+        }
         let tail = tail::intent(self.call, &self.known, intent, &self.log.redaction);
         let (waiter, accepted) = oneshot::channel();
         self.log.queue.push(log::entry(Kind::Intent, tail, Duty::Refusable, Promise::Begins, Some(waiter)))?;
@@ -124,6 +129,11 @@ impl Guard {
     /// # Errors
     /// When it is not accepted in time. It is owed all the same and will be written as soon as that is possible.
     pub async fn refused(mut self, refused: &Refused) -> Result<(), Unrecorded> {
+        if let Some(question) = &refused.question
+            && let Err(error) = self.log.redaction.ready(&question.principal.id).await
+        {
+            tracing::warn!(%error, "there is no key to encrypt the audit record of a refusal with; its fields are dropped");
+        }
         let accepted = self.settle_refused(refused, true)?;
         drop(self);
         match accepted {

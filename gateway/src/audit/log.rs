@@ -2,24 +2,24 @@
 
 use super::{
     Unrecorded, checkpoint,
+    conceal::Redaction,
     early::Early,
     guard::Guard,
     notary::{Notary, Progress},
-    note::VerifierKey,
+    opening::{key, publish, redaction},
     queue::{Duty, Entry, Promise, Queue, Room},
     record::{Admin, Kind, Known, Predecessor, Refused, System, tail},
-    redact::Redaction,
     repair,
     segment::{self, Disk, Folder},
-    signer::{FileKey, KeyError, Signer},
+    signer::{KeyError, Signer},
+    subject::Subjects,
     writer::Writer,
 };
 use crate::config::{self, Durability};
 use jiff::Timestamp;
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs::File,
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -48,7 +48,7 @@ pub struct Log(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) queue: Arc<Queue>,
     pub(crate) early: Arc<Early>,
-    pub(crate) redaction: Redaction,
+    pub(crate) redaction: Arc<Redaction>,
     counters: Arc<Counters>,
     signed: Arc<Progress>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -139,19 +139,6 @@ impl Log {
     /// # Errors
     /// When the folder can't be made or written, or the incarnation was used before.
     pub fn open(config: &config::Audit, node: &Arc<str>, incarnation: Uuid) -> Result<Self, OpenError> {
-        Self::open_redacting(config, node, incarnation, Redaction::default())
-    }
-
-    /// Like [`Log::open`], keeping more out of the records than what is kept out always.
-    ///
-    /// # Errors
-    /// Like [`Log::open`].
-    pub fn open_redacting(
-        config: &config::Audit,
-        node: &Arc<str>,
-        incarnation: Uuid,
-        redaction: Redaction,
-    ) -> Result<Self, OpenError> {
         if !is_node(node) {
             return Err(OpenError::Node(node.to_string()));
         }
@@ -161,6 +148,7 @@ impl Log {
         let io = |source| OpenError::Io { path: directory.clone(), source };
         segment::create_folder(&folder).map_err(io)?;
         let key = key(config, node)?;
+        let redaction = redaction(&config.privacy, &folder)?;
         let repaired = repair::all(&folder, node, incarnation, &[key.verifier_key()]).map_err(io)?;
         segment::create_folder(&directory).map_err(io)?;
         let lock = segment::create_file(&directory.join(segment::LOCK)).map_err(|source| match source.kind() {
@@ -187,11 +175,11 @@ impl Log {
         config: &config::Audit,
         node: &str,
         incarnation: Uuid,
-        redaction: Redaction,
+        redaction: Arc<Redaction>,
         Begin { repaired, lock, notary }: Begin,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(Room::ALL));
-        let early = Arc::new(Early::new(Instant::now()));
+        let early = Arc::new(Early::new(Instant::now(), redaction.clone()));
         let counters = Arc::new(Counters::default());
         let mut writer = Writer::new(
             Arc::clone(&queue),
@@ -256,7 +244,7 @@ impl Log {
     /// # Errors
     /// When the record was not accepted.
     pub async fn admin(&self, admin: &Admin) -> Result<(), Unrecorded> {
-        self.0.refusable(Kind::Admin, tail::admin(admin)).await
+        self.0.refusable(Kind::Admin, tail::admin(admin, &self.0.redaction)).await
     }
 
     /// How the log fares.
@@ -278,6 +266,12 @@ impl Log {
             signed: self.0.signed.signed(),
             witnessed: self.0.signed.witnessed(),
         }
+    }
+
+    /// The keys of data subjects, and what is on hold.
+    #[must_use]
+    pub fn subjects(&self) -> Option<&Arc<Subjects>> {
+        self.0.redaction.subjects()
     }
 
     /// Whether records are accepted.
@@ -359,36 +353,6 @@ pub(crate) fn entry(
         since: Instant::now(),
         sets_clock: false,
     }
-}
-
-/// The key that signs checkpoints. Outside production one is made where there is none.
-fn key(config: &config::Audit, node: &str) -> Result<FileKey, KeyError> {
-    let checkpoints = &config.checkpoints;
-    if checkpoints.makes_key && !checkpoints.key.exists() {
-        match FileKey::create(&checkpoints.key, &format!("latchwork/{node}")) {
-            // Another process was faster.
-            Err(KeyError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
-            made => {
-                let path = checkpoints.key.display();
-                tracing::info!(%path, "a key is made that signs the audit log's checkpoints");
-                return made;
-            }
-        }
-    }
-    FileKey::read(&checkpoints.key)
-}
-
-/// Says beside the log what checks its signatures. It is there for convenience: who checks a log takes the key from
-/// where it can be trusted.
-fn publish(path: &Path, key: &VerifierKey) -> io::Result<()> {
-    let line = format!("{key}\n");
-    match fs::read_to_string(path) {
-        Ok(known) if known.contains(&line) => return Ok(()),
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    OpenOptions::new().append(true).create(true).mode(0o644).open(path)?.write_all(line.as_bytes())
 }
 
 fn is_node(node: &str) -> bool {

@@ -5,11 +5,13 @@
 
 use jiff::Timestamp;
 use policy::permit::{BundleId, TargetIndex};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use uuid::Uuid;
 
 mod authority;
+mod cut;
+pub(crate) mod kept;
 pub(crate) mod read;
 mod shadow;
 pub(crate) mod tail;
@@ -132,16 +134,24 @@ impl Body {
     /// When a member is missing or malformed.
     pub fn parse(kind: Kind, line: &[u8]) -> Result<Self, serde_json::Error> {
         Ok(match kind {
-            Kind::Intent => Self::Intent(serde_json::from_slice(line)?),
+            Kind::Intent => Self::Intent(of_call(line)?),
             Kind::Attempt => Self::Attempt(serde_json::from_slice(line)?),
             Kind::Answered => Self::Answered(serde_json::from_slice(line)?),
             Kind::Closed => Self::Closed(serde_json::from_slice(line)?),
-            Kind::Refused => Self::Refused(serde_json::from_slice(line)?),
+            Kind::Refused => Self::Refused(of_call(line)?),
             Kind::Shadow => Self::Shadow(serde_json::from_slice(line)?),
             Kind::Summary => Self::Summary(serde_json::from_slice(line)?),
             Kind::Admin => Self::Admin(serde_json::from_slice(line)?),
             Kind::System => Self::System(serde_json::from_slice(line)?),
         })
+    }
+}
+
+/// A body with facts, some of which may be concealed.
+fn of_call<T: DeserializeOwned>(line: &[u8]) -> Result<T, serde_json::Error> {
+    match kept::restored(line)? {
+        Some(whole) => serde_json::from_value(whole),
+        None => serde_json::from_slice(line),
     }
 }
 

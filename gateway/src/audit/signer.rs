@@ -40,10 +40,12 @@ pub struct FileKey {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// Not a key.
-    #[error("`{path}` holds no key: `PRIVATE+KEY+NAME+ID+SECRET`, as `latchwork audit key new` makes it")]
+    #[error("`{path}` holds no such key as `{made_by}` makes")]
     Malformed {
         /// The file.
         path: PathBuf,
+        /// The command that makes one.
+        made_by: &'static str,
     },
     /// Others may read it.
     #[error("`{path}` may be read by others (mode {mode:03o}); make it 600")]
@@ -54,7 +56,7 @@ pub enum KeyError {
         mode: u32,
     },
     /// The file can't be read or written.
-    #[error("the checkpoint key `{path}` can't be used: {source}")]
+    #[error("the key `{path}` can't be used: {source}")]
     Io {
         /// The file.
         path: PathBuf,
@@ -64,9 +66,39 @@ pub enum KeyError {
     },
 }
 
+impl KeyError {
+    pub(crate) fn no_randomness(path: &Path) -> Self {
+        Self::Io { path: path.to_owned(), source: io::Error::other("there is no randomness") }
+    }
+}
+
 /// It is no key.
 #[derive(Debug)]
 pub struct NoKey;
+
+/// The text of a file that only its owner may read; `None` when it is too long for a key or no text.
+pub(crate) fn secret_file(path: &Path) -> Result<Option<String>, KeyError> {
+    let io = |source| KeyError::Io { path: path.to_owned(), source };
+    let found = fs::metadata(path).map_err(io)?;
+    let mode = found.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(KeyError::Exposed { path: path.to_owned(), mode });
+    }
+    if found.len() > FILE_BYTES_MAX {
+        return Ok(None);
+    }
+    Ok(String::from_utf8(fs::read(path).map_err(io)?).ok())
+}
+
+/// Writes a new file that only its owner may read; one that is there stays as it is.
+pub(crate) fn new_secret_file(path: &Path, text: &str) -> Result<(), KeyError> {
+    let io = |source| KeyError::Io { path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(io)?;
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)
+}
 
 impl FileKey {
     /// Makes a key.
@@ -108,17 +140,8 @@ impl FileKey {
     /// # Errors
     /// [`KeyError`].
     pub fn read(path: &Path) -> Result<Self, KeyError> {
-        let io = |source| KeyError::Io { path: path.to_owned(), source };
-        let found = fs::metadata(path).map_err(io)?;
-        let mode = found.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::Exposed { path: path.to_owned(), mode });
-        }
-        let malformed = || KeyError::Malformed { path: path.to_owned() };
-        if found.len() > FILE_BYTES_MAX {
-            return Err(malformed());
-        }
-        Self::parse(&fs::read_to_string(path).map_err(io)?).map_err(|NoKey| malformed())
+        let malformed = || KeyError::Malformed { path: path.to_owned(), made_by: "latchwork audit key new" };
+        Self::parse(&secret_file(path)?.ok_or_else(malformed)?).map_err(|NoKey| malformed())
     }
 
     /// Makes a key and writes it to a new file that only its owner may read.
@@ -128,11 +151,7 @@ impl FileKey {
     pub fn create(path: &Path, name: &str) -> Result<Self, KeyError> {
         let io = |source| KeyError::Io { path: path.to_owned(), source };
         let key = Self::generate(name).map_err(|NoKey| io(io::ErrorKind::InvalidInput.into()))?;
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(io)?;
-        }
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
-        file.write_all(format!("{}\n", key.secret).as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+        new_secret_file(path, &format!("{}\n", key.secret))?;
         Ok(key)
     }
 

@@ -6,6 +6,8 @@ use super::{
     queue::{Duty, Promise},
     record::{Kind, Shadow, tail},
 };
+use policy::{engine::looks::Looks, question::Question};
+use std::borrow::Cow;
 use uuid::Uuid;
 
 impl Log {
@@ -16,5 +18,12 @@ impl Log {
     pub fn shadow(&self, call: Uuid, shadow: &Shadow) -> Result<(), Unrecorded> {
         let tail = tail::of_call(call, shadow);
         self.0.queue.push_spare(log::entry(Kind::Shadow, tail, Duty::Owed, Promise::None, None))
+    }
+
+    /// Errors of a question as they may be recorded, where the record of the call has only `looks` of its input.
+    #[must_use]
+    pub fn shown(&self, errors: &[String], question: &Question, looks: &Looks) -> Vec<String> {
+        let shown = self.0.redaction.errors(errors, Some(question), looks);
+        shown.into_iter().map(Cow::into_owned).collect()
     }
 }

@@ -4,7 +4,6 @@ use super::{
     log::{Begin, Log},
     query::Records,
     record::*,
-    redact::Redaction,
 };
 use crate::config::{Audit, Checkpoints, Durability};
 use jiff::Timestamp;
@@ -25,7 +24,7 @@ mod reading;
 /// A log on a disk of the test's.
 fn start(disk: &disk::Fake, durability: Durability) -> Log {
     let config = config(Path::new("nowhere"), durability);
-    Log::start(Box::new(disk.clone()), &config, "gw-1", Uuid::now_v7(), Redaction::default(), Begin::default()).unwrap()
+    Log::start(Box::new(disk.clone()), &config, "gw-1", Uuid::now_v7(), Arc::default(), Begin::default()).unwrap()
 }
 
 /// Waits for a condition, up to ten seconds.
@@ -41,7 +40,14 @@ async fn until(condition: impl Fn() -> bool) {
 pub(crate) fn config(path: &Path, durability: Durability) -> Audit {
     let checkpoints = Checkpoints::with_own_key(path.join("checkpoint.key"));
     let retention = Duration::from_secs(86_400);
-    Audit { path: path.to_owned(), durability, segment_bytes_max: 1 << 20, retention, checkpoints }
+    Audit {
+        path: path.to_owned(),
+        durability,
+        segment_bytes_max: 1 << 20,
+        retention,
+        checkpoints,
+        privacy: Default::default(),
+    }
 }
 
 pub(crate) fn question(input: Option<serde_json::Value>) -> Question {
@@ -80,6 +86,7 @@ pub(crate) fn question(input: Option<serde_json::Value>) -> Question {
 pub(crate) fn intent(input: Option<serde_json::Value>) -> Intent {
     Intent {
         question: Arc::new(question(input)),
+        looks: policy::engine::looks::Looks::everything(),
         bundle: BundleId("sha256:00".into()),
         determining: Arc::new([PolicyName("staff-may-greet".into())]),
         targets: Arc::new([TargetIndex(0)]),

@@ -1,7 +1,10 @@
 //! Questions for commands: given by hand, or asked again from the records of a call.
 
 use crate::{
-    audit::{record::Body, redact::REDACTED},
+    audit::{
+        record::{Body, kept::Kept},
+        redact::REDACTED,
+    },
     build,
     config::load::Loaded,
     emergency::Emergencies,
@@ -12,7 +15,7 @@ use policy::{
     explain::hidden::Hidden,
     finding::Finding,
     permit::{BundleId, DenialReason},
-    question::{Principal, PrincipalKind, Question, Verb, sketch},
+    question::{Principal, PrincipalKind, Question, sketch},
 };
 use serde_json::{Map, Value};
 use std::{
@@ -144,90 +147,41 @@ pub(crate) fn known(loaded: &Loaded) -> BTreeMap<String, Principal> {
 ///
 /// # Errors
 /// Why it can't be asked again.
-pub(crate) fn recorded(bodies: &[&Body]) -> Result<Recorded, String> {
+pub(crate) fn recorded(bodies: &[&Body], snapshot: &Snapshot) -> Result<Recorded, String> {
     let found = bodies.iter().find_map(|body| match body {
-        Body::Intent(intent) => Some(of(
-            (intent.principal.clone(), intent.verb.clone(), intent.function.clone(), intent.facts.clone()),
-            (&intent.path, &intent.query, intent.input.as_ref()),
-            &intent.truncated,
-            (intent.bundle.clone(), intent.observed),
-        )),
+        Body::Intent(intent) => {
+            let decided = (intent.bundle.clone(), intent.observed);
+            Some(of(Kept::of_intent(intent), &intent.truncated, decided, snapshot))
+        }
         Body::Refused(refused) => {
-            let (bundle, reason) = (refused.bundle.clone()?, refused.reason?);
-            Some(of(
-                (refused.principal.clone()?, refused.verb.clone()?, refused.function.clone()?, refused.facts.clone()?),
-                (&refused.path, &refused.query, refused.input.as_ref()),
-                &refused.truncated,
-                (bundle, Some(reason)),
-            ))
+            let decided = (refused.bundle.clone()?, Some(refused.reason?));
+            Some(of(Kept::of_refused(refused)?, &refused.truncated, decided, snapshot))
         }
         _ => None,
     });
     found.unwrap_or_else(|| Err("policy did not decide this call, or its record was cut".to_owned()))
 }
 
-type Named = (Principal, Verb, policy::question::FunctionName, policy::question::Facts);
-type Parameters<'a> = (&'a BTreeMap<String, String>, &'a BTreeMap<String, Vec<String>>, Option<&'a Value>);
-
 fn of(
-    (principal, verb, function, facts): Named,
-    (path, query, input): Parameters<'_>,
+    Kept { mut question, lost, recorded }: Kept,
     truncated: &[String],
     (bundle, denied): (BundleId, Option<DenialReason>),
+    snapshot: &Snapshot,
 ) -> Result<Recorded, String> {
     if let Some(cut) = truncated.iter().find(|name| !matches!(name.as_str(), "input" | "determining" | "targets")) {
         return Err(format!("the record was too large, and `{cut}` was cut"));
     }
-    let said = serde_json::to_string(&(&principal, &facts)).map_err(|error| error.to_string())?;
+    let said = serde_json::to_string(&(&question.principal, &question.facts)).map_err(|error| error.to_string())?;
     if said.contains(REDACTED) {
         return Err("who asked or what was known of the call is redacted".to_owned());
     }
     let mut hidden = Hidden::default();
-    if truncated.iter().any(|name| name == "input") {
-        hidden.hide(vec!["input".to_owned()]);
-    } else if let Some(input) = input {
-        hide(input, &mut vec!["input".to_owned()], &mut hidden);
+    lost.into_iter().for_each(|(place, _)| hidden.hide(place));
+    if let Some(recorded) = recorded {
+        hidden.hide_beyond(&recorded, &snapshot.looks_of(&question.function));
+        snapshot.complete(&mut question);
     }
-    for (name, value) in path {
-        hide(&Value::from(value.as_str()), &mut vec!["path".to_owned(), name.clone()], &mut hidden);
-    }
-    for (name, values) in query {
-        let whole = Value::from(values.join(" "));
-        hide(&whole, &mut vec!["query".to_owned(), name.clone()], &mut hidden);
-    }
-    let text = |text: &String| Arc::<str>::from(text.as_str());
-    let question = Question {
-        principal,
-        verb,
-        function,
-        facts,
-        path: path.iter().map(|(name, value)| (text(name), text(value))).collect(),
-        query: query.iter().map(|(name, values)| (text(name), values.iter().map(text).collect())).collect(),
-        input: input.map(|input| Arc::new(input.clone())),
-    };
     Ok(Recorded { question, hidden, bundle, denied })
-}
-
-/// Hides every place where something was redacted, if only in part.
-fn hide(value: &Value, at: &mut Vec<String>, hidden: &mut Hidden) {
-    match value {
-        Value::String(text) if text.contains(REDACTED) => hidden.hide(at.clone()),
-        Value::Object(members) => {
-            for (name, member) in members {
-                at.push(name.clone());
-                hide(member, at, hidden);
-                at.pop();
-            }
-        }
-        Value::Array(items) => {
-            for (place, item) in items.iter().enumerate() {
-                at.push(place.to_string());
-                hide(item, at, hidden);
-                at.pop();
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }
 
 fn text(path: &Path) -> io::Result<String> {

@@ -11,9 +11,11 @@ use std::{
     time::Duration,
 };
 
+pub mod hash;
 pub mod key;
 pub mod line;
 pub mod prove;
+pub mod subject;
 #[cfg(test)]
 mod tests;
 pub mod verify;
@@ -28,7 +30,7 @@ const RECORD_BYTES_USUAL: u64 = 4096;
 const CALL_RECORDS_USUAL: u64 = 4;
 
 /// `latchwork audit …`
-#[derive(Clone, Debug, clap::Subcommand)]
+#[derive(Debug, clap::Subcommand)]
 pub enum Audit {
     /// Show the newest records, one line per call.
     Tail(Tail),
@@ -36,7 +38,16 @@ pub enum Audit {
     Verify(verify::VerifyArgs),
     /// Write the proof that the records of a call are in the log
     Prove(prove::ProveArgs),
-    /// Make and show the key that signs the log
+    /// Show how a value that you hold stands in the log where it is kept as a keyed hash
+    Hash(hash::HashArgs),
+    /// Destroy the keys of what is encrypted of a caller; the log stays as it is and still verifies
+    Erase(subject::EraseArgs),
+    /// Put a caller, or everything, on legal hold: it is not erased until that is lifted
+    #[command(subcommand)]
+    Hold(subject::HoldCommand),
+    /// Decrypt what is encrypted in the records of a call, as the auditor
+    Reveal(subject::RevealArgs),
+    /// Make the keys of the log: the one that signs it, that of hashes, and that of its auditor
     #[command(subcommand)]
     Key(key::KeyCommand),
 }
@@ -67,6 +78,10 @@ pub fn run(command: &Audit, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
         },
         Audit::Verify(args) => verify::run(args, out, talk),
         Audit::Prove(args) => prove::run(args, out, talk),
+        Audit::Hash(args) => hash::run(args, out, talk),
+        Audit::Erase(args) => subject::erase(args, out, talk),
+        Audit::Hold(command) => subject::hold(command, out, talk),
+        Audit::Reveal(args) => subject::reveal(args, out, talk),
         Audit::Key(command) => key::run(command, out, talk),
     }
 }

@@ -1,6 +1,6 @@
 //! The audit log and how its tree is signed, as checked.
 
-use crate::audit::note::VerifierKey;
+use crate::audit::{field::Fields, note::VerifierKey, subject::Auditor};
 use std::{path::PathBuf, time::Duration};
 use url::Url;
 
@@ -17,6 +17,19 @@ pub struct Audit {
     pub retention: Duration,
     /// How its tree is signed.
     pub checkpoints: Checkpoints,
+    /// How fields of calls are recorded.
+    pub privacy: Privacy,
+}
+
+/// How fields of calls are recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Privacy {
+    /// Modes by place.
+    pub fields: Fields,
+    /// The file of the key of hashes.
+    pub hash_key: Option<PathBuf>,
+    /// Who may read what is encrypted.
+    pub auditor: Option<Auditor>,
 }
 
 /// What an accepted record survives.

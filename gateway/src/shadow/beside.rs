@@ -16,6 +16,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use mesh::payload::{Body, Payload};
 use policy::{
+    engine::looks::Looks,
     permit::{Denial, Terms},
     question::{Principal, Question},
     shadow::{Decided, Shadow},
@@ -72,7 +73,9 @@ impl Beside {
     /// Has a permitted call compared; its payload goes on as it is.
     pub(crate) fn permitted(self, envelope: &Envelope, terms: &Terms, payload: Payload, judge: &Arc<Judge>) -> Payload {
         let decided = Decided::granted(terms);
-        let Some((job, reader)) = self.job(envelope, terms.question(), decided) else { return payload };
+        let Some((job, reader)) = self.job(envelope, (terms.question(), terms.input_looks()), decided) else {
+            return payload;
+        };
         let Some(reader) = reader else {
             judge.submit(job, Input::AsAsked);
             return payload;
@@ -88,8 +91,8 @@ impl Beside {
 
     /// Has a denied call compared. What of its body is still to come is read on by a task of its own, within bounds.
     pub(crate) fn denied(self, envelope: &Envelope, denial: &Denial, payload: Payload, judge: &Arc<Judge>) {
-        let reads_on = self.reads_on;
-        let Some((job, reader)) = self.job(envelope, &denial.question, Decided::denied(denial)) else { return };
+        let (reads_on, decided) = (self.reads_on, Decided::denied(denial));
+        let Some((job, reader)) = self.job(envelope, (&denial.question, &denial.input_looks), decided) else { return };
         match (reader, payload) {
             (None, _) => judge.submit(job, Input::AsAsked),
             (Some(reader), Payload::Stream(body)) if reads_on.takes(&body) => {
@@ -99,12 +102,18 @@ impl Beside {
         }
     }
 
-    fn job(self, envelope: &Envelope, question: &Arc<Question>, decided: Decided) -> Option<(Job, Option<Reader>)> {
+    fn job(
+        self,
+        envelope: &Envelope,
+        (question, looks): (&Arc<Question>, &Looks),
+        decided: Decided,
+    ) -> Option<(Job, Option<Reader>)> {
         let job = Job {
             call: envelope.id,
             trace: envelope.trace.ids(),
             shadows: self.shadows,
             question: question.clone(),
+            looks: looks.clone(),
             decided,
         };
         job.decided.is_compared().then_some((job, self.reader))

@@ -12,6 +12,7 @@ use crate::{
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use policy::{
+    engine::looks::Looks,
     permit::PolicyName,
     question::Question,
     shadow::{Decided, Disagreement, Shadow},
@@ -54,6 +55,8 @@ pub(super) struct Job {
     pub(super) trace: Ids,
     pub(super) shadows: Arc<[Shadow]>,
     pub(super) question: Arc<Question>,
+    /// What of its input is in the record of the call.
+    pub(super) looks: Looks,
     pub(super) decided: Decided,
 }
 
@@ -164,8 +167,11 @@ impl Worker {
         for shadow in job.shadows.iter() {
             self.meters.asked();
             let judged = given(job, shadow, &read).and_then(|question| {
-                let judged = shadow.judge(&question, &job.decided);
-                judged.map_err(|_| NotJudged::Contradicted)
+                let judged = shadow.judge(&question, &job.decided).map_err(|_| NotJudged::Contradicted)?;
+                Ok(judged.map(|found| Disagreement {
+                    errors: self.log.shown(&found.errors, &question, &job.looks),
+                    ..found
+                }))
             });
             match judged {
                 Ok(None) => {}

@@ -40,7 +40,7 @@ impl Snapshot {
         let asked = self.functions.get(verb).filter(|asked| asked.administrative && !asked.principals.is_empty());
         asked.is_some_and(|asked| {
             let mut candidates = self.candidates(&asked.call.slice, principal);
-            candidates.any(|entry| entry.info.effect == Effect::Permit)
+            candidates.any(|(_, entry)| entry.info.effect == Effect::Permit)
         })
     }
 }

@@ -49,6 +49,14 @@ pub(crate) struct Ask<'a> {
     pub(crate) candidates: Vec<Candidate<'a>>,
 }
 
+/// A place of which nothing is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Open {
+    pub(crate) place: Vec<String>,
+    /// It is not known either whether it is there.
+    pub(crate) unsure: bool,
+}
+
 /// Every request of a question, over the same entities.
 #[derive(Debug)]
 pub(crate) struct Asks<'a> {
@@ -59,7 +67,7 @@ pub(crate) struct Asks<'a> {
     /// No target is needed.
     pub(crate) administrative: bool,
     /// Places that hold only a stand-in, from `context` down.
-    pub(crate) open: Vec<Vec<String>>,
+    pub(crate) open: Vec<Open>,
 }
 
 impl<'a> From<&'a Entry> for Candidate<'a> {

@@ -2,7 +2,7 @@
 
 use super::{
     Arc, BTreeSet, BundleId, DECLARED_FILE, Earlier, Effect, Entity, EntityUID, Entry, Finding, FunctionName, Ground,
-    HashMap, Piece, PolicyInfo, Prepared, Reads, Rule, Snapshot, Subjected, Validity, Vocabulary,
+    HashMap, InputLooks, Piece, PolicyInfo, Prepared, Reads, Rule, Snapshot, Subjected, Validity, Vocabulary,
     entities::Declaration,
     index::{Index, Slices, Subject},
     rule::Head,
@@ -144,6 +144,10 @@ impl Maker<'_> {
         let slices = [&call, &describe].into_iter().chain(&run_on).map(|subject| &subject.slice);
         let places = slices.flat_map(|slice| slice.places());
         let reads = places.filter_map(|place| self.rule(*place)).map(|rule| rule.reads);
+        let reads = reads.fold(Reads::default(), BitOr::bitor);
+        let readers = call.slice.places().iter().filter_map(|place| Some((*place, self.entry(*place)?)));
+        let readers = readers.filter(|(_, entry)| entry.reads_input).map(|(place, entry)| (place, &entry.rule.looks));
+        let input_looks = InputLooks::new(readers);
         Ok(Prepared {
             principals: words.principals.clone(),
             path: words.path.clone(),
@@ -151,7 +155,8 @@ impl Maker<'_> {
             input: words.input.clone(),
             shared: Arc::clone(&declaration.shared),
             own: Arc::clone(&declaration.own),
-            reads: reads.fold(Reads::default(), BitOr::bitor),
+            reads,
+            input_looks,
             administrative: vocabulary.function(name).is_none(),
             call,
             describe,
@@ -177,7 +182,11 @@ impl Maker<'_> {
     }
 
     fn rule(&self, place: u32) -> Option<&Rule> {
-        Some(self.policies.get(usize::try_from(place).ok()?)?.rule.as_ref())
+        Some(self.entry(place)?.rule.as_ref())
+    }
+
+    fn entry(&self, place: u32) -> Option<&Entry> {
+        self.policies.get(usize::try_from(place).ok()?)
     }
 }
 

@@ -105,7 +105,7 @@ impl BitOr for Reads {
 }
 
 /// Whether an expression is a member of the context, or asks for one; then `path` leads to it.
-fn of_context<'a>(expr: &'a Expr, path: &mut Vec<&'a str>) -> bool {
+pub(super) fn of_context<'a>(expr: &'a Expr, path: &mut Vec<&'a str>) -> bool {
     match expr.expr_kind() {
         ExprKind::Var(Var::Context) => true,
         ExprKind::GetAttr { expr, attr } | ExprKind::HasAttr { expr, attr } => {

@@ -2,6 +2,7 @@
 
 use super::{
     bare::bare,
+    looks::Looks,
     quick::{Constants, Seen},
     reads::Reads,
 };
@@ -37,6 +38,8 @@ pub(crate) struct Rule {
     pub(crate) head: Head,
     /// The facts that the body looks at.
     pub(crate) reads: Reads,
+    /// The places of the context that it looks at.
+    pub(crate) looks: Looks,
     /// `true && body`, so that a body which is no boolean fails as Cedar says it does; `None` is no body.
     pub(super) condition: Option<Expr>,
     pub(super) constants: Constants,
@@ -140,10 +143,11 @@ impl Rule {
     pub(crate) fn new(policy: &Policy) -> Self {
         let body = policy.non_scope_constraints().map(bare);
         let reads = body.as_ref().map(Reads::of).unwrap_or_default();
+        let looks = body.as_ref().map(Looks::of).unwrap_or_default();
         let condition = body.as_ref().map(|body| Expr::and(Expr::val(true), body.clone()));
         let constants = body.as_ref().map(Constants::of).unwrap_or_default();
         let policy = unwritten(policy, body).unwrap_or_else(|| policy.clone());
-        Self { head: Head::of(&policy), reads, condition, constants, policy }
+        Self { head: Head::of(&policy), reads, looks, condition, constants, policy }
     }
 
     pub(crate) fn is_permit(&self) -> bool {

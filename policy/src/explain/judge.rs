@@ -6,7 +6,7 @@ use super::{
     read::{self, Because, Read},
     words,
 };
-use crate::engine::look::{Ask, Asks};
+use crate::engine::look::{Ask, Asks, Open};
 use cedar_policy_core::{
     ast::{EntityUID, EntityUIDEntry, Expr, Literal, PartialValue, Request, SlotEnv, Value, ValueKind},
     evaluator::Evaluator,
@@ -61,7 +61,7 @@ pub struct Judged {
 /// Evaluates clauses of one request.
 pub(crate) struct Judge<'a> {
     evaluator: Evaluator<'a>,
-    open: &'a [Vec<String>],
+    open: &'a [Open],
 }
 
 impl<'a> Judge<'a> {

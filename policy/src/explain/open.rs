@@ -1,9 +1,10 @@
 //! An expression with the places that are not known left open, so that Cedar's partial evaluation decides what it can.
 
+use crate::engine::look::Open;
 use cedar_policy_core::ast::{Expr, ExprKind, Unknown};
 
 /// The expression with an unknown wherever it reads a place of `open`, or something that contains one.
-pub(super) fn opened(expr: &Expr, open: &[Vec<String>]) -> Expr {
+pub(super) fn opened(expr: &Expr, open: &[Open]) -> Expr {
     if open.is_empty() {
         return expr.clone();
     }
@@ -15,19 +16,19 @@ pub(super) fn opened(expr: &Expr, open: &[Vec<String>]) -> Expr {
 }
 
 /// A path from a variable.
-fn read(expr: &Expr, path: &[String], open: &[Vec<String>]) -> Expr {
-    if open.iter().any(|place| place.starts_with(path)) {
+fn read(expr: &Expr, path: &[String], open: &[Open]) -> Expr {
+    if open.iter().any(|open| open.place.starts_with(path)) {
         return unknown(path);
     }
     match expr.expr_kind() {
-        ExprKind::GetAttr { expr: base, attr } if open.iter().any(|place| path.starts_with(place)) => {
+        ExprKind::GetAttr { expr: base, attr } if open.iter().any(|open| path.starts_with(&open.place)) => {
             Expr::get_attr(opened(base, open), attr.clone())
         }
         _ => expr.clone(),
     }
 }
 
-fn rebuilt(expr: &Expr, open: &[Vec<String>]) -> Expr {
+fn rebuilt(expr: &Expr, open: &[Open]) -> Expr {
     let fresh = |part: &Expr| opened(part, open);
     match expr.expr_kind() {
         ExprKind::HasAttr { expr: base, attr } => match has(base, [attr.as_ref()], open) {
@@ -64,21 +65,22 @@ fn rebuilt(expr: &Expr, open: &[Vec<String>]) -> Expr {
 
 /// What is known of a `has`.
 enum Has {
-    /// All that it asks for. A place that is open is there; only its value is not known.
+    /// All that it asks for. Unless a place that is open is unsure, it is there; only its value is not known.
     Known,
-    /// It asks beyond a place that is open.
+    /// It asks beyond a place that is open, or for one that may not be there.
     Open(Vec<String>),
     /// What it is asked of is no path, or open itself.
     Base,
 }
 
-fn has<'a>(base: &Expr, attrs: impl IntoIterator<Item = &'a str>, open: &[Vec<String>]) -> Has {
+fn has<'a>(base: &Expr, attrs: impl IntoIterator<Item = &'a str>, open: &[Open]) -> Has {
     let Some(mut whole) = path(base) else { return Has::Base };
-    if open.iter().any(|place| whole.starts_with(place)) {
+    if open.iter().any(|open| whole.starts_with(&open.place)) {
         return Has::Base;
     }
     whole.extend(attrs.into_iter().map(ToOwned::to_owned));
-    match open.iter().any(|place| whole.len() > place.len() && whole.starts_with(place)) {
+    let asked = |open: &Open| open.unsure || whole.len() > open.place.len();
+    match open.iter().any(|open| whole.starts_with(&open.place) && asked(open)) {
         true => Has::Open(whole),
         false => Has::Known,
     }

@@ -50,7 +50,7 @@ impl std::fmt::Display for Read {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (&self.value, self.known) {
             (Some(value), _) => write!(f, "{} is {value}", self.place),
-            (None, Known::Hidden) => write!(f, "{} is not known (redacted or left open)", self.place),
+            (None, Known::Hidden) => write!(f, "{} is not known (concealed, redacted or left open)", self.place),
             (None, _) => write!(f, "{} is absent", self.place),
         }
     }

@@ -1,7 +1,10 @@
 //! Explanations of every kind of answer, as people read them.
 
 use super::*;
-use crate::fixture::{RUN_ON, alice, checkout, question, snapshot};
+use crate::{
+    engine::looks::Looks,
+    fixture::{RUN_ON, alice, checkout, question, snapshot},
+};
 
 mod cut;
 mod random;
@@ -179,7 +182,7 @@ fn what_is_redacted_is_never_guessed() {
     );
     assert_eq!(
         policy.first().unwrap().reads[0].to_string(),
-        "context.input.amount_cents is not known (redacted or left open)"
+        "context.input.amount_cents is not known (concealed, redacted or left open)"
     );
     // Where another clause is false anyway, what is hidden does not matter.
     ask.facts.transport.mtls = false;
@@ -189,6 +192,52 @@ fn what_is_redacted_is_never_guessed() {
     whole.hide(vec!["input".to_owned()]);
     ask.input = None;
     assert_eq!(explain_with(&snapshot, &ask, &whole).decision, Decision::Deny);
+}
+
+#[test]
+fn what_a_record_left_out_is_not_known_to_be_missing() {
+    let text = "@id(\"eur\") permit(principal, action == Action::\"orders.create\", resource) \
+                when { context.input has currency && context.input.currency == \"EUR\" };";
+    let snapshot = snapshot(&format!("{text}{RUN_ON}"));
+    let mut ask = question(checkout(), "orders.create");
+    ask.input = Some(Arc::new(serde_json::json!({ "amount_cents": 5 })));
+    assert_eq!(explain(&snapshot, &ask).decision, Decision::Deny);
+    let looks = snapshot.looks_of(&ask.function);
+    let mut hidden = Hidden::default();
+    hidden.hide_beyond(&Looks::at([["input", "amount_cents"]]), &looks);
+    assert_eq!(hidden.places().collect::<Vec<_>>(), ["input.currency"]);
+    assert_eq!(explain_with(&snapshot, &ask, &hidden).decision, Decision::Unknown);
+    // What was recorded, and is not there, is missing.
+    let mut hidden = Hidden::default();
+    hidden.hide_beyond(&Looks::at([["input", "currency"]]), &looks);
+    assert!(hidden.is_empty());
+    ask.input = Some(Arc::new(serde_json::json!({})));
+    snapshot.complete(&mut ask);
+    assert_eq!(explain_with(&snapshot, &ask, &hidden).decision, Decision::Deny);
+}
+
+#[test]
+fn facts_that_are_concealed_are_never_guessed() {
+    let guard = |condition: &str| {
+        let text = format!(
+            "@id(\"a\") permit(principal, action == Action::\"stock.level\", resource) when {{ {condition} }};"
+        );
+        snapshot(&format!("{text}{RUN_ON}"))
+    };
+    let decided = |condition: &str, place: &[&str]| {
+        let mut hidden = Hidden::default();
+        hidden.hide(place.iter().map(|word| (*word).to_owned()).collect());
+        explain_with(&guard(condition), &question(alice(), "stock.level"), &hidden).decision
+    };
+    let zone = "context.facts.network.zone == \"other\"";
+    assert_eq!(decided(zone, &["facts", "network", "zone"]), Decision::Unknown);
+    assert_eq!(decided(zone, &["facts", "network", "source"]), decided(zone, &["facts", "clock", "now"]));
+    let source = "context.facts.network has source && context.facts.network.source.isLoopback()";
+    assert_eq!(decided(source, &["facts", "network", "source"]), Decision::Unknown);
+    let via = "context.facts.via has workload";
+    assert_eq!(decided(via, &["facts", "via", "workload"]), Decision::Unknown);
+    let acr = "context.facts has token && context.facts.token has acr && context.facts.token.acr == \"1\"";
+    assert_eq!(decided(acr, &["facts", "token", "acr"]), Decision::Unknown);
 }
 
 #[test]

@@ -8,7 +8,7 @@ const STAFF: &str = r#"@id("staff") permit (principal in Group::"corp/staff", ac
 fn recorded(call: &str, function: &str, allowed: bool) -> Recorded {
     let determining = if allowed { vec![PolicyName("staff".into())] } else { Vec::new() };
     let question = Ok(question(alice(), function));
-    Recorded { call: call.into(), at: now(), question, input_lost: None, allowed, determining }
+    Recorded { call: call.into(), at: now(), question, lost: Vec::new(), recorded: None, allowed, determining }
 }
 
 fn replayed(policies: &str, records: Vec<Recorded>) -> Replay {
@@ -45,7 +45,7 @@ fn what_nobody_permits_any_more_names_the_permit_of_then() {
 #[test]
 fn what_can_not_be_asked_again_is_counted_by_cause() {
     let reads = r#"@id("small") permit (principal in Group::"corp/staff", action == Action::"orders.create", resource) when { context.input.amount_cents <= 100 };"#;
-    let lost = |why| Recorded { input_lost: Some(why), ..recorded("a", "orders.create", true) };
+    let lost = |why| Recorded { lost: vec![(vec!["input".to_owned()], why)], ..recorded("a", "orders.create", true) };
     let mut none = recorded("b", "orders.create", true);
     none.question.as_mut().unwrap().input = None;
     let mut absent = recorded("c", "orders.create", true);
@@ -72,4 +72,37 @@ fn parts_of_a_log_add_up() {
     let other = Recorded { question: Ok(question(checkout(), "stock.level")), ..recorded("x", "stock.level", false) };
     first.merge(replayed("", vec![other]));
     assert_eq!(first.same, 1);
+}
+
+#[test]
+fn what_is_not_in_a_record_counts_only_where_a_policy_looks_at_it() {
+    let reads = r#"@id("small") permit (principal in Group::"corp/staff", action == Action::"orders.create", resource)
+        when { context.input.amount_cents <= 100 && context.facts.clock.weekday < 6 };"#;
+    let with = |input: serde_json::Value, lost: &[(&[&str], Why)], read: Option<&[&str]>| {
+        let mut record = recorded("a", "orders.create", true);
+        record.question.as_mut().unwrap().input = Some(Arc::new(input));
+        let words = |place: &&[&str]| place.iter().map(|word| (*word).to_owned()).collect();
+        record.lost = lost.iter().map(|(place, why)| (words(place), *why)).collect();
+        record.recorded = read.map(|read| Looks::at(read.iter().map(|name| ["input", *name])));
+        record
+    };
+    let why = |record: Recorded| {
+        let replay = replayed(reads, vec![record]);
+        assert_eq!(replay.replayed + replay.not_replayed.values().sum::<u64>(), 1);
+        replay.not_replayed.into_keys().next()
+    };
+    let small = serde_json::json!({ "amount_cents": 5 });
+    let none = || serde_json::json!({});
+    assert_eq!(why(with(small.clone(), &[(&["input", "currency"], Why::Hashed)], None)), None);
+    assert_eq!(why(with(small.clone(), &[(&["facts", "network", "zone"], Why::Dropped)], None)), None);
+    assert_eq!(why(with(small.clone(), &[(&["facts", "clock", "weekday"], Why::Dropped)], None)), Some(Why::Dropped));
+    assert_eq!(why(with(none(), &[(&["input", "amount_cents"], Why::Hashed)], None)), Some(Why::Hashed));
+    assert_eq!(why(with(none(), &[(&["input"], Why::Encrypted)], None)), Some(Why::Encrypted));
+    assert_eq!(why(with(small.clone(), &[], Some(&["amount_cents"]))), None);
+    // What must be there and nobody looked at has a stand-in.
+    let other = r#"@id("eur") permit (principal in Group::"corp/staff", action == Action::"orders.create", resource)
+        when { context.input has currency && context.input.currency == "EUR" };"#;
+    let euro = with(serde_json::json!({ "currency": "EUR" }), &[], Some(&["currency"]));
+    assert_eq!(replayed(other, vec![euro.clone()]).same, 1);
+    assert_eq!(why(euro), Some(Why::InputNotRecorded));
 }

@@ -10,7 +10,15 @@ use crate::{
 
 fn recorded(policy: &str, question: Question) -> Recorded {
     let determining = vec![PolicyName(policy.into())];
-    Recorded { call: "c".into(), at: now(), question: Ok(question), input_lost: None, allowed: true, determining }
+    Recorded {
+        call: "c".into(),
+        at: now(),
+        question: Ok(question),
+        lost: Vec::new(),
+        recorded: None,
+        allowed: true,
+        determining,
+    }
 }
 
 fn order(principal: Principal, cents: i64) -> Question {

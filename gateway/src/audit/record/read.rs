@@ -27,8 +27,14 @@ pub struct IntentBody {
     /// Declared query parameters.
     #[serde(default)]
     pub query: BTreeMap<String, Vec<String>>,
-    /// Input, when policy read it.
+    /// What is recorded of the input, when policy read it.
     pub input: Option<serde_json::Value>,
+    /// The places of the input that were read, as JSON pointers into it; absent when all of it is recorded.
+    #[serde(default)]
+    pub input_read: Option<Vec<String>>,
+    /// What stands for each concealed field, by its place. Where a fact must be there, `facts` has a stand-in.
+    #[serde(default)]
+    pub protected: BTreeMap<String, String>,
     /// Which bundle decided.
     pub bundle: BundleId,
     /// `allow`, or `deny` where that was only observed.
@@ -81,8 +87,14 @@ pub struct RefusedBody {
     /// Declared query parameters.
     #[serde(default)]
     pub query: BTreeMap<String, Vec<String>>,
-    /// Input, when policy read it.
+    /// What is recorded of the input, when policy read it.
     pub input: Option<serde_json::Value>,
+    /// The places of the input that were read, as JSON pointers into it; absent when all of it is recorded.
+    #[serde(default)]
+    pub input_read: Option<Vec<String>>,
+    /// What stands for each concealed field, by its place. Where a fact must be there, `facts` has a stand-in.
+    #[serde(default)]
+    pub protected: BTreeMap<String, String>,
     /// Which bundle decided.
     pub bundle: Option<BundleId>,
     /// Why policy said no.

@@ -1,6 +1,6 @@
 //! `shadow`: what policies that are not in force would have answered to a call.
 
-use super::tail::{LISTED_MAX, text};
+use super::{cut::LISTED_MAX, tail::text};
 use policy::{
     permit::{BundleId, DenialReason, PolicyName},
     question::FunctionName,

@@ -2,20 +2,25 @@
 
 use super::{
     Admin, Attempt, Kind, Outcome, RECORD_BYTES_MAX, Request, Stage, VERSION,
+    cut::{CUTS, LISTED_MAX, bounded, cut, first, looks},
     write::{Closed, Intent, Known, Refused},
 };
-use crate::audit::redact::{self, Redaction};
+use crate::audit::{
+    conceal::{Kept, Redaction, Said},
+    redact,
+};
 use jiff::Timestamp;
 use policy::{
+    engine::looks::Looks,
     permit::{BundleId, DenialReason, PolicyName, TargetIndex},
-    question::{Facts, FunctionName, Principal, Question, Verb},
+    question::{FunctionName, Principal, Verb},
 };
 use serde::{Serialize, Serializer};
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     io::{self, Write},
     net::IpAddr,
-    sync::Arc,
 };
 use uuid::Uuid;
 
@@ -27,14 +32,8 @@ pub(crate) const TAIL_BYTES_MAX: usize = RECORD_BYTES_MAX - HEAD_BYTES_MAX;
 const TEXT_BYTES_MAX: usize = 512;
 /// Longest word, in bytes: what names a cause. It is short, so that a call's last records fit what was promised.
 const WORD_BYTES_MAX: usize = 64;
-/// Longest identifier, such as a principal's, in a record that had to be cut.
-const ID_BYTES_MAX: usize = 512;
 /// Longest request path, in bytes.
 const PATH_BYTES_MAX: usize = 2048;
-/// Most policies, targets and errors that one record names.
-pub(super) const LISTED_MAX: usize = 64;
-/// How many steps of cutting there are; see [`cut`].
-const CUTS: u8 = 5;
 /// What most tails need.
 const TAIL_BYTES_USUAL: usize = 1024;
 
@@ -46,11 +45,15 @@ struct IntentTail<'a> {
     tenant: Option<Cow<'a, str>>,
     principal: &'a Principal,
     verb: &'a Verb,
-    facts: &'a Facts,
+    facts: Said<'a>,
     path: redact::Parameters<'a>,
     query: redact::Parameters<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<redact::Input<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_read: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    protected: BTreeMap<String, String>,
     bundle: &'a BundleId,
     decision: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,13 +90,17 @@ struct RefusedTail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     verb: Option<&'a Verb>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    facts: Option<&'a Facts>,
+    facts: Option<Said<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<redact::Parameters<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     query: Option<redact::Parameters<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<redact::Input<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_read: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    protected: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle: Option<&'a BundleId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,8 +164,10 @@ pub(crate) fn line(buffer: &mut Vec<u8>, kind: Kind, seq: u64, at: Timestamp, id
 
 /// The tail of an `intent`.
 pub(crate) fn intent(call: Uuid, known: &Known, intent: &Intent, redaction: &Redaction) -> Vec<u8> {
+    let everything = Looks::everything();
     smallest(call, |level| {
-        let (question, mut truncated) = cut(&intent.question, level, redaction);
+        let (question, mut truncated) = cut(&intent.question, level);
+        let kept = redaction.keep(call, &question, looks(&truncated, &intent.looks, &everything));
         let determining = first(&intent.determining, "determining", &mut truncated);
         let targets = first(&intent.targets, "targets", &mut truncated);
         tail(&IntentTail {
@@ -167,10 +176,12 @@ pub(crate) fn intent(call: Uuid, known: &Known, intent: &Intent, redaction: &Red
             tenant: known.tenant.as_deref().map(text),
             principal: &question.principal,
             verb: &question.verb,
-            facts: &question.facts,
-            path: redaction.path(&question.path),
-            query: redaction.query(&question.query),
-            input: question.input.as_deref().map(|input| redaction.input(input)),
+            facts: kept.facts,
+            path: kept.path,
+            query: kept.query,
+            input: kept.input,
+            input_read: kept.input_read,
+            protected: kept.protected,
             bundle: &intent.bundle,
             decision: if intent.observed.is_some() { "deny" } else { "allow" },
             observed: intent.observed,
@@ -179,7 +190,7 @@ pub(crate) fn intent(call: Uuid, known: &Known, intent: &Intent, redaction: &Red
             target: intent.target,
             listener: known.listener.as_deref().map(text),
             trace: known.trace.as_deref().map(text),
-            request: known.request.as_ref().map(request),
+            request: known.request.as_ref().map(|r| request(r, redaction)),
             truncated: &truncated,
         })
     })
@@ -195,10 +206,25 @@ pub(crate) fn refused(
     small: bool,
 ) -> Vec<u8> {
     let asked = refused.question.as_ref().filter(|_| !small);
+    let everything = Looks::everything();
     smallest(call, |level| {
-        let cut = asked.map(|question| cut(question, level, redaction));
+        let cut = asked.map(|question| cut(question, level));
         let mut truncated = cut.as_ref().map(|(_, names)| names.clone()).unwrap_or_default();
         let question = cut.as_ref().map(|(question, _)| question);
+        let looks = looks(&truncated, &refused.looks, &everything);
+        let errors = redaction.errors(&refused.errors, refused.question.as_deref(), &refused.looks);
+        let kept = question.map(|question| redaction.keep(call, question, looks));
+        let (facts, path, query, input, input_read, mut protected) = match kept {
+            Some(kept) => {
+                let Kept { facts, path, query, input, input_read, protected } = kept;
+                (Some(facts), Some(path), Some(query), input, input_read, protected)
+            }
+            None => Default::default(),
+        };
+        let source = known.source.or_else(|| question.and_then(|q| q.facts.network.source));
+        let (source, concealed) = redaction.source(call, source);
+        let concealed = concealed.filter(|_| !small);
+        protected.extend(concealed.map(|concealed| ("/source".to_owned(), concealed)));
         let known_principal = known.principal.as_deref().filter(|_| !small && level < CUTS);
         if small {
             truncated.push("all");
@@ -211,22 +237,24 @@ pub(crate) fn refused(
             status: refused.status,
             stage: refused.stage,
             listener: known.listener.as_deref().map(text).filter(|_| !small),
-            source: known.source.or_else(|| question.and_then(|q| q.facts.network.source)),
+            source,
             function: refused.question.as_ref().map(|q| &q.function).or(known.function.as_ref()),
             tenant: known.tenant.as_deref().map(text).filter(|_| !small),
             principal: question.map(|q| &q.principal).or(known_principal),
             verb: question.map(|q| &q.verb),
-            facts: question.map(|q| &q.facts),
-            path: question.map(|q| redaction.path(&q.path)),
-            query: question.map(|q| redaction.query(&q.query)),
-            input: question.and_then(|q| q.input.as_deref()).map(|input| redaction.input(input)),
+            facts,
+            path,
+            query,
+            input,
+            input_read,
+            protected,
             bundle: refused.bundle.as_ref(),
             reason: refused.reason,
             determining: if small { &[] } else { determining },
-            errors: refused.errors.iter().take(listed).map(|e| text(e)).collect(),
+            errors: errors.iter().take(listed).map(|e| text(e)).collect(),
             may_describe: refused.may_describe,
             trace: known.trace.as_deref().map(text).filter(|_| !small),
-            request: known.request.as_ref().filter(|_| !small).map(request),
+            request: known.request.as_ref().filter(|_| !small).map(|r| request(r, redaction)),
             duration_us,
             bytes_in: refused.bytes_in,
             truncated: &truncated,
@@ -263,8 +291,9 @@ pub(crate) fn of_call<T: Serialize>(call: Uuid, body: &T) -> Vec<u8> {
 }
 
 /// The tail of an `admin`.
-pub(crate) fn admin(admin: &Admin) -> Vec<u8> {
-    let bounded = admin.bounded(text);
+pub(crate) fn admin(admin: &Admin, redaction: &Redaction) -> Vec<u8> {
+    let mut bounded = admin.bounded(text);
+    bounded.authority.iter_mut().for_each(|authority| redaction.authority(authority));
     // Too long is the word of a token with very many scopes; who it was is in `who`.
     tail(&bounded).unwrap_or_else(|_| plain(&Admin { authority: None, ..bounded }))
 }
@@ -289,10 +318,10 @@ pub(crate) fn micros<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::
     serializer.collect_str(&format_args!("{at:.6}"))
 }
 
-fn request(request: &Request) -> RequestTail<'_> {
+fn request<'a>(request: &'a Request, redaction: &Redaction) -> RequestTail<'a> {
     RequestTail {
         method: bounded(&request.method, 32),
-        path: bounded(&request.path, PATH_BYTES_MAX),
+        path: redaction.request_path(bounded(&request.path, PATH_BYTES_MAX)),
         version: bounded(&request.version, 32),
     }
 }
@@ -302,67 +331,6 @@ fn smallest(call: Uuid, mut attempt: impl FnMut(u8) -> Result<Vec<u8>, serde_jso
     (0..=CUTS)
         .find_map(|level| attempt(level).ok())
         .unwrap_or_else(|| format!("\"call\":\"{call}\",\"truncated\":[\"all\"]}}").into_bytes())
-}
-
-/// The question with its largest members cut, and the names of those: 1 input, 2 path and query, 3 token and `via`,
-/// 4 groups, 5 attributes and the end of the id.
-fn cut<'a>(question: &'a Question, level: u8, redaction: &Redaction) -> (Cow<'a, Question>, Vec<&'static str>) {
-    let mut truncated = Vec::new();
-    if level == 0 {
-        return (Cow::Borrowed(question), truncated);
-    }
-    let mut cut = question.clone();
-    if let Some(input) = &question.input {
-        let bytes = redaction.input(input).bytes();
-        cut.input = Some(Arc::new(serde_json::json!({"truncated": true, "bytes": bytes})));
-        truncated.push("input");
-    }
-    if level >= 2 {
-        cut.path.clear();
-        cut.query.clear();
-        truncated.extend(["path", "query"]);
-    }
-    if level >= 3 {
-        cut.facts.token = None;
-        cut.facts.via.workload = None;
-        cut.facts.via.client = None;
-        truncated.extend(["facts.token", "facts.via"]);
-    }
-    if level >= 4 {
-        cut.principal.groups = Arc::new([]);
-        truncated.push("principal.groups");
-    }
-    if level >= CUTS {
-        cut.principal.id = bounded(&cut.principal.id, ID_BYTES_MAX).into();
-        cut.principal.attributes = Default::default();
-        truncated.extend(["principal.id", "principal.attributes"]);
-    }
-    (Cow::Owned(cut), truncated)
-}
-
-fn first<'a, T>(list: &'a [T], name: &'static str, truncated: &mut Vec<&'static str>) -> &'a [T] {
-    match list.get(..LISTED_MAX) {
-        Some(some) if list.len() > LISTED_MAX => {
-            truncated.push(name);
-            some
-        }
-        _ => list,
-    }
-}
-
-fn bounded(text: &str, bytes_max: usize) -> Cow<'_, str> {
-    if text.len() <= bytes_max {
-        return Cow::Borrowed(text);
-    }
-    let mut kept: String = text
-        .chars()
-        .scan(0, |used, c| {
-            *used += c.len_utf8();
-            (*used <= bytes_max).then_some(c)
-        })
-        .collect();
-    kept.push('…');
-    Cow::Owned(kept)
 }
 
 /// Serialises without the opening brace; an error means that it does not fit.

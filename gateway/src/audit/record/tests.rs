@@ -1,7 +1,7 @@
 //! The format: one record of each kind as it must stand in the log, and what is cut from records that are too large.
 
 use super::*;
-use crate::audit::redact::Redaction;
+use crate::audit::conceal::Redaction;
 use policy::{
     permit::{DenialReason, PolicyName},
     question::Token,
@@ -39,6 +39,7 @@ fn intent(input: serde_json::Value) -> Intent {
     });
     Intent {
         question: Arc::new(question),
+        looks: policy::engine::looks::Looks::everything(),
         bundle: BundleId("sha256:00".into()),
         determining: Arc::new([PolicyName("staff-may-greet".into())]),
         targets: Arc::new([TargetIndex(0), TargetIndex(1)]),
@@ -54,6 +55,7 @@ fn denied() -> Refused {
         stage: Stage::Authorize,
         bytes_in: 12,
         question: Some(intent(json!({"name": "x"})).question),
+        looks: policy::engine::looks::Looks::everything(),
         bundle: Some(BundleId("sha256:00".into())),
         reason: Some(DenialReason::Forbidden),
         determining: Arc::new([PolicyName("no-nights".into())]),
@@ -118,7 +120,7 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
         (Kind::Refused, tail::refused(CALL, &known(), &denied(), 99, &redaction, false)),
         (Kind::Refused, tail::refused(CALL, &known(), &unauthenticated, 99, &redaction, false)),
         (Kind::Summary, tail::plain(&summary)),
-        (Kind::Admin, tail::admin(&admin)),
+        (Kind::Admin, tail::admin(&admin, &Redaction::default())),
         (Kind::System, tail::plain(&recovered)),
         (Kind::System, tail::plain(&System::Stopped { calls_open: 0 })),
         (Kind::System, tail::plain(&System::ClockSetBack { by_ms: 3_600_000 })),

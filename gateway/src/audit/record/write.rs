@@ -3,6 +3,7 @@
 use super::{Outcome, Request, Stage};
 use crate::refusal::Refusal;
 use policy::{
+    engine::looks::Looks,
     permit::{BundleId, Denial, DenialReason, PolicyName, TargetIndex, Terms},
     question::{FunctionName, Principal, Question},
 };
@@ -32,6 +33,8 @@ pub struct Known {
 pub struct Intent {
     /// What was asked.
     pub question: Arc<Question>,
+    /// What of its input policies looked at: the rest is not recorded.
+    pub looks: Looks,
     /// Which bundle decided.
     pub bundle: BundleId,
     /// The permits that were satisfied.
@@ -50,6 +53,7 @@ impl Intent {
     pub fn of(terms: &Terms, target: TargetIndex) -> Self {
         Self {
             question: terms.question().clone(),
+            looks: terms.input_looks().clone(),
             bundle: terms.bundle().clone(),
             determining: terms.determining().clone(),
             targets: terms.targets().into(),
@@ -87,6 +91,8 @@ pub struct Refused {
     pub bytes_in: u64,
     /// What was asked, if it came to that.
     pub question: Option<Arc<Question>>,
+    /// What of its input policies looked at: the rest is not recorded.
+    pub looks: Looks,
     /// Which bundle decided.
     pub bundle: Option<BundleId>,
     /// Why policy said no.
@@ -116,6 +122,7 @@ impl Refused {
             stage,
             bytes_in: 0,
             question: None,
+            looks: Looks::default(),
             bundle: None,
             reason: None,
             determining: Arc::new([]),
@@ -128,6 +135,7 @@ impl Refused {
     #[must_use]
     pub fn denied(mut self, denial: &Denial) -> Self {
         self.question = Some(denial.question.clone());
+        self.looks = denial.input_looks.clone();
         self.bundle = Some(denial.bundle.clone());
         self.reason = Some(denial.reason);
         self.determining = denial.determining.clone();
@@ -138,8 +146,9 @@ impl Refused {
 
     /// With what was asked, when the refusal is not policy's.
     #[must_use]
-    pub fn asked(mut self, question: Arc<Question>) -> Self {
-        self.question = Some(question);
+    pub fn asked(mut self, terms: &Terms) -> Self {
+        self.question = Some(terms.question().clone());
+        self.looks = terms.input_looks().clone();
         self
     }
 

@@ -1,7 +1,11 @@
-//! `latchwork audit key`: the key that signs the log's checkpoints, and what it is checked with.
+//! `latchwork audit key`: the key that signs the log's checkpoints, that of hashes, and that of the auditor.
 
 use crate::{
-    audit::signer::{FileKey, KeyError, Signer},
+    audit::{
+        hash::HashKey,
+        signer::{FileKey, KeyError, Signer},
+        subject::AuditorKey,
+    },
     command::{Exit, Format, default_config, loaded, tell},
 };
 use serde_json::json;
@@ -14,6 +18,10 @@ pub enum KeyCommand {
     New(NewArgs),
     /// Show what a key's signatures are checked with
     Show(ShowArgs),
+    /// Make the key of keyed hashes
+    Hash(ShowArgs),
+    /// Make the key of whoever may read what is encrypted; print what goes into `audit.auditor`
+    Auditor(AuditorArgs),
 }
 
 /// Which key.
@@ -47,11 +55,24 @@ pub struct ShowArgs {
     place: Place,
 }
 
+/// `latchwork audit key auditor`
+#[derive(Debug, Clone, clap::Args)]
+pub struct AuditorArgs {
+    /// Where to write the private key; a file that is there stays as it is. Keep it away from the gateway
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
 /// Makes or shows the key.
 pub fn run(command: &KeyCommand, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
     let (place, name) = match command {
         KeyCommand::New(args) => (&args.place, Some(&args.name)),
         KeyCommand::Show(args) => (&args.place, None),
+        KeyCommand::Hash(args) => return hash(&args.place, out, talk),
+        KeyCommand::Auditor(args) => return auditor(args, out, talk),
     };
     let (file, name) = match (&place.file, name) {
         (Some(file), Some(Some(name))) => (file.clone(), Some(name.clone())),
@@ -78,9 +99,49 @@ pub fn run(command: &KeyCommand, out: &mut dyn Write, talk: &mut dyn Write) -> E
             }
             Exit::Ok
         }
-        Err(error) => {
-            tell(talk, format_args!("latchwork: {error}"));
-            if matches!(error, KeyError::Io { .. }) { Exit::Failed } else { Exit::Invalid }
-        }
+        Err(error) => told(&error, talk),
     }
+}
+
+fn hash(place: &Place, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
+    let configured = || loaded(&place.config, talk).map(|loaded| loaded.config.audit.privacy.hash_key);
+    let file = match place.file.clone().map_or_else(configured, |file| Ok(Some(file))) {
+        Ok(Some(file)) => file,
+        Ok(None) => {
+            tell(talk, format_args!("latchwork: the configuration has no `audit.hash_key`; say where with `--file`"));
+            return Exit::Invalid;
+        }
+        Err(exit) => return exit,
+    };
+    match HashKey::create(&file) {
+        Ok(key) => {
+            match place.format {
+                Format::Human => tell(out, format_args!("key {} in {}", key.name(), file.display())),
+                Format::Json => tell(out, format_args!("{}", json!({ "file": file, "key": key.name() }))),
+            }
+            Exit::Ok
+        }
+        Err(error) => told(&error, talk),
+    }
+}
+
+fn auditor(args: &AuditorArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
+    match AuditorKey::create(&args.file) {
+        Ok(key) => {
+            let public = key.public();
+            match args.format {
+                Format::Human => tell(out, format_args!("{public}")),
+                Format::Json => {
+                    tell(out, format_args!("{}", json!({ "file": args.file, "auditor": public.to_string() })));
+                }
+            }
+            Exit::Ok
+        }
+        Err(error) => told(&error, talk),
+    }
+}
+
+fn told(error: &KeyError, talk: &mut dyn Write) -> Exit {
+    tell(talk, format_args!("latchwork: {error}"));
+    if matches!(error, KeyError::Io { .. }) { Exit::Failed } else { Exit::Invalid }
 }

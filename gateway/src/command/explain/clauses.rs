@@ -38,7 +38,7 @@ pub(super) struct Again {
 /// Asks again what was recorded.
 pub(super) fn of(records: &[Record], snapshot: &Snapshot) -> Clauses {
     let bodies: Vec<_> = records.iter().map(|(_, body)| body).collect();
-    match asked::recorded(&bodies) {
+    match asked::recorded(&bodies, snapshot) {
         Err(not_asked_again) => Clauses::Not { not_asked_again },
         Ok(recorded) => {
             let explanation = explain_with(snapshot, &recorded.question, &recorded.hidden);

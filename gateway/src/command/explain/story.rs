@@ -2,7 +2,7 @@
 
 use super::{Record, clauses::Clauses};
 use crate::{
-    audit::record::{Body, ClosedBody, IntentBody, RefusedBody, Request},
+    audit::record::{Body, ClosedBody, IntentBody, RefusedBody, Request, kept},
     command::audit::line::{duration, printable, reason_words, shadow_words},
 };
 use policy::{
@@ -110,13 +110,14 @@ impl Story<'_> {
         self.line("when", at)?;
         self.who(Some(&intent.principal))?;
         self.what(Some(&intent.function), intent.request.as_ref())?;
-        self.facts(Some(&intent.facts))?;
+        self.facts(Some(&intent.facts), &intent.protected)?;
         self.parameters(&intent.path, &intent.query, intent.input.as_ref())?;
         self.line("decision", "allowed: at least one permit was satisfied and no forbid")?;
         self.policies("permits", &intent.determining)?;
         self.line("bundle", &printable(&intent.bundle.0))?;
         let targets: Vec<_> = intent.targets.iter().map(|target| target.0.to_string()).collect();
         self.line("target", &format!("{} of those allowed: {}", intent.target.0, targets.join(", ")))?;
+        self.unrecorded(&intent.protected, intent.input_read.as_deref())?;
         self.truncated(&intent.truncated)
     }
 
@@ -129,7 +130,7 @@ impl Story<'_> {
         {
             self.line("from", &source.to_string())?;
         }
-        self.facts(refused.facts.as_ref())?;
+        self.facts(refused.facts.as_ref(), &refused.protected)?;
         self.parameters(&refused.path, &refused.query, refused.input.as_ref())?;
         match refused.reason {
             Some(reason) => self.denied(reason, &refused.determining)?,
@@ -150,6 +151,7 @@ impl Story<'_> {
         }
         self.line("told", &told(refused))?;
         self.line("took", &duration(refused.duration_us))?;
+        self.unrecorded(&refused.protected, refused.input_read.as_deref())?;
         self.truncated(&refused.truncated)
     }
 
@@ -194,25 +196,36 @@ impl Story<'_> {
         }
     }
 
-    fn facts(&mut self, facts: Option<&Facts>) -> io::Result<()> {
+    fn facts(&mut self, facts: Option<&Facts>, protected: &BTreeMap<String, String>) -> io::Result<()> {
         let Some(facts) = facts else { return Ok(()) };
+        // A fact that is concealed is listed as such, and what stands in its place says nothing.
+        let known = |fact: &str, text: String| match protected.contains_key(&format!("/facts/{fact}")) {
+            true => "(concealed)".to_owned(),
+            false => text,
+        };
         let transport = match facts.transport.tls {
             0 => "in clear text".to_owned(),
             version => format!("over TLS {}.{}", version / 10, version % 10),
         };
         let mtls = if facts.transport.mtls { " with a client certificate" } else { "" };
         let source = facts.network.source.map_or_else(|| "a unix socket".to_owned(), |source| source.to_string());
-        let zone = printable(&facts.network.zone);
+        let (source, zone) = (known("network/source", source), printable(&facts.network.zone));
+        let (transport, mtls) = (known("transport/tls", transport), known("transport/mtls", mtls.to_owned()));
         self.line("from", &format!("{source}, zone {zone}, {transport}{mtls}"))?;
         let clock = &facts.clock;
         let (hour, minute) = (clock.minute / 60, clock.minute % 60);
-        self.line("clock", &format!("day {} of the week, {hour:02}:{minute:02} for the app", clock.weekday))?;
+        let day = known("clock/weekday", format!("day {} of the week", clock.weekday));
+        let minute = known("clock/minute", format!("{hour:02}:{minute:02}"));
+        self.line("clock", &format!("{day}, {minute} for the app"))?;
         if let Some(token) = &facts.token {
             let scopes: Vec<_> = token.scopes.iter().map(|scope| printable(scope)).collect();
             let acr = token.acr.as_deref().map(|acr| format!(", acr {}", printable(acr))).unwrap_or_default();
             self.line(
                 "token",
-                &format!("scopes: {}{acr}", if scopes.is_empty() { "none".into() } else { scopes.join(" ") }),
+                &format!(
+                    "scopes: {}{acr}",
+                    known("token/scopes", if scopes.is_empty() { "none".into() } else { scopes.join(" ") })
+                ),
             )?;
         }
         for (name, via) in [("workload", &facts.via.workload), ("client", &facts.via.client)] {
@@ -244,6 +257,16 @@ impl Story<'_> {
         }
         let names: Vec<_> = policies.iter().map(|policy| printable(&policy.0)).collect();
         self.line(name, &names.join(", "))
+    }
+
+    /// What the record does not have, or not so that it can be read.
+    fn unrecorded(&mut self, protected: &BTreeMap<String, String>, read: Option<&[String]>) -> io::Result<()> {
+        for (place, value) in protected {
+            self.line("concealed", &format!("{} is {}", printable(place), printable(kept::shown(value))))?;
+        }
+        let Some(read) = read else { return Ok(()) };
+        let read: Vec<_> = read.iter().map(|place| printable(place)).collect();
+        self.line("recorded", &format!("of the input only what policy looked at: {}", read.join(", ")))
     }
 
     fn truncated(&mut self, names: &[String]) -> io::Result<()> {

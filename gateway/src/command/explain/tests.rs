@@ -37,6 +37,7 @@ async fn denied(log: &Log, reason: DenialReason, may_describe: bool) -> Uuid {
     let call = Uuid::now_v7();
     let guard = log.open_call(call, Timestamp::now()).unwrap();
     let denial = Denial {
+        input_looks: policy::engine::looks::Looks::everything(),
         question: intent(Some(serde_json::json!({"amount": 7}))).question,
         bundle: BundleId("sha256:00".into()),
         reason,

@@ -2,19 +2,16 @@
 
 use crate::audit::{
     query::{self, Line, Problem, Records, What},
-    record::{Body, IntentBody, Kind, RefusedBody},
-    redact::REDACTED,
+    record::{Body, IntentBody, Kind, RefusedBody, kept::Kept},
 };
 use policy::{
-    question::{Facts, FunctionName, Principal, Question, Verb},
+    question::Verb,
     replay::{Recorded, Why},
 };
-use serde_json::Value;
 use std::{
-    collections::BTreeMap,
     io::{self, IsTerminal, Write},
     path::Path,
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Mutex, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -27,8 +24,8 @@ const WAITING_MAX: usize = 16;
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 /// Most problems of a log that are told one by one.
 const PROBLEMS_MAX: usize = 10;
-/// Members whose loss changes no decision.
-const HARMLESS: [&str; 2] = ["determining", "targets"];
+/// Members whose loss changes no decision, or of which it is known otherwise that they are lost.
+const HARMLESS: [&str; 3] = ["determining", "targets", "input"];
 
 /// Gives every decision of a node's log to `add`, on several threads, and joins what they made.
 ///
@@ -120,97 +117,33 @@ fn recorded(line: &Line) -> Result<Option<Recorded>, Problem> {
 }
 
 fn intended(line: &Line, intent: IntentBody) -> Recorded {
-    let allowed = intent.observed.is_none();
-    let parts = Parts {
-        principal: intent.principal,
-        verb: intent.verb,
-        function: intent.function,
-        facts: intent.facts,
-        path: intent.path,
-        query: intent.query,
-        input: intent.input,
-    };
-    let (question, input_lost) = parts.question(&intent.truncated);
-    head(line, question, input_lost, allowed, intent.determining)
+    let kept = Ok(Kept::of_intent(&intent));
+    head(line, kept, &intent.truncated, intent.observed.is_none(), intent.determining)
 }
 
 fn denied(line: &Line, refused: RefusedBody) -> Option<Recorded> {
     refused.reason?;
-    let parts = match (refused.principal, refused.verb, refused.function, refused.facts) {
-        (Some(principal), Some(verb), Some(function), Some(facts)) => {
-            Parts { principal, verb, function, facts, path: refused.path, query: refused.query, input: refused.input }
-        }
-        _ => return Some(head(line, Err(Why::Truncated), None, false, refused.determining)),
-    };
-    if parts.verb != Verb::Call {
+    if refused.verb.as_ref().is_some_and(|verb| *verb != Verb::Call) {
         return None;
     }
-    let (question, input_lost) = parts.question(&refused.truncated);
-    Some(head(line, question, input_lost, false, refused.determining))
+    let kept = Kept::of_refused(&refused).ok_or(Why::Truncated);
+    Some(head(line, kept, &refused.truncated, false, refused.determining))
 }
 
 fn head(
     line: &Line,
-    question: Result<Question, Why>,
-    input_lost: Option<Why>,
+    kept: Result<Kept, Why>,
+    truncated: &[String],
     allowed: bool,
     determining: Vec<policy::permit::PolicyName>,
 ) -> Recorded {
     let call = line.head.call.map(|call| call.to_string()).unwrap_or_default().into();
-    Recorded { call, at: line.head.at, question, input_lost, allowed, determining }
-}
-
-/// What a record keeps of a question.
-struct Parts {
-    principal: Principal,
-    verb: Verb,
-    function: FunctionName,
-    facts: Facts,
-    path: BTreeMap<String, String>,
-    query: BTreeMap<String, Vec<String>>,
-    input: Option<Value>,
-}
-
-impl Parts {
-    /// The question, and why its input is not whole.
-    fn question(self, truncated: &[String]) -> (Result<Question, Why>, Option<Why>) {
-        let cut = |name: &String| !HARMLESS.contains(&name.as_str()) && name != "input";
-        if truncated.iter().any(cut) {
-            return (Err(Why::Truncated), None);
-        }
-        let texts = self.path.values().chain(self.query.values().flatten());
-        if texts.into_iter().any(|text| text.contains(REDACTED)) {
-            return (Err(Why::Redacted), None);
-        }
-        let input_lost = match &self.input {
-            _ if truncated.iter().any(|name| name == "input") => Some(Why::Truncated),
-            Some(input) if redacted(input) => Some(Why::Redacted),
-            _ => None,
-        };
-        let question = Question {
-            principal: self.principal,
-            verb: self.verb,
-            function: self.function,
-            facts: self.facts,
-            path: self.path.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
-            query: self
-                .query
-                .into_iter()
-                .map(|(name, values)| (name.into(), values.into_iter().map(Arc::from).collect()))
-                .collect(),
-            input: self.input.map(Arc::new),
-        };
-        (Ok(question), input_lost)
-    }
-}
-
-fn redacted(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains(REDACTED),
-        Value::Array(items) => items.iter().any(redacted),
-        Value::Object(members) => members.values().any(redacted),
-        _ => false,
-    }
+    let cut = truncated.iter().any(|name| !HARMLESS.contains(&name.as_str()));
+    let (question, lost, recorded) = match kept.and_then(|kept| if cut { Err(Why::Truncated) } else { Ok(kept) }) {
+        Ok(Kept { question, lost, recorded }) => (Ok(question), lost, recorded),
+        Err(why) => (Err(why), Vec::new(), None),
+    };
+    Recorded { call, at: line.head.at, question, lost, recorded, allowed, determining }
 }
 
 /// A line on the terminal that says how far reading is.

@@ -81,7 +81,7 @@ fn recorded(
     let found = explain::found(args.call.as_deref(), &folder, talk);
     let (_, records) = found.map_err(|error| (error.exit(), error.to_string()))?;
     let bodies: Vec<_> = records.iter().map(|(_, body)| body).collect();
-    let recorded = asked::recorded(&bodies).map_err(|error| (Exit::Failed, error))?;
+    let recorded = asked::recorded(&bodies, snapshot).map_err(|error| (Exit::Failed, error))?;
     if recorded.bundle != *snapshot.id() {
         tell(talk, format_args!("warning: the policies have changed since the call; both answers are today's"));
     }

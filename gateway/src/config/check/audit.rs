@@ -1,12 +1,21 @@
 //! `[audit]`: where the log is, what its records survive, and who signs its tree.
 
 use super::{issuer::is_loopback, tls};
-use crate::config::{
-    Audit, Checkpoints, Durability, Node, Witness, raw,
-    raw::At,
-    value::{Desk, shorten},
+use crate::{
+    audit::{
+        conceal,
+        field::{FIELDS_MAX, Fields, Mode},
+    },
+    config::{
+        Audit, Checkpoints, Durability, Node, Privacy, Witness, raw,
+        raw::At,
+        value::{Desk, shorten},
+    },
 };
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use url::Url;
 
 const MIB: u64 = 1 << 20;
@@ -30,7 +39,68 @@ pub(crate) fn audit(written: &raw::Audit, node: &Node, desk: &mut Desk<'_>) -> A
     let segment_bytes_max = desk.number(written.segment_bytes_max.as_ref(), 64 * MIB, 64 << 10..=4096 * MIB);
     let retention = desk.duration(written.retention.as_ref(), 365 * DAY, DAY..=36_500 * DAY);
     let checkpoints = checkpoints(written, &path, node.production, desk);
-    Audit { path, durability, segment_bytes_max, retention, checkpoints }
+    let privacy = privacy(written, desk);
+    Audit { path, durability, segment_bytes_max, retention, checkpoints, privacy }
+}
+
+/// How fields are recorded; each mode has the key that it needs.
+fn privacy(written: &raw::Audit, desk: &mut Desk<'_>) -> Privacy {
+    let mut modes = Vec::new();
+    for (At { value: pointer, span }, mode) in &written.fields {
+        match conceal::place(pointer) {
+            Ok(()) => modes.push((pointer.as_str(), mode.value)),
+            Err((message, near)) => {
+                let mut finding = desk.text.error("bad_field", span, message);
+                if let Some(near) = near {
+                    finding = finding.help(format!("did you mean `{near}`?"));
+                }
+                desk.report.push(finding);
+            }
+        }
+    }
+    if let Some((At { span, .. }, _)) = written.fields.iter().nth(FIELDS_MAX) {
+        desk.error("too_many", span, format!("at most {FIELDS_MAX} places have a mode of their own"));
+    }
+    let hash_key = written.hash_key.as_ref().and_then(|reference| key_file(reference, desk));
+    let auditor = written.auditor.as_ref().and_then(|written| match written.value.parse() {
+        Ok(auditor) => Some(auditor),
+        Err(error) => {
+            let error: crate::audit::subject::auditor::NotAnAuditor = error;
+            desk.error("bad_key", &written.span, error.to_string());
+            None
+        }
+    });
+    let needs = [
+        (Mode::Hmac, written.hash_key.is_some(), "hash_key", "`latchwork audit key hash` makes one"),
+        (
+            Mode::Encrypted,
+            written.auditor.is_some(),
+            "auditor",
+            "`latchwork audit key auditor FILE` makes and prints one",
+        ),
+    ];
+    for (mode, given, key, help) in needs {
+        let first = written.fields.iter().find(|(_, written)| written.value == mode).filter(|_| !given);
+        if let Some((At { value, .. }, At { span, .. })) = first {
+            let message = format!("`{}` needs the key `audit.{key}`", shorten(value));
+            desk.error_help("missing_key", span, message, help);
+        }
+    }
+    // Every pointer was read above.
+    Privacy { fields: Fields::new(modes).unwrap_or_default(), hash_key, auditor }
+}
+
+/// The file of a key that is given by reference.
+fn key_file(reference: &At<String>, desk: &mut Desk<'_>) -> Option<PathBuf> {
+    let path = reference.value.strip_prefix("file:").map(|path| desk.path(path));
+    if path.is_none() {
+        // What was written may be the key itself, so it is not shown.
+        let message = "a key is given by reference";
+        let mut finding = desk.text.error("bad_reference", &reference.span, message).help("`file:PATH`");
+        finding.text = None;
+        desk.report.push(finding);
+    }
+    path
 }
 
 fn checkpoints(written: &raw::Audit, log: &Path, production: bool, desk: &mut Desk<'_>) -> Checkpoints {
@@ -38,14 +108,8 @@ fn checkpoints(written: &raw::Audit, log: &Path, production: bool, desk: &mut De
     match &written.checkpoint_key {
         Some(reference) => {
             checked.makes_key = !production;
-            if let Some(path) = reference.value.strip_prefix("file:") {
-                checked.key = desk.path(path);
-            } else {
-                let message = "a key is given by reference";
-                // What was written may be the key itself, so it is not shown.
-                let mut finding = desk.text.error("bad_reference", &reference.span, message).help("`file:PATH`");
-                finding.text = None;
-                desk.report.push(finding);
+            if let Some(path) = key_file(reference, desk) {
+                checked.key = path;
             }
         }
         None if production => {

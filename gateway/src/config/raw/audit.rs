@@ -1,8 +1,10 @@
 //! `[audit]` as written.
 
 use super::{At, Durability};
+use crate::audit::field::Mode;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// `[audit]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -25,6 +27,14 @@ pub(crate) struct Audit {
     pub(crate) checkpoint_interval: Option<At<String>>,
     /// Folders, on other disks, where checkpoints are kept as well.
     pub(crate) checkpoint_copies: Vec<At<String>>,
+    /// How fields of calls are recorded, by JSON pointer into `/facts`, `/path`, `/query` and `/input`: `"plain"`
+    /// (default), `"hmac"`, `"encrypted"` or `"drop"`. The longest pointer counts; `*` stands for any member or element.
+    #[schemars(with = "BTreeMap<String, Mode>")]
+    pub(crate) fields: BTreeMap<At<String>, At<Mode>>,
+    /// The key of `"hmac"`, by reference: `"file:PATH"`, as `latchwork audit key hash` makes it.
+    pub(crate) hash_key: Option<At<String>>,
+    /// Who may read what is `"encrypted"`: the public key that `latchwork audit key auditor` prints.
+    pub(crate) auditor: Option<At<String>>,
     /// A witness that signs checkpoints, too.
     pub(crate) witness: Option<At<Witness>>,
 }
