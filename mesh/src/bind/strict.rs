@@ -136,11 +136,14 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 }
 
-/// Whether the number, written as short as can be, is what was written.
+/// Whether the number, written as short as can be, is what was written. Where two decimals are equally short and equally
+/// near, writers differ: the standard library takes one, serde_json and most others the other.
 fn is_exact(literal: &str, number: f64) -> bool {
     // A whole number that came here is too large for an integer, or the zero with a sign.
     let has_fraction_or_exponent = literal.contains(['.', 'e', 'E']);
-    has_fraction_or_exponent && decimal(literal).is_some_and(|written| Some(written) == decimal(&format!("{number:e}")))
+    let Some(written) = decimal(literal).filter(|_| has_fraction_or_exponent) else { return false };
+    let is = |text: &str| decimal(text).as_ref() == Some(&written);
+    is(&format!("{number:e}")) || Number::from_f64(number).is_some_and(|number| is(&number.to_string()))
 }
 
 /// Sign, digits without outer zeros, and the power of ten of the last digit.
