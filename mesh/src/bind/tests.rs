@@ -194,7 +194,7 @@ fn value() -> impl Strategy<Value = Value> {
 #[test]
 fn of_two_decimals_equally_near_either_is_exact() {
     for text in ["862448469067846.2", "862448469067846.3"] {
-        assert_eq!(read(text.as_bytes()).unwrap().as_f64(), Some(862_448_469_067_846.25), "{text}");
+        assert_eq!(read(text.as_bytes()).unwrap().as_f64(), text.parse().ok(), "{text}");
     }
     assert!(read(b"862448469067846.21").is_err());
 }
