@@ -112,6 +112,11 @@ impl Backend {
     }
 }
 
+/// Longest time to connect, TLS included, unless a configuration names another.
+fn connect_timeout() -> String {
+    "3s".to_owned()
+}
+
 /// Longest time that a backend's configuration may name.
 const DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 

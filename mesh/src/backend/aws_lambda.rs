@@ -6,10 +6,11 @@ mod place;
 
 use crate::{
     backend::{
-        ConfigError, duration,
+        Backend, ConfigError, duration, endpoint,
         exchange::{AGENT, Exchange},
-        http::trust::{Trust, Written},
+        http::trust::Trust,
         process::trace_id,
+        remote::Remote,
     },
     event::{self, EventForm, REQUEST_BYTES_MAX},
     invocation::{CallContext, InvokeError, Invoking, Outbound},
@@ -64,12 +65,8 @@ pub struct AwsLambdaConfig {
     /// PEM file of the authorities that may vouch for the server, instead of the system's.
     pub ca: Option<PathBuf>,
     /// Longest time to connect, TLS included, such as `"3s"`.
-    #[serde(default = "connect_timeout")]
+    #[serde(default = "super::connect_timeout")]
     pub connect_timeout: String,
-}
-
-fn connect_timeout() -> String {
-    "3s".to_owned()
 }
 
 /// The backend. Its connections and keys are shared by clones.
@@ -80,41 +77,51 @@ pub struct AwsLambda(Arc<Inner>);
 struct Inner {
     config: AwsLambdaConfig,
     uri: Uri,
+    trust: Trust,
     credentials: Credentials,
     exchange: Exchange,
 }
 
-impl AwsLambdaConfig {
-    /// What is wrong with it as it is written: all of it. Nothing is read.
-    #[must_use]
-    pub fn problems(&self) -> Vec<ConfigError> {
+impl Remote for AwsLambdaConfig {
+    fn kind(&self) -> &'static str {
+        "aws_lambda"
+    }
+
+    fn problems(&self) -> Vec<ConfigError> {
         let mut problems = place::problems(self);
         problems.extend(self.credentials.check().err());
         problems.extend(duration("connect_timeout", &self.connect_timeout).err());
-        if self.ca.is_some() && self.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http:")) {
-            let message = "an `http://` endpoint has no certificate to verify".to_owned();
-            problems.push(ConfigError { field: "ca", message });
-        }
+        let endpoint = self.endpoint.as_deref().unwrap_or_default();
+        problems.extend(endpoint::unverifiable(self.ca.as_deref(), endpoint, "endpoint"));
         problems
+    }
+
+    fn build(&self, base: &Path) -> Result<Backend, ConfigError> {
+        AwsLambda::new(self, base).map(Backend::AwsLambda)
+    }
+
+    fn made(&self, backend: &Backend, base: &Path) -> bool {
+        let Backend::AwsLambda(AwsLambda(made)) = backend else { return false };
+        made.config == *self && self.trust(&made.uri, base).is_ok_and(|trust| made.trust == trust)
+    }
+}
+
+impl AwsLambdaConfig {
+    fn trust(&self, uri: &Uri, base: &Path) -> Result<Trust, ConfigError> {
+        endpoint::trust(self.ca.as_deref(), &uri.to_string(), base)
     }
 }
 
 impl AwsLambda {
-    /// Checks the configuration and reads keys and authorities; connects to nothing.
-    ///
-    /// # Errors
-    /// [`ConfigError`], naming the field.
-    pub fn new(config: &AwsLambdaConfig, base: &Path) -> Result<Self, ConfigError> {
-        if let Some(problem) = config.problems().into_iter().next() {
-            return Err(problem);
-        }
+    /// Reads keys and authorities; connects to nothing.
+    pub(super) fn new(config: &AwsLambdaConfig, base: &Path) -> Result<Self, ConfigError> {
         let uri = place::uri(config)?;
         let timeout = duration("connect_timeout", &config.connect_timeout)?;
         let tls = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
-        let trust = Trust::read(Written { ca: config.ca.as_deref(), ..Written::default() }, tls, base)?;
+        let trust = config.trust(&uri, base)?;
         let exchange = Exchange::new(&trust, tls, timeout)?;
         let credentials = Credentials::new(&config.credentials, base)?;
-        Ok(Self(Arc::new(Inner { config: config.clone(), uri, credentials, exchange })))
+        Ok(Self(Arc::new(Inner { config: config.clone(), uri, trust, credentials, exchange })))
     }
 
     /// Runs the function.

@@ -4,20 +4,18 @@ mod admin;
 mod identity;
 
 use super::{
-    ConfigError, duration, endpoint,
+    Backend, ConfigError, duration, endpoint,
     exchange::Exchange,
-    http::{
-        Http, HttpConfig,
-        template::Template,
-        trust::{Trust, Written},
-    },
+    http::{Http, HttpConfig, template::Template, trust::Trust},
     platform,
+    remote::Remote,
 };
 use crate::{
     invocation::{CallContext, InvokeError, Invoking, Outbound},
     secret::{Reference, Secret, sensitive},
     token::Kept,
 };
+use admin::Admin;
 use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 pub use identity::{EntraConfig, ManagedIdentityConfig};
 use secrecy::{ExposeSecret, SecretString};
@@ -54,12 +52,8 @@ pub struct AzureFunctionsConfig {
     /// PEM file of the authorities that may vouch for the app's server, instead of the system's.
     pub ca: Option<PathBuf>,
     /// Longest time to connect, TLS included, such as `"3s"`.
-    #[serde(default = "connect_timeout")]
+    #[serde(default = "super::connect_timeout")]
     pub connect_timeout: String,
-}
-
-fn connect_timeout() -> String {
-    "3s".to_owned()
 }
 
 /// The backend. Its connections, key and token are shared by clones.
@@ -78,12 +72,15 @@ struct Inner {
 #[derive(Debug)]
 enum Way {
     Trigger(Http),
-    Admin(Box<Exchange>),
+    Admin(Box<Admin>),
 }
 
-impl AzureFunctionsConfig {
-    /// What is wrong with it as it is written: all of it. Nothing is read.
-    pub(super) fn problems(&self) -> Vec<ConfigError> {
+impl Remote for AzureFunctionsConfig {
+    fn kind(&self) -> &'static str {
+        "azure_functions"
+    }
+
+    fn problems(&self) -> Vec<ConfigError> {
         let mut problems = Vec::new();
         match &self.function {
             None => {
@@ -107,20 +104,28 @@ impl AzureFunctionsConfig {
             let message = "a token is got by `entra` or by `managed_identity`, not by both".to_owned();
             problems.push(endpoint::bad("managed_identity", message));
         }
-        if self.ca.is_some() && self.url.starts_with("http:") {
-            problems.push(endpoint::bad("ca", "an `http://` url has no certificate to verify".to_owned()));
-        }
+        problems.extend(endpoint::unverifiable(self.ca.as_deref(), &self.url, "url"));
         problems.extend(duration("connect_timeout", &self.connect_timeout).err());
         problems
     }
 
-    /// The path parameters that the URL uses.
-    pub(super) fn parameters(&self) -> Vec<String> {
+    fn parameters(&self) -> Vec<String> {
         Template::parse(&self.url).map(|t| t.parameters().map(str::to_owned).collect()).unwrap_or_default()
     }
 
+    fn build(&self, base: &Path) -> Result<Backend, ConfigError> {
+        AzureFunctions::new(self, base).map(Backend::AzureFunctions)
+    }
+
+    fn made(&self, backend: &Backend, base: &Path) -> bool {
+        let Backend::AzureFunctions(AzureFunctions(made)) = backend else { return false };
+        made.config == *self && self.trust(base).is_ok_and(|trust| made.trust == trust)
+    }
+}
+
+impl AzureFunctionsConfig {
     fn trust(&self, base: &Path) -> Result<Trust, ConfigError> {
-        Trust::read(Written { ca: self.ca.as_deref(), ..Written::default() }, self.url.starts_with("https:"), base)
+        endpoint::trust(self.ca.as_deref(), &self.url, base)
     }
 }
 
@@ -128,29 +133,25 @@ impl AzureFunctions {
     /// Reads key, secrets and authorities; connects to nothing.
     pub(super) fn new(config: &AzureFunctionsConfig, base: &Path) -> Result<Self, ConfigError> {
         let trust = config.trust(base)?;
-        let way = match config.function {
+        let way = match &config.function {
             None => {
                 let http = HttpConfig::plain(&config.url, config.ca.as_deref(), &config.connect_timeout);
                 Way::Trigger(Http::new(&http, base)?)
             }
-            Some(_) => {
+            Some(name) => {
                 let timeout = duration("connect_timeout", &config.connect_timeout)?;
-                Way::Admin(Exchange::new(&trust, config.url.starts_with("https:"), timeout)?.into())
+                let exchange = Exchange::new(&trust, config.url.starts_with("https:"), timeout)?;
+                Way::Admin(Admin::new(&config.url, name, exchange)?.into())
             }
         };
         let key = config.key.as_deref().map(|key| Secret::new("key", key, base)).transpose();
         let key = key.map_err(|message| endpoint::bad("key", message))?;
         let token = match (&config.entra, &config.managed_identity) {
             (Some(entra), _) => Some(entra.token(base)?),
-            (None, Some(identity)) => Some(identity.token(base)?),
+            (None, Some(identity)) => Some(identity.token()?),
             (None, None) => None,
         };
         Ok(Self(Arc::new(Inner { config: config.clone(), trust, way, key, token })))
-    }
-
-    /// Whether the same backend would be made of it again.
-    pub(super) fn same_config(&self, config: &AzureFunctionsConfig, base: &Path) -> bool {
-        self.0.config == *config && config.trust(base).is_ok_and(|trust| self.0.trust == trust)
     }
 
     /// The path parameters that the URL uses.
@@ -172,7 +173,7 @@ impl AzureFunctions {
             let token = self.prove(&mut outbound.head.headers, &outbound.context).await?;
             let reply = match &self.0.way {
                 Way::Trigger(http) => http.invoke(outbound).await.and_then(platform::told),
-                Way::Admin(exchange) => admin::invoke(&self.0.config, exchange, outbound).await,
+                Way::Admin(admin) => admin.invoke(outbound).await,
             };
             if let (Err(InvokeError::Refused(_)), Some(kept), Some(token)) = (&reply, &self.0.token, token) {
                 kept.reject(&token, Instant::now());

@@ -1,7 +1,10 @@
 //! Addresses of providers as they are written: over TLS, or in clear text on loopback only.
 
-use super::ConfigError;
-use std::net::IpAddr;
+use super::{
+    ConfigError,
+    http::trust::{Trust, Written},
+};
+use std::{net::IpAddr, path::Path};
 use url::{Host, Url};
 
 /// Most characters of user input in a message.
@@ -38,6 +41,17 @@ pub(crate) fn address(field: &'static str, text: &str) -> Result<Url, ConfigErro
 pub(crate) fn template(field: &'static str, text: &str) -> Result<(), ConfigError> {
     let filled: String = text.chars().map(|c| if matches!(c, '{' | '}' | '*') { '_' } else { c }).collect();
     address(field, &filled).map(drop)
+}
+
+/// What is wrong with authorities for an address, the `what`, that shows no certificate.
+pub(crate) fn unverifiable(ca: Option<&Path>, address: &str, what: &str) -> Option<ConfigError> {
+    let unused = ca.is_some() && address.starts_with("http:");
+    unused.then(|| bad("ca", format!("an `http://` {what} has no certificate to verify")))
+}
+
+/// Who may vouch for the server at an address: these authorities, or the system's.
+pub(crate) fn trust(ca: Option<&Path>, address: &str, base: &Path) -> Result<Trust, ConfigError> {
+    Trust::read(Written { ca, ..Written::default() }, address.starts_with("https:"), base)
 }
 
 fn is_loopback(host: &Host<&str>) -> bool {

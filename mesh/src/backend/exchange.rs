@@ -96,7 +96,8 @@ async fn read(mut body: Incoming, bytes_max: usize) -> Result<Bytes, InvokeError
     Ok(bytes.freeze())
 }
 
-fn classify(error: Error) -> InvokeError {
+/// What it means for a call that its request failed so.
+pub(super) fn classify(error: Error) -> InvokeError {
     let cause = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
     // hyper cancels only what it had not begun to write: a pooled connection was closed under the request.
     if error.is_connect() || cause.is_some_and(hyper::Error::is_canceled) {

@@ -3,13 +3,10 @@
 mod identity;
 
 use super::{
-    ConfigError, duration, endpoint,
-    http::{
-        Http, HttpConfig,
-        template::Template,
-        trust::{Trust, Written},
-    },
+    Backend, ConfigError, duration, endpoint,
+    http::{Http, HttpConfig, template::Template, trust::Trust},
     platform,
+    remote::Remote,
 };
 pub use crate::event::cloud_events::{CloudEventConfig, Mode};
 use crate::{
@@ -55,12 +52,8 @@ pub struct GoogleFunctionsConfig {
     /// PEM file of the authorities that may vouch for the function's server, instead of the system's.
     pub ca: Option<PathBuf>,
     /// Longest time to connect, TLS included, such as `"3s"`.
-    #[serde(default = "connect_timeout")]
+    #[serde(default = "super::connect_timeout")]
     pub connect_timeout: String,
-}
-
-fn connect_timeout() -> String {
-    "3s".to_owned()
 }
 
 /// The backend. Its connections and token are shared by clones.
@@ -75,9 +68,12 @@ struct Inner {
     token: Option<Kept<SecretString>>,
 }
 
-impl GoogleFunctionsConfig {
-    /// What is wrong with it as it is written: all of it. Nothing is read.
-    pub(super) fn problems(&self) -> Vec<ConfigError> {
+impl Remote for GoogleFunctionsConfig {
+    fn kind(&self) -> &'static str {
+        "google_functions"
+    }
+
+    fn problems(&self) -> Vec<ConfigError> {
         let mut problems = Vec::new();
         problems.extend(endpoint::template("url", &self.url).err());
         problems.extend(Template::parse(&self.url).err().filter(|_| problems.is_empty()));
@@ -86,18 +82,26 @@ impl GoogleFunctionsConfig {
         }
         problems.extend(self.credentials.iter().flat_map(GoogleCredentials::problems));
         problems.extend(self.event.iter().flat_map(CloudEventConfig::problems));
-        if self.ca.is_some() && self.url.starts_with("http:") {
-            problems.push(endpoint::bad("ca", "an `http://` url has no certificate to verify".to_owned()));
-        }
+        problems.extend(endpoint::unverifiable(self.ca.as_deref(), &self.url, "url"));
         problems.extend(duration("connect_timeout", &self.connect_timeout).err());
         problems
     }
 
-    /// The path parameters that the URL uses.
-    pub(super) fn parameters(&self) -> Vec<String> {
+    fn parameters(&self) -> Vec<String> {
         Template::parse(&self.url).map(|t| t.parameters().map(str::to_owned).collect()).unwrap_or_default()
     }
 
+    fn build(&self, base: &Path) -> Result<Backend, ConfigError> {
+        GoogleFunctions::new(self, base).map(Backend::GoogleFunctions)
+    }
+
+    fn made(&self, backend: &Backend, base: &Path) -> bool {
+        let Backend::GoogleFunctions(GoogleFunctions(made)) = backend else { return false };
+        made.config == *self && self.trust(base).is_ok_and(|trust| made.trust == trust)
+    }
+}
+
+impl GoogleFunctionsConfig {
     /// Whom tokens are made out to: the service, or in the first generation the function.
     fn audience(&self) -> String {
         if let Some(audience) = &self.audience {
@@ -113,7 +117,7 @@ impl GoogleFunctionsConfig {
     }
 
     fn trust(&self, base: &Path) -> Result<Trust, ConfigError> {
-        Trust::read(Written { ca: self.ca.as_deref(), ..Written::default() }, self.url.starts_with("https:"), base)
+        endpoint::trust(self.ca.as_deref(), &self.url, base)
     }
 }
 
@@ -125,11 +129,6 @@ impl GoogleFunctions {
         let http = Http::new(&http, base)?;
         let token = config.credentials.as_ref().map(|from| from.token(&config.audience(), base)).transpose()?;
         Ok(Self(Arc::new(Inner { config: config.clone(), trust, http, token })))
-    }
-
-    /// Whether the same backend would be made of it again.
-    pub(super) fn same_config(&self, config: &GoogleFunctionsConfig, base: &Path) -> bool {
-        self.0.config == *config && config.trust(base).is_ok_and(|trust| self.0.trust == trust)
     }
 
     /// The path parameters that the URL uses.

@@ -44,12 +44,8 @@ pub struct GrpcConfig {
     /// Unix socket that is connected to, whatever host `url` names.
     pub unix: Option<PathBuf>,
     /// Longest time to connect, TLS included, such as `"3s"`.
-    #[serde(default = "connect_timeout")]
+    #[serde(default = "super::connect_timeout")]
     pub connect_timeout: String,
-}
-
-fn connect_timeout() -> String {
-    "3s".to_owned()
 }
 
 impl GrpcConfig {

@@ -7,7 +7,7 @@ pub(in crate::backend) mod template;
 pub(crate) mod trust;
 
 use crate::{
-    backend::{ConfigError, duration},
+    backend::{ConfigError, duration, exchange},
     dial::Dial,
     hop,
     invocation::{InvokeError, Invoking, Outbound},
@@ -28,7 +28,6 @@ use hyper_util::{
 use outgoing::{Breakage, Outgoing};
 use serde::{Deserialize, Serialize};
 use std::{
-    error::Error as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -73,12 +72,8 @@ pub struct HttpConfig {
     #[serde(default)]
     pub http2: bool,
     /// Longest time to connect, TLS included, such as `"3s"`.
-    #[serde(default = "connect_timeout")]
+    #[serde(default = "super::connect_timeout")]
     pub connect_timeout: String,
-}
-
-fn connect_timeout() -> String {
-    "3s".to_owned()
 }
 
 impl HttpConfig {
@@ -258,15 +253,7 @@ fn classify(error: Error, breakage: &Breakage) -> InvokeError {
     if let Some(cause) = breakage.take() {
         return InvokeError::RequestBroken(cause);
     }
-    let cause = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
-    // hyper cancels only what it had not begun to write: a pooled connection was closed under the request.
-    if error.is_connect() || cause.is_some_and(hyper::Error::is_canceled) {
-        return InvokeError::Unreachable(error.into());
-    }
-    match cause {
-        Some(cause) if cause.is_parse() => InvokeError::BadAnswer(cause.to_string()),
-        _ => InvokeError::Broken(error.into()),
-    }
+    exchange::classify(error)
 }
 
 #[cfg(test)]

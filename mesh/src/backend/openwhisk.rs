@@ -4,14 +4,11 @@ mod activation;
 mod parameters;
 
 use super::{
-    ConfigError, duration, endpoint,
+    Backend, ConfigError, duration, endpoint,
     exchange::{AGENT, Exchange},
-    http::{
-        Http, HttpConfig,
-        template::Template,
-        trust::{Trust, Written},
-    },
+    http::{Http, HttpConfig, template::Template, trust::Trust},
     platform,
+    remote::Remote,
 };
 use crate::{
     introduce::introduce,
@@ -72,7 +69,7 @@ pub struct OpenWhiskConfig {
     /// PEM file of the authorities that may vouch for the host, instead of the system's.
     pub ca: Option<PathBuf>,
     /// Longest time to connect, TLS included, such as `"3s"`.
-    #[serde(default = "connect_timeout")]
+    #[serde(default = "super::connect_timeout")]
     pub connect_timeout: String,
 }
 
@@ -94,10 +91,6 @@ fn own_namespace() -> String {
     OWN_NAMESPACE.to_owned()
 }
 
-fn connect_timeout() -> String {
-    "3s".to_owned()
-}
-
 /// The backend. Its connections and key are shared by clones.
 #[derive(Clone, Debug)]
 pub struct OpenWhisk(Arc<Inner>);
@@ -116,9 +109,12 @@ enum Way {
     Web(Http),
 }
 
-impl OpenWhiskConfig {
-    /// What is wrong with it as it is written: all of it. Nothing is read.
-    pub(super) fn problems(&self) -> Vec<ConfigError> {
+impl Remote for OpenWhiskConfig {
+    fn kind(&self) -> &'static str {
+        "openwhisk"
+    }
+
+    fn problems(&self) -> Vec<ConfigError> {
         let mut problems = Vec::new();
         problems.extend(endpoint::endpoint("endpoint", &self.endpoint).err());
         problems.extend(name("namespace", &self.namespace).err());
@@ -140,13 +136,27 @@ impl OpenWhiskConfig {
             }
             Call::Web => problems.extend(self.web_problems()),
         }
-        if self.ca.is_some() && self.endpoint.starts_with("http:") {
-            problems.push(endpoint::bad("ca", "an `http://` endpoint has no certificate to verify".to_owned()));
-        }
+        problems.extend(endpoint::unverifiable(self.ca.as_deref(), &self.endpoint, "endpoint"));
         problems.extend(duration("connect_timeout", &self.connect_timeout).err());
         problems
     }
 
+    fn parameters(&self) -> Vec<String> {
+        let Call::Web = self.call else { return Vec::new() };
+        Template::parse(&self.web_url()).map(|t| t.parameters().map(str::to_owned).collect()).unwrap_or_default()
+    }
+
+    fn build(&self, base: &Path) -> Result<Backend, ConfigError> {
+        OpenWhisk::new(self, base).map(Backend::OpenWhisk)
+    }
+
+    fn made(&self, backend: &Backend, base: &Path) -> bool {
+        let Backend::OpenWhisk(OpenWhisk(made)) = backend else { return false };
+        made.config == *self && self.trust(base).is_ok_and(|trust| made.trust == trust)
+    }
+}
+
+impl OpenWhiskConfig {
     fn web_problems(&self) -> Vec<ConfigError> {
         let mut problems = Vec::new();
         if self.namespace == OWN_NAMESPACE {
@@ -163,12 +173,6 @@ impl OpenWhiskConfig {
             problems.extend(message.map(|message| endpoint::bad("path", message)));
         }
         problems
-    }
-
-    /// The path parameters that it uses by name.
-    pub(super) fn parameters(&self) -> Vec<String> {
-        let Call::Web = self.call else { return Vec::new() };
-        Template::parse(&self.web_url()).map(|t| t.parameters().map(str::to_owned).collect()).unwrap_or_default()
     }
 
     /// `…/web/NAMESPACE/PACKAGE/ACTION.EXTENSION` and what follows.
@@ -196,7 +200,7 @@ impl OpenWhiskConfig {
     }
 
     fn trust(&self, base: &Path) -> Result<Trust, ConfigError> {
-        Trust::read(Written { ca: self.ca.as_deref(), ..Written::default() }, self.endpoint.starts_with("https:"), base)
+        endpoint::trust(self.ca.as_deref(), &self.endpoint, base)
     }
 }
 
@@ -223,11 +227,6 @@ impl OpenWhisk {
             return Err(endpoint::bad("key", "a namespace's key is `uuid:key`".to_owned()));
         }
         Ok(Self(Arc::new(Inner { config: config.clone(), trust, way, key })))
-    }
-
-    /// Whether the same backend would be made of it again.
-    pub(super) fn same_config(&self, config: &OpenWhiskConfig, base: &Path) -> bool {
-        self.0.config == *config && config.trust(base).is_ok_and(|trust| self.0.trust == trust)
     }
 
     /// The path parameters that it uses by name.

@@ -1,11 +1,8 @@
 //! Kinds that check, build and compare themselves, as one type for whoever only passes their configuration on.
 
 use super::{
-    Backend, ConfigError,
-    aws_lambda::{AwsLambda, AwsLambdaConfig},
-    azure_functions::{AzureFunctions, AzureFunctionsConfig},
-    google_functions::{GoogleFunctions, GoogleFunctionsConfig},
-    openwhisk::{OpenWhisk, OpenWhiskConfig},
+    Backend, ConfigError, aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig,
+    google_functions::GoogleFunctionsConfig, openwhisk::OpenWhiskConfig,
 };
 use std::path::{Path, PathBuf};
 
@@ -23,7 +20,7 @@ pub enum RemoteConfig {
 }
 
 /// What every remote kind can say of its configuration.
-trait Remote {
+pub(super) trait Remote {
     /// The kind's name, as written in the catalog.
     fn kind(&self) -> &'static str;
     /// What is wrong with it as it is written: all of it. Nothing is read.
@@ -32,9 +29,7 @@ trait Remote {
     fn parameters(&self) -> Vec<String> {
         Vec::new()
     }
-    /// Authorities that vouch for the server.
-    fn ca(&mut self) -> &mut Option<PathBuf>;
-    /// Makes the backend; connects to nothing.
+    /// Makes the backend of a configuration without problems; connects to nothing.
     fn build(&self, base: &Path) -> Result<Backend, ConfigError>;
     /// Whether `build` would make this backend again.
     fn made(&self, backend: &Backend, base: &Path) -> bool;
@@ -62,10 +57,10 @@ impl RemoteConfig {
     /// The file of authorities that vouch for the server, to be made absolute.
     pub fn ca(&mut self) -> &mut Option<PathBuf> {
         match self {
-            Self::AwsLambda(config) => config.ca(),
-            Self::AzureFunctions(config) => config.ca(),
-            Self::GoogleFunctions(config) => config.ca(),
-            Self::OpenWhisk(config) => config.ca(),
+            Self::AwsLambda(config) => &mut config.ca,
+            Self::AzureFunctions(config) => &mut config.ca,
+            Self::GoogleFunctions(config) => &mut config.ca,
+            Self::OpenWhisk(config) => &mut config.ca,
         }
     }
 
@@ -93,86 +88,5 @@ impl RemoteConfig {
             Self::GoogleFunctions(config) => &**config,
             Self::OpenWhisk(config) => &**config,
         }
-    }
-}
-
-impl Remote for AwsLambdaConfig {
-    fn kind(&self) -> &'static str {
-        "aws_lambda"
-    }
-    fn problems(&self) -> Vec<ConfigError> {
-        self.problems()
-    }
-    fn ca(&mut self) -> &mut Option<PathBuf> {
-        &mut self.ca
-    }
-    fn build(&self, base: &Path) -> Result<Backend, ConfigError> {
-        AwsLambda::new(self, base).map(Backend::AwsLambda)
-    }
-    fn made(&self, _: &Backend, _: &Path) -> bool {
-        false
-    }
-}
-
-impl Remote for AzureFunctionsConfig {
-    fn kind(&self) -> &'static str {
-        "azure_functions"
-    }
-    fn problems(&self) -> Vec<ConfigError> {
-        self.problems()
-    }
-    fn parameters(&self) -> Vec<String> {
-        self.parameters()
-    }
-    fn ca(&mut self) -> &mut Option<PathBuf> {
-        &mut self.ca
-    }
-    fn build(&self, base: &Path) -> Result<Backend, ConfigError> {
-        AzureFunctions::new(self, base).map(Backend::AzureFunctions)
-    }
-    fn made(&self, backend: &Backend, base: &Path) -> bool {
-        matches!(backend, Backend::AzureFunctions(made) if made.same_config(self, base))
-    }
-}
-
-impl Remote for GoogleFunctionsConfig {
-    fn kind(&self) -> &'static str {
-        "google_functions"
-    }
-    fn problems(&self) -> Vec<ConfigError> {
-        self.problems()
-    }
-    fn parameters(&self) -> Vec<String> {
-        self.parameters()
-    }
-    fn ca(&mut self) -> &mut Option<PathBuf> {
-        &mut self.ca
-    }
-    fn build(&self, base: &Path) -> Result<Backend, ConfigError> {
-        GoogleFunctions::new(self, base).map(Backend::GoogleFunctions)
-    }
-    fn made(&self, backend: &Backend, base: &Path) -> bool {
-        matches!(backend, Backend::GoogleFunctions(made) if made.same_config(self, base))
-    }
-}
-
-impl Remote for OpenWhiskConfig {
-    fn kind(&self) -> &'static str {
-        "openwhisk"
-    }
-    fn problems(&self) -> Vec<ConfigError> {
-        self.problems()
-    }
-    fn parameters(&self) -> Vec<String> {
-        self.parameters()
-    }
-    fn ca(&mut self) -> &mut Option<PathBuf> {
-        &mut self.ca
-    }
-    fn build(&self, base: &Path) -> Result<Backend, ConfigError> {
-        OpenWhisk::new(self, base).map(Backend::OpenWhisk)
-    }
-    fn made(&self, backend: &Backend, base: &Path) -> bool {
-        matches!(backend, Backend::OpenWhisk(made) if made.same_config(self, base))
     }
 }

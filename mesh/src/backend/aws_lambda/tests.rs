@@ -71,7 +71,7 @@ fn config(function: &str) -> AwsLambdaConfig {
         credentials: CredentialsConfig::default(),
         event: EventForm::default(),
         ca: None,
-        connect_timeout: connect_timeout(),
+        connect_timeout: crate::backend::connect_timeout(),
     }
 }
 

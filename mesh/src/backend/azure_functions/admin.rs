@@ -1,6 +1,5 @@
 //! Functions without an HTTP trigger, started by name: `POST /admin/functions/NAME` with the master key.
 
-use super::AzureFunctionsConfig;
 use crate::{
     backend::{
         ConfigError, endpoint,
@@ -13,7 +12,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
 use http_body_util::Full;
@@ -38,41 +37,50 @@ pub(super) fn check(name: &str) -> Result<(), ConfigError> {
     if sound { Ok(()) } else { Err(endpoint::bad("function", message())) }
 }
 
-/// Starts the function.
-pub(super) async fn invoke(
-    config: &AzureFunctionsConfig,
-    exchange: &Exchange,
-    outbound: Outbound,
-) -> Result<Reply, InvokeError> {
-    let Outbound { head, payload, context } = outbound;
-    let body = event::whole(payload, &context).await?;
-    let input = str::from_utf8(&body).map_err(|_| InvokeError::Unsupported("a body that is no text"))?;
-    let mut headers = HeaderMap::new();
-    for name in CREDENTIALS {
-        headers.extend(head.headers.get(&name).cloned().map(|value| (name, value)));
+/// Where one function is started.
+#[derive(Debug)]
+pub(super) struct Admin {
+    exchange: Exchange,
+    uri: Uri,
+}
+
+impl Admin {
+    /// Of the app at `url`.
+    pub(super) fn new(url: &str, name: &str, exchange: Exchange) -> Result<Self, ConfigError> {
+        let text = format!("{}/admin/functions/{name}", endpoint::endpoint("url", url)?);
+        let uri = text.parse().map_err(|_| endpoint::bad("url", "the function's address is no URL".to_owned()))?;
+        Ok(Self { exchange, uri })
     }
-    introduce(&mut headers, &head.host, &context);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(USER_AGENT, AGENT);
-    let name = config.function.as_deref().unwrap_or_default();
-    let address = endpoint::endpoint("url", &config.url).map_err(|error| InvokeError::Refused(error.to_string()))?;
-    let uri = format!("{address}/admin/functions/{name}").parse();
-    let mut request = Request::new(Full::new(Bytes::from(json!({ "input": input }).to_string())));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = uri.map_err(|_| InvokeError::Unsupported("this function's address"))?;
-    *request.headers_mut() = headers;
-    let answer = exchange.ask(request, context.deadline, ANSWER_BYTES_MAX).await?;
-    let status = answer.status();
-    match status {
-        StatusCode::ACCEPTED => {
-            let mut reply = Response::new(Answer::Empty);
-            *reply.status_mut() = StatusCode::ACCEPTED;
-            Ok(reply)
+
+    /// Starts the function.
+    pub(super) async fn invoke(&self, outbound: Outbound) -> Result<Reply, InvokeError> {
+        let Outbound { head, payload, context } = outbound;
+        let body = event::whole(payload, &context).await?;
+        let input = str::from_utf8(&body).map_err(|_| InvokeError::Unsupported("a body that is no text"))?;
+        let mut headers = HeaderMap::new();
+        for name in CREDENTIALS {
+            headers.extend(head.headers.get(&name).cloned().map(|value| (name, value)));
         }
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            Err(InvokeError::Throttled { retry_after: retry_after(answer.headers()) })
+        introduce(&mut headers, &head.host, &context);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, AGENT);
+        let mut request = Request::new(Full::new(Bytes::from(json!({ "input": input }).to_string())));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = headers;
+        let answer = self.exchange.ask(request, context.deadline, ANSWER_BYTES_MAX).await?;
+        let status = answer.status();
+        match status {
+            StatusCode::ACCEPTED => {
+                let mut reply = Response::new(Answer::Empty);
+                *reply.status_mut() = StatusCode::ACCEPTED;
+                Ok(reply)
+            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                Err(InvokeError::Throttled { retry_after: retry_after(answer.headers()) })
+            }
+            _ if status.is_server_error() => Err(InvokeError::FunctionFailed(status.as_u16().to_string())),
+            _ => Err(InvokeError::Refused(status.as_u16().to_string())),
         }
-        _ if status.is_server_error() => Err(InvokeError::FunctionFailed(status.as_u16().to_string())),
-        _ => Err(InvokeError::Refused(status.as_u16().to_string())),
     }
 }

@@ -92,7 +92,7 @@ impl EntraConfig {
             Some(place) => place.clone(),
             None => format!("{AUTHORITY}/{}/oauth2/v2.0/token", self.tenant),
         };
-        let at = Endpoint::new(endpoint::address("token_endpoint", &place)?, None, base)?;
+        let at = Endpoint::new(endpoint::address("token_endpoint", &place)?)?;
         let secret = self.client_secret.as_deref().map(|text| Secret::new("client_secret", text, base)).transpose();
         let secret = secret.map_err(|message| endpoint::bad("client_secret", message))?;
         let federated = self.federated_token.as_deref().map(|text| Reference::parse("federated_token", text, base));
@@ -142,9 +142,9 @@ impl ManagedIdentityConfig {
     }
 
     /// The token, fetched when it is needed.
-    pub(super) fn token(&self, base: &Path) -> Result<Kept<SecretString>, ConfigError> {
+    pub(super) fn token(&self) -> Result<Kept<SecretString>, ConfigError> {
         let (place, headers) = self.place(&|name| env::var(name).ok().filter(|value| !value.is_empty()))?;
-        let at = Endpoint::new(place, None, base)?;
+        let at = Endpoint::new(place)?;
         let config = self.clone();
         Ok(Kept::new(move || {
             let (at, headers, config) = (at.clone(), headers.clone(), config.clone());

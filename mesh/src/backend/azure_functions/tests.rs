@@ -17,7 +17,7 @@ fn config(url: &str) -> AzureFunctionsConfig {
         entra: None,
         managed_identity: None,
         ca: None,
-        connect_timeout: connect_timeout(),
+        connect_timeout: crate::backend::connect_timeout(),
     }
 }
 

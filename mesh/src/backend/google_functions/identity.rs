@@ -80,15 +80,14 @@ impl GoogleCredentials {
         match self {
             Self::ServiceAccount(text) => {
                 let file = reference(text)?;
-                KeyFile::read(&file).and_then(|key| key.endpoint(base)).map_err(bad)?;
-                let base: Arc<Path> = base.into();
+                KeyFile::read(&file).and_then(|key| key.endpoint()).map_err(bad)?;
                 Ok(Kept::new(move || {
-                    let (file, audience, base) = (file.clone(), audience.clone(), base.clone());
-                    Box::pin(async move { KeyFile::read(&file)?.token(&audience, &base).await })
+                    let (file, audience) = (file.clone(), audience.clone());
+                    Box::pin(async move { KeyFile::read(&file)?.token(&audience).await })
                 }))
             }
             Self::Metadata(written) => {
-                let at = Endpoint::new(metadata(written, env::var("GCE_METADATA_HOST").ok())?, None, base)?;
+                let at = Endpoint::new(metadata(written, env::var("GCE_METADATA_HOST").ok())?)?;
                 Ok(Kept::new(move || {
                     let (at, audience) = (at.clone(), audience.clone());
                     Box::pin(async move { of_the_machine(&at, &audience).await })
@@ -96,7 +95,7 @@ impl GoogleCredentials {
             }
             Self::Federation(text) => {
                 let file = reference(text)?;
-                Federation::read(&file).and_then(|federation| federation.check(base)).map_err(bad)?;
+                Federation::read(&file).and_then(|federation| federation.check()).map_err(bad)?;
                 let base: Arc<Path> = base.into();
                 Ok(Kept::new(move || {
                     let (file, audience, base) = (file.clone(), audience.clone(), base.clone());
@@ -115,12 +114,12 @@ impl KeyFile {
         parsed.map_err(|_| TokenError::new("`service_account` is no key file of a service account"))
     }
 
-    fn endpoint(&self, base: &Path) -> Result<Endpoint, TokenError> {
+    fn endpoint(&self) -> Result<Endpoint, TokenError> {
         let url = endpoint::address("token_uri", &self.token_uri);
-        url.and_then(|url| Endpoint::new(url, None, base)).map_err(|problem| TokenError::new(problem.to_string()))
+        url.and_then(Endpoint::new).map_err(|problem| TokenError::new(problem.to_string()))
     }
 
-    async fn token(&self, audience: &str, base: &Path) -> Result<Lease<SecretString>, TokenError> {
+    async fn token(&self, audience: &str) -> Result<Lease<SecretString>, TokenError> {
         let now = jwt::since_epoch().as_secs();
         let claims = json!({
             "iss": self.client_email, "aud": ASSERTION_AUDIENCE, "target_audience": audience,
@@ -128,7 +127,7 @@ impl KeyFile {
         });
         let assertion = jwt::signed(&claims, &self.private_key, self.private_key_id.as_deref())?;
         let form = [("grant_type", JWT_BEARER), ("assertion", assertion.expose_secret())];
-        lease(token(&self.endpoint(base)?.form(&form, HeaderMap::new()).await?, "id_token")?)
+        lease(token(&self.endpoint()?.form(&form, HeaderMap::new()).await?, "id_token")?)
     }
 }
 

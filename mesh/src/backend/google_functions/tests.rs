@@ -26,7 +26,7 @@ fn config(double: &Double, credentials: GoogleCredentials) -> GoogleFunctionsCon
         credentials: Some(credentials),
         event: None,
         ca: None,
-        connect_timeout: connect_timeout(),
+        connect_timeout: crate::backend::connect_timeout(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! An activation: what an action's run came to, at once or after a while.
 
+use super::parameters::PARAMETERS_BYTES_MAX;
 use crate::{
     backend::exchange::{Exchange, plain, retry_after},
     invocation::{CallContext, InvokeError},
@@ -15,9 +16,6 @@ use tokio::time::{Instant, sleep_until};
 
 /// Largest result that the platform lets an action have is 1 MB; the record around it is longer by logs and notes.
 const RECORD_BYTES_MAX: usize = 6 * 1024 * 1024;
-
-/// Largest parameters that the platform takes, in bytes.
-const PARAMETERS_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The first wait for an activation that is under way; each further one is half as long again.
 const POLL: Duration = Duration::from_millis(100);
@@ -166,7 +164,7 @@ fn refused(answer: &Response<Bytes>) -> InvokeError {
     let status = answer.status();
     let word = status.as_u16().to_string();
     match status {
-        StatusCode::PAYLOAD_TOO_LARGE => InvokeError::RequestTooLarge { bytes_max: PARAMETERS_BYTES_MAX },
+        StatusCode::PAYLOAD_TOO_LARGE => InvokeError::RequestTooLarge { bytes_max: PARAMETERS_BYTES_MAX as u64 },
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             InvokeError::Throttled { retry_after: retry_after(answer.headers()) }
         }

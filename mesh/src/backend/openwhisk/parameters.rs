@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 /// Largest parameters that the platform takes, in bytes.
-const PARAMETERS_BYTES_MAX: usize = 1024 * 1024;
+pub(super) const PARAMETERS_BYTES_MAX: usize = 1024 * 1024;
 
 /// What is said of a name that is in two places: the action would get one that policy may not have looked at.
 const TWICE: InvokeError = InvokeError::Unsupported("a parameter that is in more than one of body, path and query");

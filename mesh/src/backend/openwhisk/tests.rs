@@ -25,7 +25,7 @@ fn config(endpoint: &str) -> OpenWhiskConfig {
         extension: None,
         path: None,
         ca: None,
-        connect_timeout: connect_timeout(),
+        connect_timeout: crate::backend::connect_timeout(),
     }
 }
 

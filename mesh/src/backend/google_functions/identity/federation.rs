@@ -3,13 +3,13 @@
 use super::{lease, subject};
 use crate::{
     backend::endpoint::address,
-    secret::Reference,
+    secret::{Reference, sensitive},
     token::{
         Lease, TokenError,
         endpoint::{Endpoint, token},
     },
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ impl Federation {
     }
 
     /// What can be known before a token is asked for.
-    pub(super) fn check(&self, base: &Path) -> Result<(), TokenError> {
+    pub(super) fn check(&self) -> Result<(), TokenError> {
         if self.kind != "external_account" {
             return Err(TokenError::new(format!("`type` is `{}`, not `external_account`", self.kind)));
         }
@@ -72,18 +72,18 @@ impl Federation {
         if source.file.is_some() == source.url.is_some() {
             return Err(TokenError::new("`credential_source` is a `file` or a `url`; others are not supported"));
         }
-        source.url.iter().try_for_each(|url| at(url, base).map(drop))?;
-        at(&self.token_url, base)?;
-        self.identity(base).map(drop)
+        source.url.iter().try_for_each(|url| at(url).map(drop))?;
+        at(&self.token_url)?;
+        self.identity().map(drop)
     }
 
     /// An ID token needs a service account that stands for the workload.
-    fn identity(&self, base: &Path) -> Result<Endpoint, TokenError> {
+    fn identity(&self) -> Result<Endpoint, TokenError> {
         let unnamed =
             || TokenError::new("`service_account_impersonation_url` is missing: ID tokens need a service account");
         let url = self.service_account_impersonation_url.as_deref().ok_or_else(unnamed)?;
         let account = url.strip_suffix(FOR_ACCESS).ok_or_else(unnamed)?;
-        at(&format!("{account}{FOR_IDENTITY}"), base)
+        at(&format!("{account}{FOR_IDENTITY}"))
     }
 
     pub(super) async fn token(&self, audience: &str, base: &Path) -> Result<Lease<SecretString>, TokenError> {
@@ -96,9 +96,9 @@ impl Federation {
             ("subject_token_type", &*self.subject_token_type),
             ("subject_token", &*theirs),
         ];
-        let access = token(&at(&self.token_url, base)?.form(&form, HeaderMap::new()).await?, "access_token")?;
+        let access = token(&at(&self.token_url)?.form(&form, HeaderMap::new()).await?, "access_token")?;
         let wanted = json!({ "audience": audience, "includeEmail": true });
-        lease(token(&self.identity(base)?.post(&wanted, &access).await?, "token")?)
+        lease(token(&self.identity()?.post(&wanted, &access).await?, "token")?)
     }
 
     async fn subject_token(&self, base: &Path) -> Result<String, TokenError> {
@@ -110,9 +110,10 @@ impl Federation {
                 for (name, value) in headers {
                     let odd = || TokenError::new(format!("the header `{name}` can't be sent"));
                     let name = HeaderName::try_from(name).map_err(|_| odd())?;
-                    fields.insert(name, HeaderValue::try_from(value).map_err(|_| odd())?);
+                    // It may prove who asks.
+                    fields.insert(name, sensitive(value).ok_or_else(odd)?);
                 }
-                let answer = at(url, base)?.get_whole(&[], fields).await?;
+                let answer = at(url)?.get_whole(&[], fields).await?;
                 String::from_utf8_lossy(answer.body()).trim().to_owned()
             }
             (None, None) => return Err(TokenError::new("`credential_source` is a `file` or a `url`")),
@@ -129,7 +130,7 @@ impl Federation {
     }
 }
 
-fn at(url: &str, base: &Path) -> Result<Endpoint, TokenError> {
-    let url = address("credentials", url).and_then(|url| Endpoint::new(url, None, base));
+fn at(url: &str) -> Result<Endpoint, TokenError> {
+    let url = address("credentials", url).and_then(Endpoint::new);
     url.map_err(|problem| TokenError::new(problem.message))
 }
