@@ -27,6 +27,9 @@ const AHEAD: Duration = Duration::from_secs(5 * 60);
 /// How long before its end it is no longer used, since it must last until the provider has read it; a tenth if shorter.
 const MARGIN: Duration = Duration::from_secs(10);
 
+/// Longest time that a credential is kept, whatever its issuer says.
+const LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How long after a failure the next try waits; doubled with each further failure.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
@@ -180,6 +183,7 @@ impl<T> State<T> {
         let fetched = fetched.and_then(|lease| if lease.lifetime.is_zero() { Err(ended) } else { Ok(lease) });
         match fetched {
             Ok(Lease { value, lifetime }) => {
+                let lifetime = lifetime.min(LIFETIME_MAX);
                 let usable = lifetime - MARGIN.min(lifetime / 10);
                 let renew = asked + (lifetime - AHEAD.min(lifetime / 4));
                 let end_of_day = asked_of_day + usable;

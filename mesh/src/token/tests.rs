@@ -4,11 +4,12 @@ use super::*;
 use crate::samples::{PATIENCE, until};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// An issuer that numbers what it gives, and a clock that is moved by hand.
+/// An issuer that numbers what it gives while its door is open, and a clock that is moved by hand.
 #[derive(Clone)]
 struct Issuer {
     kept: Arc<Kept<usize>>,
     asked: Arc<AtomicUsize>,
+    door: watch::Sender<bool>,
     seconds: Arc<AtomicU64>,
     began: Instant,
 }
@@ -17,18 +18,19 @@ impl Issuer {
     fn new(lifetime: u64, fails: impl Fn(usize) -> bool + Send + Sync + 'static) -> Self {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = asked.clone();
+        let (door, open) = watch::channel(true);
         let kept = Kept::new(move || {
             let number = count.fetch_add(1, Ordering::SeqCst) + 1;
-            let failed = fails(number);
+            let (failed, mut open) = (fails(number), open.clone());
             Box::pin(async move {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                open.wait_for(|open| *open).await.unwrap();
                 if failed {
                     return Err(TokenError::new(format!("no {number}")));
                 }
                 Ok(Lease { value: number, lifetime: Duration::from_secs(lifetime) })
             })
         });
-        Self { kept: Arc::new(kept), asked, seconds: Arc::default(), began: Instant::now() }
+        Self { kept: Arc::new(kept), asked, door, seconds: Arc::default(), began: Instant::now() }
     }
 
     async fn get(&self) -> Result<usize, InvokeError> {
@@ -51,9 +53,13 @@ impl Issuer {
 #[tokio::test]
 async fn many_callers_wait_for_one_fetch_and_a_caller_who_leaves_ends_nothing() {
     let issuer = Issuer::new(3600, |_| false);
+    issuer.door.send_replace(false);
     let impatient = issuer.kept.get(Instant::now()).await;
     assert!(matches!(impatient, Err(InvokeError::TimedOut)), "{impatient:?}");
-    for got in futures_util::future::join_all((0..100).map(|_| issuer.get())).await {
+    let all = futures_util::future::join_all((0..100).map(|_| issuer.get()));
+    // The callers are asked first, so all of them wait when the door opens.
+    let (all, _) = tokio::join!(all, async { issuer.door.send_replace(true) });
+    for got in all {
         assert_eq!(got.unwrap(), 1);
     }
     assert_eq!(issuer.asked(), 1);
@@ -119,4 +125,12 @@ async fn one_that_is_rejected_is_fetched_anew_and_only_that_one() {
 async fn one_that_has_ended_already_is_a_failure() {
     let error = Issuer::new(0, |_| false).get().await.unwrap_err();
     assert!(error.to_string().contains("ended already"), "{error}");
+}
+
+#[tokio::test]
+async fn an_end_that_no_clock_has_is_brought_forward() {
+    let issuer = Issuer::new(u64::MAX, |_| false);
+    assert_eq!(issuer.get().await.unwrap(), 1);
+    issuer.at(24 * 60 * 60);
+    assert_eq!(issuer.get().await.unwrap(), 2, "it is kept for a day at most");
 }
