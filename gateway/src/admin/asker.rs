@@ -131,12 +131,12 @@ impl<'a> Asker<'a> {
         approval: Option<Approval>,
     ) -> Result<Actor, Response<Full<Bytes>>> {
         let Some(authority) = self.rule(verb, approval) else {
-            return match self.unasked() {
-                true => Ok(Actor::named(self.peer.who())),
-                false => {
-                    Err(error(StatusCode::FORBIDDEN, "in production only the gateway's own user is let in unasked"))
-                }
-            };
+            let actor = Actor::named(self.peer.who());
+            if self.unasked() {
+                return Ok(actor);
+            }
+            self.refused(verb, &actor, StatusCode::FORBIDDEN, true).await;
+            return Err(error(StatusCode::FORBIDDEN, "in production only the gateway's own user is let in unasked"));
         };
         let who = match &authority.principal {
             Some(principal) => named(principal),
@@ -149,20 +149,25 @@ impl<'a> Asker<'a> {
                 None
             }
             Ruling::Denied => Some(denied(&who, verb, &authority)),
-            Ruling::Unidentified => match &self.known {
-                Known::Nobody(refusal) | Known::Refused(refusal) => Some(self.unidentified(refusal)),
-                Known::Unasked | Known::As(_) => None,
-            },
+            Ruling::Unidentified => Some(match &self.known {
+                Known::Nobody(refusal) | Known::Refused(refusal) => self.unidentified(refusal),
+                Known::Unasked | Known::As(_) => error(StatusCode::UNAUTHORIZED, "nobody knows who asks"),
+            }),
         };
         let unidentified = authority.ruling == Ruling::Unidentified;
         let actor = Actor { who, authority: Some(Box::new(authority)) };
         let Some(refused) = refused else { return Ok(actor) };
-        tracing::warn!(who = actor.who, verb, status = refused.status().as_u16(), "administrative request refused");
-        // Anybody on this machine could fill the log with them.
-        if !unidentified || self.interface.strangers.take(self.at) {
-            self.record(Admin { detail: Some("refused".to_owned()), ..Admin::by(&actor, verb) }).await;
-        }
+        self.refused(verb, &actor, refused.status(), unidentified).await;
         Err(refused)
+    }
+
+    /// Says and records a refusal.
+    async fn refused(&self, verb: &'static str, actor: &Actor, status: StatusCode, stranger: bool) {
+        tracing::warn!(who = actor.who, verb, status = status.as_u16(), "administrative request refused");
+        // Anybody on this machine could fill the log with them.
+        if !stranger || self.interface.strangers.take(self.at) {
+            self.record(Admin { detail: Some("refused".to_owned()), ..Admin::by(actor, verb) }).await;
+        }
     }
 
     /// Records what somebody known was permitted and could not do.
