@@ -158,9 +158,11 @@ fn reason_of(reason: String) -> Result<String, Answer> {
 }
 
 async fn refused(asker: &Asker<'_>, verb: &'static str, who: &Actor, not_done: &NotDone) -> Answer {
-    asker.not_done(verb, who, &not_done.to_string()).await;
+    if !matches!(not_done, NotDone::HeldMeanwhile { .. }) {
+        asker.not_done(verb, who, &not_done.to_string()).await;
+    }
     let status = match not_done {
-        NotDone::Held { .. } => StatusCode::CONFLICT,
+        NotDone::Held { .. } | NotDone::HeldMeanwhile { .. } => StatusCode::CONFLICT,
         NotDone::Unchanged(_) => StatusCode::UNPROCESSABLE_ENTITY,
         NotDone::Unknown(_) => StatusCode::NOT_FOUND,
         NotDone::Unrecorded(_) | NotDone::Disk(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -40,6 +40,14 @@ pub enum NotDone {
         /// Since when, by whom and why.
         hold: Box<Hold>,
     },
+    /// It was put on hold once its erasure was recorded. That it is not done is recorded, too.
+    #[error("`{subject}` was put on legal hold meanwhile, by {who}: {reason}", who = hold.who, reason = hold.reason)]
+    HeldMeanwhile {
+        /// What.
+        subject: String,
+        /// By whom and why.
+        hold: Box<Hold>,
+    },
     /// There is no such change.
     #[error(transparent)]
     Unchanged(#[from] Unchanged),
@@ -94,7 +102,7 @@ pub async fn erase(
         blocking(subjects, move |subjects| subjects.abandon_erasing(&name)).await?;
         return Err(error.into());
     }
-    destroyed(subjects, subject).await
+    destroyed((log, subjects), who, subject).await
 }
 
 /// Finishes the erasures that a crash cut short, and records that.
@@ -105,16 +113,27 @@ pub async fn finish(log: &Log, subjects: &Arc<Subjects>) -> Result<Vec<Erased>, 
     let mut erased = Vec::new();
     for subject in blocking(subjects, Subjects::erasing).await? {
         let detail = format!("{}: begun before this start", named(&subject));
-        log.admin(&record(ERASE, &Actor::named("process"), detail)).await?;
-        erased.push(destroyed(subjects, subject).await?);
+        let process = Actor::named("process");
+        log.admin(&record(ERASE, &process, detail)).await?;
+        match destroyed((log, subjects), &process, subject).await {
+            // It is forgotten: whoever lifts the hold asks again.
+            Err(NotDone::HeldMeanwhile { .. }) => {}
+            done => erased.push(done?),
+        }
     }
     Ok(erased)
 }
 
-async fn destroyed(subjects: &Arc<Subjects>, subject: String) -> Result<Erased, NotDone> {
+async fn destroyed((log, subjects): (&Log, &Arc<Subjects>), who: &Actor, subject: String) -> Result<Erased, NotDone> {
     let name = subject.clone();
-    let keys = blocking(subjects, move |subjects| subjects.erase(&name)).await?;
-    Ok(Erased { subject, keys })
+    match blocking(subjects, move |subjects| subjects.erase(&name)).await? {
+        Ok(keys) => Ok(Erased { subject, keys }),
+        Err(hold) => {
+            let not_done = NotDone::HeldMeanwhile { subject, hold: Box::new(hold) };
+            log.admin(&record(ERASE, who, format!("not done: {not_done}"))).await?;
+            Err(not_done)
+        }
+    }
 }
 
 /// Puts something on hold, or lifts that.

@@ -2,7 +2,7 @@
 
 use super::{
     Auditor,
-    hold::{Change, Holds, Unchanged},
+    hold::{Change, Hold, Holds, Unchanged},
     seal::{SubjectKey, Wrapped},
 };
 use crate::{audit::segment, state::State};
@@ -127,11 +127,19 @@ impl Subjects {
         segment::sync_folder(&folder)
     }
 
-    /// Destroys the keys of a subject, durably, and says how many there were. Blocks.
+    /// Destroys the keys of a subject, durably, and says how many there were; or that it is on hold. Blocks.
     ///
     /// # Errors
     /// When the disk refuses: some may be left, and it can be done again.
-    pub fn erase(&self, subject: &str) -> io::Result<usize> {
+    pub fn erase(&self, subject: &str) -> io::Result<Result<usize, Hold>> {
+        // Until it is over nothing is put on hold: a hold that is answered for has come in time.
+        let holds = lock(&self.holds);
+        if let Some(hold) = holds.on(subject) {
+            let hold = hold.clone();
+            drop(holds);
+            self.abandon_erasing(subject)?;
+            return Ok(Err(hold));
+        }
         let changing = lock(&self.changing);
         self.used.remove(subject);
         let files = self.files(subject)?;
@@ -141,9 +149,9 @@ impl Subjects {
         if !files.is_empty() {
             segment::sync_folder(&self.place(subject).0)?;
         }
-        drop(changing);
+        drop((changing, holds));
         self.abandon_erasing(subject)?;
-        Ok(files.len())
+        Ok(Ok(files.len()))
     }
 
     /// The subjects whose erasure was noted and is not finished. Blocks.

@@ -85,13 +85,13 @@ fn erasing_destroys_every_key_of_a_subject_and_of_nobody_else() {
     subjects.key("corp/bob").unwrap();
     subjects.begin_erasing("corp/ada").unwrap();
     assert_eq!(subjects.erasing().unwrap(), ["corp/ada"]);
-    assert_eq!(subjects.erase("corp/ada").unwrap(), 2);
+    assert_eq!(subjects.erase("corp/ada").unwrap(), Ok(2));
     assert!(subjects.used("corp/ada").is_none() && subjects.erasing().unwrap().is_empty());
     let left = subjects.wrapped("corp/ada").unwrap();
     assert_eq!(revealed(&value, (CALL, "/input/iban"), &left, &key), Err(Sealed::NoKey));
     assert_eq!(subjects.wrapped("corp/bob").unwrap().len(), 1);
     // Again is no failure, and what comes later has a key of its own.
-    assert_eq!(subjects.erase("corp/ada").unwrap(), 0);
+    assert_eq!(subjects.erase("corp/ada").unwrap(), Ok(0));
     let later = subjects.key("corp/ada").unwrap().seal(CALL, "/input/iban", "2").unwrap();
     let wrapped = subjects.wrapped("corp/ada").unwrap();
     assert_eq!(revealed(&later, (CALL, "/input/iban"), &wrapped, &key).unwrap(), "2");
@@ -110,7 +110,7 @@ fn an_erasure_that_a_crash_cut_short_is_known_at_the_next_start() {
     fs::write(folder.path().join("subjects/erasing/x.1.new"), "corp/b").unwrap();
     let restarted = open(folder.path(), key.public());
     assert_eq!(restarted.erasing().unwrap(), ["corp/ada"]);
-    assert_eq!(restarted.erase("corp/ada").unwrap(), 1);
+    assert_eq!(restarted.erase("corp/ada").unwrap(), Ok(1));
     assert!(open(folder.path(), key.public()).erasing().unwrap().is_empty());
     let ada = restarted.key("corp/ada").unwrap();
     drop(ada);
@@ -125,6 +125,20 @@ fn an_erasure_that_a_crash_cut_short_is_known_at_the_next_start() {
     )
     .unwrap();
     assert_eq!(restarted.wrapped("corp/ada").unwrap().len(), torn);
+}
+
+#[test]
+fn a_hold_that_comes_after_an_erasure_was_noted_still_keeps_the_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = auditor(folder.path());
+    let subjects = open(folder.path(), key.public());
+    subjects.key("corp/ada").unwrap();
+    subjects.begin_erasing("corp/ada").unwrap();
+    let hold = Hold { who: "uid 1".into(), at: jiff::Timestamp::UNIX_EPOCH, reason: "case 7".into() };
+    subjects.hold(&Change::Set(None, hold.clone())).unwrap();
+    assert_eq!(subjects.erase("corp/ada").unwrap(), Err(hold));
+    assert_eq!(subjects.wrapped("corp/ada").unwrap().len(), 1);
+    assert!(subjects.erasing().unwrap().is_empty(), "it is not finished behind the hold's back at the next start");
 }
 
 #[test]
