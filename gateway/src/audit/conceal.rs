@@ -19,6 +19,9 @@ use uuid::Uuid;
 /// What stands in a record for a field that was there and is not recorded.
 pub const DROPPED: &str = "dropped";
 
+/// The fact that records have outside of the facts, too.
+const SOURCE: &str = "network/source";
+
 /// How calls are recorded.
 #[derive(Debug, Default)]
 pub struct Redaction {
@@ -110,15 +113,10 @@ impl Redaction {
 
     fn facts(&self, facts: &Facts, veil: &mut Veil<'_>) -> Said<'static> {
         let Ok(mut value) = serde_json::to_value(facts) else { return Said::Rest(Value::Null) };
-        let rules = self.fields.of("facts");
-        for fact in FACTS {
-            let mode = rules.at(fact.split('/')).mode();
+        for (fact, mode) in self.fields.facts() {
             let (within, name) = fact.rsplit_once('/').unwrap_or(("", fact));
             let within = if within.is_empty() { Some(&mut value) } else { value.get_mut(within) };
-            if mode != Mode::Plain
-                && let Some(found) =
-                    within.and_then(Value::as_object_mut).and_then(|members| members.shift_remove(name))
-            {
+            if let Some(found) = within.and_then(Value::as_object_mut).and_then(|members| members.shift_remove(name)) {
                 let words: Vec<_> = std::iter::once("facts").chain(fact.split('/')).collect();
                 // Of who forwards a call, the id is what can be looked up.
                 let shown = if mode == Mode::Hmac { found.get("id").unwrap_or(&found) } else { &found };
@@ -171,7 +169,7 @@ impl Redaction {
 
     /// A caller's address outside of the facts, and what stands for it if it is concealed.
     pub(crate) fn source(&self, call: Uuid, source: Option<IpAddr>) -> (Option<IpAddr>, Option<String>) {
-        let mode = self.fields.of("facts").at(["network", "source"]).mode();
+        let mode = self.fields.of_fact(SOURCE);
         let Some(address) = source.filter(|_| mode != Mode::Plain) else { return (source, None) };
         let key = self.encrypting().and_then(|subjects| subjects.used(NOBODY));
         let veil = Veil { hash: self.hash.as_ref(), key: key.as_deref(), call, places: BTreeMap::new() };
@@ -180,7 +178,7 @@ impl Redaction {
 
     /// The network of a summary.
     pub(crate) fn network(&self, network: String) -> String {
-        let mode = self.fields.of("facts").at(["network", "source"]).mode();
+        let mode = self.fields.of_fact(SOURCE);
         match (mode, &self.hash) {
             (Mode::Plain, _) => network,
             (Mode::Hmac, Some(key)) => key.hash(&network),

@@ -50,11 +50,16 @@ pub enum Mode {
     Drop,
 }
 
-/// Modes by place.
+/// Modes by place. What every call asks is found when they are made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields {
     root: Node,
     count: usize,
+    used: Vec<Mode>,
+    /// Classes that have any mode besides `plain`.
+    concealed: Vec<&'static str>,
+    /// Facts that are not `plain`.
+    facts: Vec<(&'static str, Mode)>,
 }
 
 /// A place with what is below it.
@@ -89,6 +94,15 @@ impl Fields {
             node.mode = Some(mode);
             fields.count += 1;
         }
+        let Self { root, used, concealed, .. } = &mut fields;
+        let modes = [Mode::Plain, Mode::Hmac, Mode::Encrypted, Mode::Drop];
+        used.extend(modes.into_iter().filter(|mode| root.has(&|found| found == *mode)));
+        let conceals =
+            |class: &&str| root.members.get(*class).is_some_and(|node| node.has(&|mode| mode != Mode::Plain));
+        concealed.extend(CLASSES.into_iter().filter(conceals));
+        let facts = fields.of("facts");
+        let modes: Vec<_> = FACTS.into_iter().map(|fact| (fact, facts.at(fact.split('/')).mode())).collect();
+        fields.facts.extend(modes.into_iter().filter(|(_, mode)| *mode != Mode::Plain));
         Ok(fields)
     }
 
@@ -101,13 +115,23 @@ impl Fields {
     /// Whether any place has this mode.
     #[must_use]
     pub fn use_mode(&self, mode: Mode) -> bool {
-        self.root.has(&|found| found == mode)
+        self.used.contains(&mode)
     }
 
     /// Whether a class has any mode besides `plain`.
     #[must_use]
     pub(crate) fn conceal(&self, class: &str) -> bool {
-        self.root.members.get(class).is_some_and(|node| node.has(&|mode| mode != Mode::Plain))
+        self.concealed.contains(&class)
+    }
+
+    /// The facts that are not recorded as they are, and how they are.
+    pub(crate) fn facts(&self) -> impl Iterator<Item = (&'static str, Mode)> {
+        self.facts.iter().copied()
+    }
+
+    /// How a fact is recorded.
+    pub(crate) fn of_fact(&self, fact: &str) -> Mode {
+        self.facts().find(|(known, _)| *known == fact).map_or(Mode::Plain, |(_, mode)| mode)
     }
 
     /// The modes of a class.

@@ -13,7 +13,7 @@ use crate::audit::{
 };
 use policy::{
     engine::looks::Looks,
-    question::{Principal, Token},
+    question::{Approval, Clock, Facts, Principal, Token, Via},
     replay::Why,
 };
 use serde_json::{Value, json};
@@ -153,6 +153,49 @@ fn only_what_policy_looked_at_is_recorded() {
     assert_eq!(read(&office.line(&intent, &Known::default())).input, Some(json!({"customer": {}})));
     let whole = of(json!({"a": 1}));
     assert!(Kept::of_intent(&read(&office.line(&whole, &Known::default()))).recorded.is_none());
+}
+
+/// Every member of the facts that is no object of others; a caller is one field.
+fn leaves(value: &Value, at: &str, found: &mut Vec<String>) {
+    match value.as_object().filter(|members| !members.contains_key("kind") && at != "approval") {
+        Some(members) => members.iter().for_each(|(name, value)| {
+            let at = if at.is_empty() { name.clone() } else { format!("{at}/{name}") };
+            leaves(value, &at, found);
+        }),
+        None => found.push(at.to_owned()),
+    }
+}
+
+#[test]
+fn no_fact_is_recorded_that_has_no_mode() {
+    let caller = || Some(Arc::new(Principal::anonymous()));
+    let Facts { call, network, transport, clock, .. } = question(None).facts;
+    let Clock { now, weekday, minute, .. } = clock;
+    let words = || Arc::from([Arc::from("x")]);
+    // Every member by name: a new one does not compile here until it has a value, and then needs its mode.
+    let facts = Facts {
+        call,
+        network,
+        transport,
+        token: Some(Token {
+            scopes: words(),
+            audiences: words(),
+            issued: Some(now),
+            authenticated: Some(now),
+            acr: Some("x".into()),
+            amr: Some(words()),
+            sender_bound: false,
+        }),
+        clock: Clock { now, weekday, minute, business_day: Some(true), frozen: Some(true) },
+        via: Via { workload: caller(), client: caller(), depth: 2 },
+        approval: Some(Approval { by: words(), oldest: now }),
+    };
+    let mut found = Vec::new();
+    leaves(&serde_json::to_value(&facts).unwrap(), "", &mut found);
+    found.sort_unstable();
+    let mut known = crate::audit::field::FACTS.map(str::to_owned).to_vec();
+    known.sort_unstable();
+    assert_eq!(found, known);
 }
 
 #[test]
