@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod conceal;
 pub(crate) mod early;
 pub mod field;
+pub(crate) mod follow;
 pub mod guard;
 pub mod hash;
 pub mod log;
