@@ -23,6 +23,7 @@ pub mod redact;
 pub(crate) mod repair;
 pub(crate) mod segment;
 pub mod signer;
+pub mod ship;
 mod spare;
 pub mod subject;
 pub mod tree;

@@ -316,6 +316,11 @@ impl Reader {
         self.line
     }
 
+    /// Forgets what was read ahead: the writer may take back what it was not able to write whole.
+    pub(crate) fn forget_ahead(&mut self) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(self.offset)).map(drop)
+    }
+
     /// The next record, if it has come meanwhile and is whole.
     pub(crate) fn grown(&mut self) -> io::Result<Option<Result<Line, Problem>>> {
         if self.torn {
