@@ -7,6 +7,7 @@ mod cursor;
 mod feed;
 mod file;
 mod nats;
+mod objects;
 mod otlp;
 mod pump;
 mod sink;
@@ -78,7 +79,10 @@ impl Origin {
 
 impl std::fmt::Debug for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Origin").field("node", &self.node).field("incarnation", &self.incarnation).finish_non_exhaustive()
+        f.debug_struct("Origin")
+            .field("node", &self.node)
+            .field("incarnation", &self.incarnation)
+            .finish_non_exhaustive()
     }
 }
 
@@ -139,7 +143,7 @@ pub fn id(node: &str, incarnation: Uuid, seq: u64) -> String {
 
 fn start(settings: &config::Ship, origin: &Origin, stop: &Arc<Stop>) -> Arc<Status> {
     let status = Arc::new(Status::new(settings, Arc::clone(&origin.accepted)));
-    let (pump, running) = (Pump::new(settings, origin, &status, stop), Thread::new(stop));
+    let (pump, running) = (Pump::new(settings, origin, &status, stop), Thread::new(stop, &status));
     let work = move || {
         let _running = running;
         pump.run();
@@ -189,19 +193,25 @@ impl Stop {
 }
 
 /// A thread that runs, until it is dropped.
-struct Thread(Arc<Stop>);
+struct Thread {
+    stop: Arc<Stop>,
+    status: Arc<Status>,
+}
 
 impl Thread {
-    fn new(stop: &Arc<Stop>) -> Self {
+    fn new(stop: &Arc<Stop>, status: &Arc<Status>) -> Self {
         stop.threads.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(stop))
+        Self { stop: Arc::clone(stop), status: Arc::clone(status) }
     }
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        let _stopped = self.0.lock();
-        self.0.threads.fetch_sub(1, Ordering::AcqRel);
-        self.0.changed.notify_all();
+        if std::thread::panicking() {
+            self.status.failed("its thread failed; records go on at the next start");
+        }
+        let _stopped = self.stop.lock();
+        self.stop.threads.fetch_sub(1, Ordering::AcqRel);
+        self.stop.changed.notify_all();
     }
 }

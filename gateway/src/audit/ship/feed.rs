@@ -115,7 +115,8 @@ impl Feed {
         }
         let ends_there = |source: &Source| source.last.is_some_and(|last| last.saturating_add(1) == batch.next);
         batch.closes = sources.iter().any(|source| ends_there(source) || source.first == batch.next);
-        let known = sources.iter().filter_map(|source| source.last).map(|last| last.saturating_add(1)).max().unwrap_or(0);
+        let known =
+            sources.iter().filter_map(|source| source.last).map(|last| last.saturating_add(1)).max().unwrap_or(0);
         let known = if end.before == u64::MAX { known } else { end.before };
         batch.behind = known.saturating_sub(batch.next);
         batch.ends = end.over && batch.records.is_empty() && batch.behind == 0;

@@ -77,7 +77,7 @@ impl Published {
         match &self.link {
             // Pings are answered.
             Some(link) if !stop.is_stopped() && !*link.lost.borrow() => {
-                link.runtime.block_on(tokio::time::sleep(time));
+                link.runtime.block_on(async { tokio::time::sleep(time).await });
             }
             _ => stop.wait(time),
         }
@@ -103,7 +103,8 @@ impl Link {
         };
         let longest = settings.timeout * 2;
         let connected = runtime.block_on(async { tokio::time::timeout(longest, connected).await });
-        let context = connected.unwrap_or_else(|_| Err(format!("no connection within {longest:?}"))).map_err(Trouble)?;
+        let context =
+            connected.unwrap_or_else(|_| Err(format!("no connection within {longest:?}"))).map_err(Trouble)?;
         Ok(Self { runtime, context, lost })
     }
 }
@@ -176,11 +177,14 @@ fn options(settings: &NatsSink, tell: watch::Sender<bool>, over: Arc<AtomicBool>
 
 /// The stream as it is made where there is none.
 fn wanted(settings: &NatsSink) -> stream::Config {
-    let subject = ["{node}", "{kind}", "{incarnation}"].iter().fold(settings.subject.clone(), |s, part| s.replace(part, "*"));
+    let subject =
+        ["{node}", "{kind}", "{incarnation}"].iter().fold(settings.subject.clone(), |s, part| s.replace(part, "*"));
     stream::Config {
         name: settings.stream.clone(),
         // A part of a word can't be a wildcard.
-        subjects: vec![subject.split('.').map(|word| if word.contains('*') { "*" } else { word }).collect::<Vec<_>>().join(".")],
+        subjects: vec![
+            subject.split('.').map(|word| if word.contains('*') { "*" } else { word }).collect::<Vec<_>>().join("."),
+        ],
         storage: StorageType::File,
         duplicate_window: DUPLICATE_WINDOW,
         description: Some("audit records of Latchwork".to_owned()),

@@ -64,7 +64,7 @@ impl Logs {
     pub(super) fn pause(&mut self, time: Duration, stop: &Stop) {
         match &self.link {
             // What the collector says meanwhile is heard.
-            Some(link) if !stop.is_stopped() => link.runtime.block_on(tokio::time::sleep(time)),
+            Some(link) if !stop.is_stopped() => link.runtime.block_on(async { tokio::time::sleep(time).await }),
             _ => stop.wait(time),
         }
     }

@@ -178,10 +178,17 @@ impl Status {
         match (state, problem) {
             (State::Failing, problem) => {
                 let problem = problem.unwrap_or_default();
-                tracing::warn!(sink, lag, problem, "audit records can't be shipped; the log keeps them, and it is tried again");
+                tracing::warn!(
+                    sink,
+                    lag,
+                    problem,
+                    "audit records can't be shipped; the log keeps them, and it is tried again"
+                );
             }
-            (State::Waiting, _) => tracing::info!(sink, "another process ships these records; this one goes on after it"),
-            (State::Shipping, _) => tracing::info!(sink, lag, "audit records are shipped"),
+            (State::Waiting, _) => {
+                tracing::info!(sink, "another process ships these records; this one goes on after it")
+            }
+            (State::Shipping, _) => tracing::info!(sink, "audit records are shipped"),
         }
     }
 

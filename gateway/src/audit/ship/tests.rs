@@ -22,6 +22,8 @@ use std::{
 };
 use uuid::Uuid;
 
+mod objects;
+
 const NODE: &str = "gw-1";
 
 /// A log on a disk, and a file beside it that it is shipped to.

@@ -135,11 +135,17 @@ fn nats(At { value, span }: &At<raw::NatsSink>, node: &Node, desk: &mut Desk<'_>
         let named = !text.is_empty() && text.len() <= NATS_NAME_BYTES_MAX && text.bytes().all(sound);
         if !named {
             let message = format!("`{}` is no name of a stream", shorten(text));
-            desk.error_help("bad_name", &stream.span, message, "such as `AUDIT`: no spaces, `.`, `*`, `>`, `/` or `\\`");
+            desk.error_help(
+                "bad_name",
+                &stream.span,
+                message,
+                "such as `AUDIT`: no spaces, `.`, `*`, `>`, `/` or `\\`",
+            );
         }
         named.then(|| text.clone())
     });
-    let subject = value.subject.as_ref().map_or_else(|| Some(SUBJECT.to_owned()), |subject| self::subject(subject, desk));
+    let subject =
+        value.subject.as_ref().map_or_else(|| Some(SUBJECT.to_owned()), |subject| self::subject(subject, desk));
     let ca = value.ca.as_ref().and_then(|ca| tls::authorities(ca, desk));
     let login = login(value, desk);
     let limits = Duration::from_millis(100)..=Duration::from_secs(60);
@@ -161,7 +167,8 @@ fn servers(written: &At<String>, table: &raw::NatsSink, node: &Node, desk: &mut 
         };
         if !url.username().is_empty() || url.password().is_some() {
             let finding = desk.text.error_unsaid("inline_secret", &written.span, "the address has user information");
-            desk.report.push(finding.help("`user` with `password = \"env:NAME\"`, or `token`, `nkey` or `credentials`"));
+            desk.report
+                .push(finding.help("`user` with `password = \"env:NAME\"`, or `token`, `nkey` or `credentials`"));
             return None;
         }
         if !bare(&url) {
@@ -236,14 +243,22 @@ fn login(table: &raw::NatsSink, desk: &mut Desk<'_>) -> Option<NatsLogin> {
     if let Some(nkey) = nkey {
         let seed = secret(nkey, desk)?;
         if !is_seed(seed.expose()) {
-            desk.error("bad_secret", &nkey.span, "the secret is no seed of a user's NKey: 58 letters that begin with `SU`");
+            desk.error(
+                "bad_secret",
+                &nkey.span,
+                "the secret is no seed of a user's NKey: 58 letters that begin with `SU`",
+            );
         }
         return Some(NatsLogin::NKey(seed));
     }
     if let Some(credentials) = credentials {
         let text = reference::referred(credentials, desk)?;
         if async_nats::ConnectOptions::with_credentials(&text).is_err() {
-            desk.error("bad_secret", &credentials.span, "the secret is no credentials file: a JWT and the seed of its NKey");
+            desk.error(
+                "bad_secret",
+                &credentials.span,
+                "the secret is no credentials file: a JWT and the seed of its NKey",
+            );
         }
         return Some(NatsLogin::Credentials(Secret::new(text.into_bytes())));
     }
