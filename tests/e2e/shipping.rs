@@ -1,7 +1,9 @@
 //! Records reach other places, each at least once and in order, whatever becomes of those places or of the gateway.
 
+use async_nats::ConnectOptions;
 use std::{
     collections::BTreeSet,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -18,6 +20,9 @@ use tests::{
     project::Project,
     records, skip, wait,
 };
+
+mod example;
+mod logins;
 
 /// Calls on one connection at a time.
 const CALLERS: usize = 4;
@@ -81,11 +86,11 @@ async fn until_state(gateway: &Running, sink: &str, wanted: &str) {
 }
 
 /// Waits until a stream holds exactly the log: every record once, in order, under its id.
-async fn until_whole(nats: &Nats, project: &Project) -> Vec<Message> {
+async fn whole(nats: &Nats, options: impl Fn() -> ConnectOptions, audit: &Path) -> Vec<Message> {
     let began = Instant::now();
     let found = wait::until("the stream holds the log", 2 * wait::LONG, || async {
-        let lines = records::lines(&project.audit());
-        let messages = nats.messages("AUDIT").await;
+        let lines = records::lines(audit);
+        let messages = nats.messages(options(), "AUDIT").await;
         match differs(&messages, &lines) {
             None => Some(Ok((messages, lines))),
             Some(how) => (began.elapsed() > wait::LONG).then_some(Err(how)),
@@ -129,14 +134,14 @@ async fn a_stream_gets_every_record_through_outages_of_its_server_and_a_killed_g
     assert_eq!(metric(&gateway, "audit_ship_healthy", "stream").await, 0);
     assert!(metric(&gateway, "audit_ship_lag", "stream").await >= 2 * CALLS as u64);
     let nats = Nats::start_with(folder.path(), port, "").await.expect("it was there before");
-    until_whole(&nats, &project).await;
+    whole(&nats, ConnectOptions::new, &project.audit()).await;
 
     // Its process stands still with the connection open.
     nats.freeze();
     calls(&gateway, CALLS).await;
     until_state(&gateway, "stream", "failing").await;
     nats.thaw();
-    until_whole(&nats, &project).await;
+    whole(&nats, ConnectOptions::new, &project.audit()).await;
     until_state(&gateway, "stream", "shipping").await;
 
     // The gateway is killed while calls are under way.
@@ -147,12 +152,12 @@ async fn a_stream_gets_every_record_through_outages_of_its_server_and_a_killed_g
     under_way.await.expect("every call before was answered");
     let gateway = latchwork::run(&project.config(), &project.ca()).await;
     calls(&gateway, CALLS).await;
-    let messages = until_whole(&nats, &project).await;
+    let messages = whole(&nats, ConnectOptions::new, &project.audit()).await;
     let subjects: BTreeSet<&str> = messages.iter().map(|message| message.subject.as_str()).collect();
     let kinds = ["admin", "closed", "intent", "system"].map(|kind| format!("latchwork.audit.test.{kind}"));
     assert_eq!(subjects, kinds.iter().map(String::as_str).collect());
     let log = gateway.stop().await;
-    until_whole(&nats, &project).await;
+    whole(&nats, ConnectOptions::new, &project.audit()).await;
     assert!(!log.contains("can't be shipped"), "{log}");
     nats.kill().await;
 }
@@ -257,11 +262,9 @@ async fn a_full_disk_of_a_file_stops_no_call_and_leaves_no_gap() {
 }
 
 /// All lines of the files, in order.
-fn shipped(folder: &std::path::Path) -> Vec<String> {
+fn shipped(folder: &Path) -> Vec<String> {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let number = |path: &std::path::PathBuf| {
-        path.extension().and_then(|number| number.to_str()?.parse().ok()).unwrap_or(u64::MAX)
-    };
+    let number = |path: &PathBuf| path.extension().and_then(|number| number.to_str()?.parse().ok()).unwrap_or(u64::MAX);
     let mut files: Vec<_> = files.filter(|file| file.to_string_lossy().contains("records.jsonl")).collect();
     files.sort_by_key(number);
     let texts = files.iter().map(|file| std::fs::read_to_string(file).unwrap_or_default());

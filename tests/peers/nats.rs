@@ -49,24 +49,28 @@ impl Nats {
         Self::start_with(folder, -1, "").await
     }
 
-    /// Starts one at a port, with more configuration.
+    /// Starts one at a port, or at any if that is -1, with more configuration.
+    pub async fn start_with(folder: &Path, port: i32, more: &str) -> Option<Self> {
+        let store = folder.join("store");
+        let text = format!("listen: \"127.0.0.1:{port}\"\njetstream {{ store_dir: {store:?} }}\n{more}\n");
+        Self::start_as(folder, &text, &[]).await
+    }
+
+    /// Starts one with this configuration and these variables.
     ///
     /// # Panics
     /// When it does not start.
-    pub async fn start_with(folder: &Path, port: i32, more: &str) -> Option<Self> {
+    pub async fn start_as(folder: &Path, text: &str, variables: &[(&str, &str)]) -> Option<Self> {
         let program = program()?;
         let ports = folder.join("ports");
         // What a server before it left says nothing of this one.
         let _ = fs::remove_dir_all(&ports);
         fs::create_dir_all(&ports).expect("the folder is ours");
-        let store = folder.join("store");
-        let text = format!(
-            "listen: \"127.0.0.1:{port}\"\nports_file_dir: {ports:?}\njetstream {{ store_dir: {store:?} }}\n{more}\n"
-        );
+        let text = format!("ports_file_dir: {ports:?}\n{text}\n");
         let config = folder.join("nats.conf");
         fs::write(&config, text).expect("the folder is ours");
         let mut command = Command::new(program);
-        command.arg("--config").arg(&config);
+        command.arg("--config").arg(&config).current_dir(folder).envs(variables.iter().copied());
         let mut child = Child::start("nats-server", &command, folder);
         let url = wait::until("the port of `nats-server`", wait::LONG, || {
             assert!(child.ended().is_none(), "`nats-server` ended: {}", child.stderr());
@@ -100,24 +104,23 @@ impl Nats {
         jetstream::new(options.connect(&self.url).await.expect("the server takes clients"))
     }
 
-    /// Makes a stream.
-    pub async fn make_stream(&self, name: &str, subjects: &[&str]) {
+    /// Makes a stream, as a client of these options.
+    pub async fn make_stream_as(&self, options: ConnectOptions, name: &str, subjects: &[&str]) {
         let config = stream::Config {
             name: name.to_owned(),
             subjects: subjects.iter().map(|subject| (*subject).to_owned()).collect(),
             ..Default::default()
         };
-        self.jetstream(ConnectOptions::new()).await.create_stream(config).await.expect("a stream");
+        self.jetstream(options).await.create_stream(config).await.expect("a stream");
     }
 
-    /// All messages of a stream, in its order; none where there is no stream.
-    pub async fn messages(&self, stream: &str) -> Vec<Message> {
-        messages(&self.jetstream(ConnectOptions::new()).await, stream).await
+    /// All messages of a stream, in its order, for a client of these options; none where there is no stream.
+    pub async fn messages(&self, options: ConnectOptions, stream: &str) -> Vec<Message> {
+        messages(&self.jetstream(options).await, stream).await
     }
 }
 
-/// All messages of a stream, in its order; none where there is no stream.
-pub async fn messages(jetstream: &jetstream::Context, stream: &str) -> Vec<Message> {
+async fn messages(jetstream: &jetstream::Context, stream: &str) -> Vec<Message> {
     let Ok(mut stream) = jetstream.get_stream(stream).await else { return Vec::new() };
     let count = stream.info().await.expect("a stream says what it holds").state.messages;
     // Nothing is acknowledged: whoever reads next reads all of it again.

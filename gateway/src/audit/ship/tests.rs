@@ -22,6 +22,7 @@ use std::{
 };
 use uuid::Uuid;
 
+mod feed;
 mod objects;
 
 const NODE: &str = "gw-1";
