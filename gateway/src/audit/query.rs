@@ -392,8 +392,7 @@ impl Reader {
 fn renamed(source: &Source) -> Option<(PathBuf, File)> {
     let listed = segment::list(source.path.parent()?).ok()?;
     let (_, path) = listed.into_iter().find(|(name, _)| name.first == source.first && name.last.is_some())?;
-    let file = File::open(&path).ok()?;
-    Some((path, file))
+    File::open(&path).ok().map(|file| (path, file))
 }
 
 fn contains(bytes: &[u8], needle: &[u8]) -> bool {

@@ -33,6 +33,7 @@ pub const RECORD_BYTES_MAX: usize = 64 * 1024;
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RecordKind")]
 pub enum Kind {
     /// A permitted call, before its backend is asked.
     Intent,
