@@ -6,7 +6,7 @@ use crate::{
     audit::{
         log::Log,
         record::Admin,
-        ship::{Origin, Shipping},
+        ship::{END_GRACE, Origin, Shipping},
         subject::act,
     },
     build::{self, Shared},
@@ -340,7 +340,7 @@ impl Running {
         gateway.log.shutdown().await;
         let shipped = gateway.clone();
         // Bounded by its own grace; what is not shipped by then goes at the next start.
-        let _ = tokio::task::spawn_blocking(move || shipped.shipping.shutdown_blocking()).await;
+        let _ = tokio::task::spawn_blocking(move || shipped.shipping.shutdown_blocking(END_GRACE)).await;
         if let Some(exporter) = gateway.exporter() {
             // Bounded by its own grace; what the collector does not take by then is gone.
             let _ = tokio::task::spawn_blocking(move || exporter.join()).await;

@@ -156,9 +156,7 @@ async fn a_stream_gets_every_record_through_outages_of_its_server_and_a_killed_g
     let subjects: BTreeSet<&str> = messages.iter().map(|message| message.subject.as_str()).collect();
     let kinds = ["admin", "closed", "intent", "system"].map(|kind| format!("latchwork.audit.test.{kind}"));
     assert_eq!(subjects, kinds.iter().map(String::as_str).collect());
-    let log = gateway.stop().await;
-    whole(&nats, ConnectOptions::new, &project.audit()).await;
-    assert!(!log.contains("can't be shipped"), "{log}");
+    gateway.stop().await;
     nats.kill().await;
 }
 

@@ -32,7 +32,7 @@ use uuid::Uuid;
 pub use status::{State, Status};
 
 /// How long what the log still holds at the end may take to be shipped; what is left goes at the next start.
-const END_GRACE: Duration = Duration::from_secs(2);
+pub const END_GRACE: Duration = Duration::from_secs(2);
 
 /// The log that is shipped.
 #[derive(Clone)]
@@ -111,11 +111,11 @@ impl Shipping {
         self.lock().sinks.clone()
     }
 
-    /// Ships what is left within a grace. Blocks; the log should be closed.
-    pub fn shutdown_blocking(&self) {
+    /// Ships what is left, no longer than `grace`. Blocks; the log should be closed.
+    pub fn shutdown_blocking(&self, grace: Duration) {
         let stop = Arc::clone(&self.lock().stop);
         stop.stop();
-        stop.wait_for_threads(END_GRACE);
+        stop.wait_for_threads(grace);
     }
 
     fn lock(&self) -> MutexGuard<'_, Running> {

@@ -129,7 +129,7 @@ impl State {
 
 impl Gathering {
     fn begin(folder: PathBuf, first: u64) -> Result<Self, Trouble> {
-        segment::create_folder(&folder).map_err(Trouble::at(&folder))?;
+        segment::create_folder(&folder).and_then(|()| forget_hashes(&folder, first)).map_err(Trouble::at(&folder))?;
         let path = folder.join(format!("{}.{NEW}", Name::open(first, 0).file()));
         let file = create(&path).map_err(Trouble::at(&path))?;
         let (file, hash, begun) = (BufWriter::new(file), Context::new(&SHA256), Instant::now());
@@ -183,6 +183,19 @@ fn there(folder: &Path, first: u64) -> Result<Option<u64>, Trouble> {
         return Ok(Some(last));
     }
     Err(Trouble(format!("`{}` is not what `{}` says: somebody else wrote it", path.display(), stated.display())))
+}
+
+/// Removes hashes of an object that did not come to be: it may have another end now.
+fn forget_hashes(folder: &Path, first: u64) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let file = entry.file_name();
+        let object = file.to_str().and_then(|file| Name::parse(file.strip_suffix(HASH)?.strip_suffix('.')?));
+        if object.is_some_and(|object| object.first == first) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn hash(path: &Path) -> io::Result<String> {

@@ -12,8 +12,9 @@ use crate::{
 };
 use jiff::Timestamp;
 use std::{
-    io,
-    path::PathBuf,
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -43,6 +44,8 @@ pub(super) struct Pump {
     /// What is not finished, oldest first.
     unfinished: Vec<Progress>,
     listed: Option<Instant>,
+    /// Every incarnation at that time.
+    ids: BTreeSet<Uuid>,
     /// The last cursor could not be kept.
     unkept: bool,
 }
@@ -79,6 +82,7 @@ impl Pump {
             stop: Arc::clone(stop),
             unfinished: Vec::new(),
             listed: None,
+            ids: BTreeSet::new(),
             unkept: false,
         }
     }
@@ -160,8 +164,14 @@ impl Pump {
 
     /// Finds the incarnations that are not finished.
     fn list(&mut self, cursors: &Cursors) -> io::Result<()> {
+        self.listed = Some(Instant::now());
+        let ids = ids(&self.folder)?;
+        // Their order is in their first records: reading those of all takes longer.
+        if ids == self.ids {
+            return Ok(());
+        }
         let there = query::incarnations(&self.folder)?;
-        cursors.forget_all_but(&there.iter().map(|(id, _)| *id).collect())?;
+        cursors.forget_all_but(&ids)?;
         let mut unfinished = Vec::new();
         for (id, directory) in there {
             if let Some(at) = self.unfinished.iter().position(|progress| progress.of.id == id) {
@@ -173,8 +183,7 @@ impl Pump {
                 unfinished.push(Progress::new(Incarnation { id, directory, own: id == self.own }, kept));
             }
         }
-        self.unfinished = unfinished;
-        self.listed = Some(Instant::now());
+        (self.unfinished, self.ids) = (unfinished, ids);
         Ok(())
     }
 
@@ -245,6 +254,15 @@ impl Progress {
         }
         Ok(())
     }
+}
+
+/// The ids of all incarnations, in no order that matters.
+fn ids(folder: &Path) -> io::Result<BTreeSet<Uuid>> {
+    let mut ids = BTreeSet::new();
+    for entry in fs::read_dir(folder)? {
+        ids.extend(entry?.file_name().to_str().and_then(|name| Uuid::try_parse(name).ok()));
+    }
+    Ok(ids)
 }
 
 /// Up to a fifth less, so that sinks of many gateways do not come back all at once.

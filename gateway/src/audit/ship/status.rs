@@ -36,7 +36,7 @@ pub struct Status {
 pub enum State {
     /// It ships.
     Shipping,
-    /// Another process ships with the same cursors; it goes on once that one has ended.
+    /// Another one, of the configuration or the gateway before, has the same cursors; it goes on once that has ended.
     Waiting,
     /// It can't, and tries again.
     Failing,
@@ -186,7 +186,7 @@ impl Status {
                 );
             }
             (State::Waiting, _) => {
-                tracing::info!(sink, "another process ships these records; this one goes on after it")
+                tracing::info!(sink, "these records are still shipped by the one before; this one goes on after it")
             }
             (State::Shipping, _) => tracing::info!(sink, "audit records are shipped"),
         }

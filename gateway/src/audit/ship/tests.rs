@@ -85,7 +85,7 @@ async fn calls(log: &Log, number: usize) {
 
 async fn ended(log: Log, shipping: Shipping) {
     log.shutdown().await;
-    tokio::task::spawn_blocking(move || shipping.shutdown_blocking()).await.unwrap();
+    tokio::task::spawn_blocking(move || shipping.shutdown_blocking(Duration::from_secs(60))).await.unwrap();
 }
 
 /// Waits for a condition, up to ten seconds.

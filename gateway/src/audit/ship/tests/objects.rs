@@ -4,6 +4,7 @@ use super::{NODE, Place, calls, ended, until};
 use crate::{
     audit::{
         checkpoint,
+        query::Records,
         ship::cursor::{Cursor, Cursors},
         verify,
     },
@@ -149,9 +150,17 @@ async fn an_object_that_is_not_what_its_hash_says_is_left_alone() {
     let place = Place::new();
     let settings = [place.objects(Duration::from_secs(3600))];
     let (log, shipping, incarnation) = place.open();
+    // The hash of an object that did not come to be goes.
+    let began = Records::of_node(&place.node()).unwrap().next().unwrap().unwrap().head.at;
+    let day = began.to_zoned_datetime(jiff::tz::TimeZone::UTC).strftime("%Y/%m/%d").to_string();
+    let folder = place.bucket().join(format!("audit/node={NODE}/date={day}/{incarnation}"));
+    fs::create_dir_all(&folder).unwrap();
+    let orphan = folder.join("000000000000-000000000999.jsonl.sha256");
+    fs::write(&orphan, "nothing").unwrap();
     shipping.apply(&settings);
     calls(&log, 5).await;
     ended(log, shipping).await;
+    assert!(!orphan.exists());
     let key = place.keys().into_keys().find(|key| key.ends_with(".jsonl")).unwrap();
     fs::write(place.bucket().join(&key), "of somebody else\n").unwrap();
     Cursors::take(&place.node(), "bucket").unwrap().unwrap().write(incarnation, Cursor::default()).unwrap();
