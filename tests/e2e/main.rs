@@ -42,6 +42,7 @@ mod rules;
 mod scaffold_functions;
 mod scenarios;
 mod shadow;
+mod shipping;
 mod sidecar;
 mod skipped;
 mod sockets;

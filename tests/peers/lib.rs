@@ -15,6 +15,7 @@ pub mod grpcio;
 pub mod history;
 pub mod lambda;
 pub mod latchwork;
+pub mod nats;
 pub mod oidc;
 pub mod origin;
 pub mod processes;
