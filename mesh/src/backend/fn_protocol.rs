@@ -98,6 +98,8 @@ impl Form<'_> {
             headers.insert(INTENT, HeaderValue::from_static("cloudevent"));
         }
         headers.insert(CONTENT_TYPE, head.headers.get(CONTENT_TYPE).cloned().unwrap_or(UNSAID));
+        // An empty body has a length, too, and some servers ask for it.
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         headers.insert(USER_AGENT, AGENT);
         let kind = match self.call {
             FnCall::Sync => "sync",
