@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     event::{
-        self,
+        self, REQUEST_BYTES_MAX,
         cloud_events::{self, CloudEventConfig, Mode},
     },
     hop,
@@ -132,7 +132,7 @@ impl Form<'_> {
                 let code = serde_json::from_slice::<Problem>(&body).ok().and_then(|problem| problem.code);
                 let words = [Some(status.as_u16().to_string()), code.as_deref().map(plain), said(&REQUEST_ID)];
                 let words: Vec<String> = words.into_iter().flatten().collect();
-                Err(platform::refused(status, &head.headers, words.join(" ")))
+                Err(platform::refused(status, &head.headers, words.join(" "), Some(REQUEST_BYTES_MAX)))
             }
         }
     }

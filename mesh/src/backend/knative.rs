@@ -173,7 +173,7 @@ fn taken(reply: Reply) -> Result<Reply, InvokeError> {
     let status = reply.status();
     match status.is_success() {
         true => Ok(platform::accepted()),
-        false => Err(platform::refused(status, reply.headers(), status.as_u16().to_string())),
+        false => Err(platform::refused(status, reply.headers(), status.as_u16().to_string(), None)),
     }
 }
 
@@ -182,7 +182,7 @@ fn told(reply: Reply) -> Result<Reply, InvokeError> {
     let status = reply.status();
     let between = matches!(status.as_u16(), 502..=504) && platform::is_plain(&reply);
     match between || (status.is_server_error() && platform::is_terse(&reply)) {
-        true => Err(platform::refused(status, reply.headers(), status.as_u16().to_string())),
+        true => Err(platform::refused(status, reply.headers(), status.as_u16().to_string(), None)),
         false => platform::told(reply),
     }
 }

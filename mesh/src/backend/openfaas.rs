@@ -21,6 +21,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tokio::time::Instant;
 use url::Url;
 
 /// Headers that the platform or the gateway alone may set: where results go, whose call it is, how long it may take.
@@ -36,6 +37,7 @@ const OWN: [&str; 8] = [
 ];
 
 const CALL_ID: HeaderName = HeaderName::from_static("x-call-id");
+const TIMEOUT: HeaderName = HeaderName::from_static("x-timeout");
 const CALLBACK_URL: HeaderName = HeaderName::from_static("x-callback-url");
 
 /// What stands before every function says so: how long it ran.
@@ -193,6 +195,11 @@ impl OpenFaas {
             platform::reserve(headers, &OWN);
             headers.extend(HeaderValue::try_from(context.call_id.to_string()).ok().map(|id| (CALL_ID, id)));
             self.prove(headers)?;
+            if config.call == OpenFaasCall::Sync {
+                // A function that nobody waits for any more is ended by what stands before it.
+                let left = context.deadline.saturating_duration_since(Instant::now());
+                headers.extend(HeaderValue::try_from(format!("{}ms", left.as_millis())).ok().map(|ms| (TIMEOUT, ms)));
+            }
             if config.call == OpenFaasCall::Async {
                 let callback = config.callback.as_ref().and_then(|url| HeaderValue::try_from(url).ok());
                 headers.extend(callback.map(|url| (CALLBACK_URL, url)));
@@ -222,7 +229,7 @@ fn queued(reply: &Reply) -> Result<Reply, InvokeError> {
     match reply.status() {
         StatusCode::ACCEPTED => Ok(platform::accepted()),
         status if status.is_success() => Err(InvokeError::BadAnswer(format!("status {}", status.as_u16()))),
-        status => Err(platform::refused(status, reply.headers(), status.as_u16().to_string())),
+        status => Err(platform::refused(status, reply.headers(), status.as_u16().to_string(), None)),
     }
 }
 
@@ -235,7 +242,7 @@ fn told(mut reply: Reply, method: &Method, context: &CallContext) -> Result<Repl
     let ran = said.is_some() && !internal;
     let page = platform::is_page(&reply);
     if !status.is_success() && (internal || (!ran && (page || platform::is_plain(&reply)))) {
-        return Err(platform::refused(status, reply.headers(), status.as_u16().to_string()));
+        return Err(platform::refused(status, reply.headers(), status.as_u16().to_string(), None));
     }
     // A gateway that gave up waiting for a function to start says nothing at all, and says it with success.
     if status == StatusCode::OK && !ran && page && *method != Method::HEAD && matches!(reply.body(), Answer::Empty) {

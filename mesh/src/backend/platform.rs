@@ -2,7 +2,6 @@
 
 use super::exchange::retry_after;
 use crate::{
-    event::REQUEST_BYTES_MAX,
     invocation::InvokeError,
     payload::{Answer, Reply},
 };
@@ -14,10 +13,9 @@ use http::{
 /// Removes what only a platform or the gateway may say: headers that begin so. `_` counts as `-`, since many servers fold
 /// them.
 pub(crate) fn reserve(headers: &mut HeaderMap, prefixes: &[&str]) {
-    let theirs = |name: &&HeaderName| {
-        let name = name.as_str().replace('_', "-");
-        prefixes.iter().any(|prefix| name.starts_with(prefix))
-    };
+    let same = |(byte, of_prefix): (u8, u8)| byte == of_prefix || (byte == b'_' && of_prefix == b'-');
+    let begins = |name: &str, prefix: &str| name.len() >= prefix.len() && name.bytes().zip(prefix.bytes()).all(same);
+    let theirs = |name: &&HeaderName| prefixes.iter().any(|prefix| begins(name.as_str(), prefix));
     let theirs: Vec<HeaderName> = headers.keys().filter(theirs).cloned().collect();
     for name in theirs {
         headers.remove(name);
@@ -31,13 +29,13 @@ pub(super) fn accepted() -> Reply {
     reply
 }
 
-/// What a platform's own refusal means by its status. `words` are for the log.
-pub(super) fn refused(status: StatusCode, headers: &HeaderMap, words: String) -> InvokeError {
+/// What a platform's own refusal means by its status. `words` are for the log; `bytes_max` is its limit, if it is known.
+pub(super) fn refused(status: StatusCode, headers: &HeaderMap, words: String, bytes_max: Option<usize>) -> InvokeError {
     match status {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             InvokeError::Throttled { retry_after: retry_after(headers) }
         }
-        StatusCode::PAYLOAD_TOO_LARGE => InvokeError::RequestTooLarge { bytes_max: REQUEST_BYTES_MAX as u64 },
+        StatusCode::PAYLOAD_TOO_LARGE => InvokeError::RequestTooLarge { bytes_max: bytes_max.map(|max| max as u64) },
         StatusCode::GATEWAY_TIMEOUT => InvokeError::TimedOut,
         // What is not supported there will not be the next time either.
         StatusCode::NOT_IMPLEMENTED => InvokeError::Refused(words),

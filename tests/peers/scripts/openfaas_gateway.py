@@ -8,6 +8,7 @@ more calls, `stream` sends parts, others do not exist.
 import base64
 import http.client
 import json
+import re
 import sys
 import threading
 import time
@@ -81,7 +82,10 @@ class Gateway(BaseHTTPRequestHandler):
         if self.headers["x-call-id"] != self.headers["latchwork-call-id"]:
             lie("another call's id")
         names = [name.lower().replace("_", "-") for name in self.headers]
-        odd = [n for n in names if n in ("x-timeout", "x-start-time") or n.startswith("x-function-")]
+        odd = [n for n in names if n == "x-start-time" or n.startswith("x-function-")]
+        timeouts = self.headers.get_all("x-timeout", [])
+        if len(timeouts) != self.path.startswith("/function/") or not all(re.fullmatch("[0-9]{4,5}ms", t) for t in timeouts):
+            lie(f"x-timeout: {timeouts}")
         if odd or len(self.headers.get_all("x-callback-url", [])) > 1:
             lie(f"only the platform says {odd}")
 

@@ -92,7 +92,7 @@ async fn a_broker_takes_an_event() {
         (429, "no more calls for now"),
         (500, "the function failed: 500"),
         (503, "no more calls for now"),
-        (413, "the request is larger than"),
+        (413, "the request is larger than it takes"),
     ] {
         let double = Double::same(status, &[], "secret words").await;
         let error = call(&broker(&double.url()), post("{}")).await.unwrap_err().to_string();

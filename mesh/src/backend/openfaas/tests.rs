@@ -67,9 +67,14 @@ async fn a_function_is_waited_for() {
     names.retain(|name| !matches!(*name, "date" | "content-length"));
     assert_eq!((reply.status().as_u16(), names), (418, vec!["content-type", "x-own"]));
     assert_eq!(body(reply).await.unwrap(), "short and stout");
-    double.golden("openfaas/sync.golden", &[("x-call-id", "ID")]);
+    double.golden("openfaas/sync.golden", &[("x-call-id", "ID"), ("x-timeout", "TIME")]);
     let asked = double.asked().pop().unwrap();
     assert_eq!(asked.headers()["x-call-id"], asked.headers()["latchwork-call-id"]);
+    let left = asked.headers()["x-timeout"].to_str().unwrap().strip_suffix("ms").unwrap();
+    assert!(
+        (5_000..=10_000).contains(&left.parse::<u64>().unwrap()),
+        "{left}: not the caller's, but what is left of ten seconds"
+    );
     assert_eq!(user.parameters(), ["id"]);
 }
 
