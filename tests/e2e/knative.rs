@@ -32,7 +32,7 @@ async fn a_service_is_started_by_a_call_and_a_broker_takes_events() {
     };
     let project = Project::new()
         .anonymous()
-        .function("shop.orders", "POST /orders", &service("orders"), "response_bytes_max = 1000000\ntimeout = \"20s\"")
+        .function("shop.orders", "POST /orders", &service("orders"), "response_bytes_max = 1000000\ntimeout = \"60s\"")
         .function("shop.hasty", "POST /hasty", &service("orders"), "timeout = \"1s\"")
         .function("shop.busy", "POST /busy", &service("busy"), "")
         .function("shop.late", "POST /late", &service("late"), "")
@@ -57,6 +57,12 @@ async fn a_service_is_started_by_a_call_and_a_broker_takes_events() {
         (&json!({ "count": 1 }), &json!(first.call_id()))
     );
     assert_eq!(front.counts().await["starts"], 1, "a call waits for the function to start");
+    let bytes = Request::post("/orders", b"\0\xff\x01".to_vec()).header("content-type", "image/png");
+    let echoed = gateway.client().send(bytes).await;
+    assert_eq!(
+        (echoed.status, echoed.header("content-type"), &echoed.body[..]),
+        (200, "image/png", &b"\0\xff\x01"[..])
+    );
     for (path, body, status) in [
         ("/orders", json!({ "do": "large" }), 502),
         ("/hasty", json!({ "do": "slow" }), 504),

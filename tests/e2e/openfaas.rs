@@ -42,7 +42,7 @@ async fn a_function_is_waited_for_or_queued() {
             "request_bytes_max = 2000000",
         )
         .function("shop.wrong", "POST /wrong", &target("orders.shop", "").replace("file:password", "file:wrong"), "");
-    for name in ["dead", "stuck", "late", "busy", "stream", "nothing"] {
+    for name in ["echo", "dead", "stuck", "late", "busy", "stream", "nothing"] {
         project = project.function(&format!("shop.{name}"), &format!("POST /{name}"), &target(name, ""), "");
     }
     let project = project.permit_all();
@@ -70,6 +70,12 @@ async fn a_function_is_waited_for_or_queued() {
     assert_eq!(elsewhere.seen().len(), 0, "a caller can't say where results go");
     let streamed = send("/stream").await;
     assert_eq!((streamed.status, streamed.text().as_str()), (200, "data: 1\n\ndata: 2\n\n"));
+    let bytes = Request::post("/echo", b"\0\xff\x01".to_vec()).header("content-type", "image/png");
+    let echoed = gateway.client().send(bytes).await;
+    assert_eq!(
+        (echoed.status, echoed.header("content-type"), &echoed.body[..]),
+        (200, "image/png", &b"\0\xff\x01"[..])
+    );
     for (path, status) in [
         ("/orders/7?fail=1", 500),
         ("/dead", 502),

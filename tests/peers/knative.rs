@@ -70,7 +70,7 @@ impl Front {
         let python = fetch::functions("func-python")?;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new(python);
-        command.arg(scripts().join("knative_front.py")).arg(wait::free_port().to_string()).arg(TOKEN);
+        command.arg(scripts().join("knative_front.py")).arg(TOKEN);
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         let mut child = Child::start("knative-front", &command, folder.path());
         let ready = child.line(wait::LONG, |line| serde_json::from_str::<Value>(line).ok()).await;

@@ -1,7 +1,7 @@
 """What stands in front of functions of Knative, for tests: an ingress that routes by host and starts the function with the
 first call, and a broker that reads events with the project's own library. A lie is said on standard error.
 
-Arguments: the port for the function, and the token that the broker takes. Prints one line of JSON when it listens: {"url"}.
+Argument: the token that the broker takes. Prints one line of JSON when it listens: {"url"}.
 Hosts: `orders.shop.example.com` is the function, `busy.…` has a full queue, `late.…` is given up, others do not exist. Brokers:
 `/shop/default` delivers to the function, `/shop/limited` takes no more, others do not exist. `/counts` says what was done.
 """
@@ -18,11 +18,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from cloudevents.core.bindings import http as events
 
-PORT, TOKEN = int(sys.argv[1]), sys.argv[2]
+TOKEN = sys.argv[1]
 HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "content-length", "date", "server"}
 lock = threading.Lock()
 counts = {"starts": 0, "delivered": []}
-function = None
+function = port = None
 
 
 def lie(text):
@@ -31,24 +31,27 @@ def lie(text):
 
 def started():
     """Starts the function from nothing, once."""
-    global function
+    global function, port
     with lock:
-        if function is None:
+        while function is None or function.poll() is not None:
+            # It can't take port 0, and another program may take the port that was free: then it ends.
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
             script = pathlib.Path(__file__).with_name("function_knative.py")
-            environment = {**os.environ, "LISTEN_ADDRESS": f"127.0.0.1:{PORT}"}
+            environment = {**os.environ, "LISTEN_ADDRESS": f"127.0.0.1:{port}"}
             function = subprocess.Popen([sys.executable, str(script)], env=environment, stderr=subprocess.DEVNULL)
-            counts["starts"] += 1
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", PORT)).close()
-                return
-            except OSError:
-                time.sleep(0.02)
+            counts["starts"] = 1
+            while function.poll() is None:
+                try:
+                    socket.create_connection(("127.0.0.1", port)).close()
+                    return
+                except OSError:
+                    time.sleep(0.02)
 
 
 def call(method, path, headers, body):
     started()
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request(method, path, body, headers)
     answer = connection.getresponse()
     said = answer.status, [(n, v) for n, v in answer.getheaders() if n.lower() not in HOP], answer.read()

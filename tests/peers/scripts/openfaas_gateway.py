@@ -2,8 +2,8 @@
 standard error. The standard library only.
 
 Arguments: the function's URL, user and password. Prints one line of JSON when it listens: {"url"}.
-Functions: `orders.shop` runs, `dead` can't be reached, `stuck` never starts, `late` runs into its time limit, `busy` takes no
-more calls, `stream` sends parts, others do not exist.
+Functions: `orders.shop` runs, `echo` says what it was sent, `dead` can't be reached, `stuck` never starts, `late` runs into its
+time limit, `busy` takes no more calls, `stream` sends parts, others do not exist.
 """
 import base64
 import http.client
@@ -96,6 +96,8 @@ class Gateway(BaseHTTPRequestHandler):
         if name == "orders.shop":
             status, headers, said = call(UPSTREAM, self.command, target, self.forwarded(), body)
             self.answer(status, [*headers, RAN], said)
+        elif name == "echo":
+            self.answer(200, [("content-type", self.headers["content-type"]), RAN], body)
         elif name == "dead":
             self.answer(502)
         elif name == "stuck":
