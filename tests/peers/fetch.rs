@@ -40,6 +40,22 @@ pub fn google(package: &str) -> Option<PathBuf> {
     (!skip::skipped(package)).then(|| had(package, venv("google")))
 }
 
+/// The Python interpreter that has the runtimes of functions of Fn and Knative; `None` when `package` is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn functions(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, venv("functions")))
+}
+
+/// The Python interpreter that has Oracle Cloud's library; `None` when it is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn oracle(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, venv("oracle")))
+}
+
 /// The folder whose `node_modules` has serverless-offline; `None` when it is skipped on request.
 ///
 /// # Panics
