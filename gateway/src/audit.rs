@@ -3,6 +3,7 @@
 //! [`log::Log`] is opened once per incarnation of the gateway; a [`guard::Guard`] is opened per call and settled by
 //! its outcome. [`query`] reads what was written.
 
+pub(crate) mod archive;
 pub mod checkpoint;
 pub mod conceal;
 pub(crate) mod early;
@@ -13,6 +14,7 @@ pub mod log;
 pub(crate) mod notary;
 pub mod note;
 mod opening;
+pub(crate) mod packed;
 pub mod proof;
 pub mod prove;
 pub mod query;
@@ -24,6 +26,7 @@ pub(crate) mod segment;
 pub mod signer;
 mod spare;
 pub mod subject;
+pub mod tombstone;
 pub mod tree;
 pub mod verify;
 pub(crate) mod writer;

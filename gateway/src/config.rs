@@ -13,6 +13,7 @@ mod parse;
 mod policy;
 mod raw;
 mod report;
+mod retention;
 mod telemetry;
 pub(crate) mod text;
 pub(crate) mod value;
@@ -27,6 +28,7 @@ pub use self::policy::{Policy, ShadowBundle, SignedBundle};
 pub use credential::{
     ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, UNIX_ALIAS, Webhook,
 };
+pub use retention::{Archive, Retention};
 pub use telemetry::{Sampling, Signals, Telemetry};
 
 use crate::address::Address;

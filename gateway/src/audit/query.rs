@@ -1,8 +1,10 @@
 //! Reading a log: its records in order, one at a time, whatever state its files are in.
 
 use super::{
+    archive,
     record::{Body, Head, RECORD_BYTES_MAX, VERSION},
     segment::{self, Name},
+    tombstone,
 };
 use jiff::Timestamp;
 use std::{
@@ -13,8 +15,10 @@ use std::{
 };
 use uuid::Uuid;
 
+mod parts;
 mod reader;
 
+pub(crate) use parts::{Part, Parts};
 pub(crate) use reader::Reader;
 
 /// One record, as it was found.
@@ -115,12 +119,25 @@ pub fn incarnations(folder: &Path) -> io::Result<Vec<(Uuid, PathBuf)>> {
 
 /// When an incarnation began: its first record says so, or else its id.
 pub(crate) fn began(id: Uuid, directory: &Path) -> Timestamp {
-    let first = Records::of_incarnation(id, directory).ok().and_then(|mut records| records.next());
-    if let Some(Ok(line)) = first {
-        return line.head.at;
+    if let Some((head, _)) = beginning(id, directory, archive::of(directory).as_slice()) {
+        return head.at;
     }
     let (seconds, nanoseconds) = id.get_timestamp().map_or((0, 0), |stamp| stamp.to_unix());
     Timestamp::new(i64::try_from(seconds).unwrap_or(0), i32::try_from(nanoseconds).unwrap_or(0)).unwrap_or_default()
+}
+
+/// The first record of an incarnation whose segments are in these folders; if it was retired, its tombstone has it.
+pub(crate) fn beginning(id: Uuid, directory: &Path, others: &[PathBuf]) -> Option<(Head, Vec<u8>)> {
+    let mut sources = segments_in(id, directory, others).ok()?;
+    sources.truncate(1);
+    let first = Records::of_sources(sources).next().and_then(Result::ok);
+    if first.as_ref().is_none_or(|line| line.head.seq != 0)
+        && let Some((first, last, path)) = tombstone::list(directory).ok()?.into_iter().next()
+        && let Some(record) = tombstone::claimed(&path, first, last)?.beginning
+    {
+        return Some((serde_json::from_str(&record).ok()?, record.into_bytes()));
+    }
+    first.map(|line| (line.head, line.bytes))
 }
 
 /// The records of some segments, one at a time.
@@ -149,6 +166,25 @@ pub struct Source {
     pub last: Option<u64>,
     /// From this number on its records are void: the next segment has them.
     pub void_from: Option<u64>,
+    /// What came directly before it was retired: tombstones say so.
+    pub after_retired: bool,
+    /// The folder of its incarnation, wherever it is itself.
+    pub home: Arc<Path>,
+}
+
+impl Source {
+    /// How many bytes of records it has, packed or not.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn bytes(&self) -> io::Result<u64> {
+        reader::plain_bytes(&self.path)
+    }
+
+    /// The file of the tombstone that would stand for it.
+    fn tombstone(&self) -> Option<PathBuf> {
+        Some(self.home.join(tombstone::file(self.first, self.last?)))
+    }
 }
 
 impl Records {
@@ -213,12 +249,16 @@ impl Iterator for Records {
         loop {
             let Some(reader) = &mut self.reader else {
                 let source = self.segments.pop_front()?;
-                let path: Arc<Path> = source.path.as_path().into();
-                if source.first == 0 {
+                let (path, retired): (Arc<Path>, _) = (source.path.as_path().into(), source.tombstone());
+                if source.first == 0 || source.after_retired {
                     self.expected = None;
                 }
                 match Reader::open(source) {
                     Ok(reader) => self.reader = Some(reader),
+                    // It was retired since it was listed.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && retired.is_some_and(|t| t.exists()) => {
+                        self.expected = None;
+                    }
                     Err(error) => return Some(Err(Problem { file: path, line: None, what: What::Io(error) })),
                 }
                 continue;
@@ -282,13 +322,22 @@ pub fn sources(folder: &Path) -> io::Result<Vec<Source>> {
 /// # Errors
 /// When its folder can't be read.
 pub fn segments(incarnation: Uuid, directory: &Path) -> io::Result<Vec<Source>> {
-    let listed = segment::list(directory)?;
+    segments_in(incarnation, directory, archive::of(directory).as_slice())
+}
+
+/// The segments of an incarnation that are in its folder or in one of the others.
+pub(crate) fn segments_in(incarnation: Uuid, directory: &Path, others: &[PathBuf]) -> io::Result<Vec<Source>> {
+    let listed = segment::list_all(directory, others)?;
     let next = listed.iter().skip(1).map(|(Name { first, .. }, _)| Some(*first)).chain([None]);
+    let retired = tombstone::list(directory)?;
+    let home: Arc<Path> = directory.into();
     let source = |((name, path), next): (&(Name, PathBuf), Option<u64>)| {
         let end = name.last.map(|last| last.saturating_add(1));
         let void_from = next.into_iter().chain(end).min();
-        let Name { first, again, last } = *name;
-        Source { incarnation, path: path.clone(), first, again, last, void_from }
+        let Name { first, again, last, packed: _ } = *name;
+        let after_retired = retired.iter().any(|(_, last, _)| last.checked_add(1) == Some(first));
+        let home = Arc::clone(&home);
+        Source { incarnation, path: path.clone(), first, again, last, void_from, after_retired, home }
     };
     Ok(listed.iter().zip(next).map(source).collect())
 }

@@ -2,6 +2,8 @@
 
 use super::{Line, Problem, Source, What};
 use crate::audit::{
+    archive,
+    packed::{self, Table, Unpacked},
     record::{Head, RECORD_BYTES_MAX},
     segment,
 };
@@ -12,12 +14,57 @@ use std::{
     sync::Arc,
 };
 
+/// What a segment's bytes come from.
+#[derive(Debug)]
+enum Bytes {
+    Plain(BufReader<File>),
+    Packed(Unpacked),
+}
+
+impl Bytes {
+    /// From this offset of the plain bytes on.
+    fn at(path: &Path, mut file: File, offset: u64) -> io::Result<Self> {
+        if is_packed(path) {
+            let unpacked = if offset == 0 { Unpacked::new(file) } else { Unpacked::at(file, offset) };
+            return unpacked.map(Self::Packed);
+        }
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Self::Plain(BufReader::with_capacity(RECORD_BYTES_MAX, file)))
+    }
+
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match self {
+            Self::Plain(file) => file.fill_buf(),
+            Self::Packed(file) => file.fill_buf(),
+        }
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        match self {
+            Self::Plain(file) => file.consume(bytes),
+            Self::Packed(file) => file.consume(bytes),
+        }
+    }
+}
+
+fn is_packed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == packed::EXTENSION)
+}
+
+/// How many bytes of records a segment has, packed or not.
+pub(super) fn plain_bytes(path: &Path) -> io::Result<u64> {
+    if !is_packed(path) {
+        return Ok(path.metadata()?.len());
+    }
+    Ok(Table::read(&mut File::open(path)?)?.plain_bytes)
+}
+
 /// Reads the lines of one segment; can go on when it has grown.
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub(crate) source: Source,
     pub(super) path: Arc<Path>,
-    file: BufReader<File>,
+    file: Bytes,
     offset: u64,
     pub(super) line: u64,
     torn: bool,
@@ -29,7 +76,7 @@ impl Reader {
             Err(error) if error.kind() == io::ErrorKind::NotFound => renamed(&source).ok_or(error)?,
             opened => (source.path.clone(), opened?),
         };
-        let file = BufReader::with_capacity(RECORD_BYTES_MAX, file);
+        let file = Bytes::at(&path, file, 0)?;
         Ok(Self { source, path: path.as_path().into(), file, offset: 0, line: 0, torn: false })
     }
 
@@ -38,12 +85,20 @@ impl Reader {
         self.line
     }
 
+    /// Goes on at this offset of the segment's plain bytes, where the line after `line` begins.
+    pub(crate) fn seek(&mut self, offset: u64, line: u64) -> io::Result<()> {
+        match &mut self.file {
+            Bytes::Plain(file) => drop(file.seek(SeekFrom::Start(offset))?),
+            Bytes::Packed(_) => self.file = Bytes::at(&self.path, File::open(&self.path)?, offset)?,
+        }
+        (self.offset, self.line, self.torn) = (offset, line, false);
+        Ok(())
+    }
+
     /// The next record, if it has come meanwhile and is whole.
     pub(crate) fn grown(&mut self) -> io::Result<Option<Result<Line, Problem>>> {
         if self.torn {
-            self.torn = false;
-            self.line -= 1;
-            self.file.seek(SeekFrom::Start(self.offset))?;
+            self.seek(self.offset, self.line - 1)?;
         }
         let found = match self.next() {
             None | Some(Err(What::Torn(_))) => return Ok(None),
@@ -107,7 +162,7 @@ impl Reader {
 
 /// A segment that was closed, and so renamed, since it was listed.
 fn renamed(source: &Source) -> Option<(PathBuf, File)> {
-    let listed = segment::list(source.path.parent()?).ok()?;
+    let listed = segment::list_all(&source.home, archive::of(&source.home).as_slice()).ok()?;
     let (_, path) = listed.into_iter().find(|(name, _)| name.first == source.first && name.last.is_some())?;
     let file = File::open(&path).ok()?;
     Some((path, file))

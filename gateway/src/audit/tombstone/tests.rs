@@ -1,0 +1,1 @@
+//! A tombstone reads back as it was written, and nothing else does.
