@@ -22,6 +22,7 @@ pub(crate) mod queue;
 pub mod record;
 pub mod redact;
 pub(crate) mod repair;
+pub mod retention;
 pub(crate) mod segment;
 pub mod signer;
 mod spare;

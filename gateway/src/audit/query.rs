@@ -103,18 +103,24 @@ pub enum What {
 /// # Errors
 /// When the folder can't be read.
 pub fn incarnations(folder: &Path) -> io::Result<Vec<(Uuid, PathBuf)>> {
+    let dated = |(id, path): (Uuid, PathBuf)| (began(id, &path), id, path);
+    let mut found: Vec<_> = folders(folder)?.into_iter().map(dated).collect();
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, id, path)| (id, path)).collect())
+}
+
+/// The same in no particular order.
+pub(crate) fn folders(folder: &Path) -> io::Result<Vec<(Uuid, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let Some(id) = entry.file_name().to_str().and_then(|name| Uuid::try_parse(name).ok()) else { continue };
         // One spelling each, so that no two folders are of one incarnation.
         if entry.file_type()?.is_dir() && entry.file_name() == *id.to_string() {
-            let path = entry.path();
-            found.push((began(id, &path), id, path));
+            found.push((id, entry.path()));
         }
     }
-    found.sort_unstable();
-    Ok(found.into_iter().map(|(_, id, path)| (id, path)).collect())
+    Ok(found)
 }
 
 /// When an incarnation began: its first record says so, or else its id.

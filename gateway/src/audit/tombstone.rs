@@ -16,9 +16,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-#[cfg(test)]
-mod tests;
-
 /// The first line of a tombstone; no checkpoint begins so and goes on like one.
 const HEADER: &str = "latchwork-tombstone/v1";
 /// What tombstones' names end in.
@@ -118,7 +115,11 @@ impl Tombstone {
     pub(crate) fn signed(&self, signer: &dyn Signer) -> io::Result<Note> {
         let text = self.to_string();
         let note = Note { signatures: vec![signer.sign(text.as_bytes())?], text };
-        if Note::parse(&note.to_string()).as_ref() == Some(&note) { Ok(note) } else { Err(io::ErrorKind::InvalidData.into()) }
+        if Note::parse(&note.to_string()).as_ref() == Some(&note) {
+            Ok(note)
+        } else {
+            Err(io::ErrorKind::InvalidData.into())
+        }
     }
 
     /// The number after the last.

@@ -1,5 +1,6 @@
 //! The audit log and how its tree is signed, as checked.
 
+use super::Retention;
 use crate::audit::{field::Fields, note::VerifierKey, subject::Auditor};
 use std::{path::PathBuf, time::Duration};
 use url::Url;

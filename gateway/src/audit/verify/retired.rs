@@ -124,9 +124,11 @@ impl Pass<'_> {
     /// The segment is over.
     pub(super) fn stood_to_the_end(&mut self) {
         let Some((path, tombstone, runs)) = self.tombstones.standing.take() else { return };
-        let same = tombstone.subtrees().into_iter().zip(&runs).all(|((leaves, hash), run)| {
-            run.size() == leaves.end - leaves.start && run.root() == hash
-        });
+        let same = tombstone
+            .subtrees()
+            .into_iter()
+            .zip(&runs)
+            .all(|((leaves, hash), run)| run.size() == leaves.end - leaves.start && run.root() == hash);
         let (first, last) = (tombstone.first, tombstone.last);
         if same {
             self.report.note(Trouble::of_file(&path, What::StillThere { first, last }));

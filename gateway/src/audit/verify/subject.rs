@@ -209,7 +209,8 @@ impl Pass<'_> {
                 continue;
             }
             if expected.root != self.tree.root() {
-                let what = What::Changed { from: self.compared, size: expected.size, by: said(expected.size, &expected.from) };
+                let what =
+                    What::Changed { from: self.compared, size: expected.size, by: said(expected.size, &expected.from) };
                 return self.breach(Trouble::of_file(path, what));
             }
             self.compared = expected.size;
@@ -231,7 +232,8 @@ impl Pass<'_> {
             }
         }
         if let Some(expected) = missing {
-            let what = What::Truncated { found: self.next, size: expected.size, by: said(expected.size, &expected.from) };
+            let what =
+                What::Truncated { found: self.next, size: expected.size, by: said(expected.size, &expected.from) };
             self.breach(Trouble::of_file(directory, what));
         }
         let size = self.next;

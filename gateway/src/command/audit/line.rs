@@ -191,6 +191,9 @@ fn of_system(system: &System) -> String {
         }
         System::Stopped { calls_open: 0 } => "stopped".to_owned(),
         System::Stopped { calls_open } => format!("stopped with {calls_open} calls open"),
+        System::Retired { incarnation, first, last, rule, .. } => {
+            format!("retired records {first} to {last} of {incarnation}  {}", printable(rule))
+        }
         System::ClockSetBack { by_ms } => format!("clock set back by {by_ms} ms"),
         System::LogRecovered { since, error, refused } => {
             format!("log recovered; since {since:.3} {refused} records were refused: {}", printable(error))

@@ -145,7 +145,10 @@ fn retired(retired: &[Retired], out: &mut dyn Write) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        tell(out, format_args!("  records {first} to {last} ({from:.0} to {to:.0}) were retired until {at:.0}: {rule}"));
+        tell(
+            out,
+            format_args!("  records {first} to {last} ({from:.0} to {to:.0}) were retired until {at:.0}: {rule}"),
+        );
         tell(out, format_args!("    says the tombstone `{tombstone}`{more}"));
     }
 }

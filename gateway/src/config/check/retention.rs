@@ -19,7 +19,7 @@ pub(crate) fn retention(
 ) -> Retention {
     let default = Retention::default();
     let least = SEGMENTS_MIN * segment_bytes_max;
-    let mut limit = |written: &Option<raw::At<i64>>, desk: &mut Desk<'_>| {
+    let limit = |written: &Option<raw::At<i64>>, desk: &mut Desk<'_>| {
         let found = written.as_ref().map(|_| desk.number(written.as_ref(), least, 1..=BYTES_MAX))?;
         if found < least {
             let span = written.as_ref().map_or(0..0, |written| written.span.clone());
@@ -34,7 +34,8 @@ pub(crate) fn retention(
     let pack_after = desk.duration(written.pack_after.as_ref(), default.pack_after, SECOND..=AGE_MAX);
     let after = desk.duration(written.archive_after.as_ref(), 90 * DAY, SECOND..=AGE_MAX);
     let Some(path) = &written.archive else {
-        let needs = [written.archive_after.as_ref().map(|w| &w.span), written.archive_bytes_max.as_ref().map(|w| &w.span)];
+        let needs =
+            [written.archive_after.as_ref().map(|w| &w.span), written.archive_bytes_max.as_ref().map(|w| &w.span)];
         if let Some(span) = needs.into_iter().flatten().next() {
             desk.error_help("missing_key", span, "there is no archive", "`archive = \"PATH\"` says where it is");
         }

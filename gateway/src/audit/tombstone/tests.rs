@@ -1,1 +1,0 @@
-//! A tombstone reads back as it was written, and nothing else does.
