@@ -3,7 +3,7 @@
 use crate::{
     address::Address,
     admin,
-    audit::{log::Log, record::Admin, subject::act},
+    audit::{log::Log, record::Admin, retention::Keeper, subject::act},
     build::{self, Shared},
     config::{Config, Timeouts, load::Loaded},
     generation::Generation,
@@ -48,6 +48,8 @@ pub struct Gateway {
     exporter: ArcSwapOption<Exporter>,
     /// The audit log.
     pub log: Log,
+    /// Keeps it within its limits.
+    pub keeper: Keeper,
     /// Asks what is in shadow.
     pub judge: Arc<Judge>,
     /// Metrics.
@@ -242,6 +244,8 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     let admin = admin::Bound::bind(sockets.admin.take(), &config.admin)
         .map_err(|source| StartError::Admin { address: config.admin.address.clone(), source })?;
     let log = Log::open(&config.audit, &config.node.id, Uuid::now_v7()).map_err(StartError::Audit)?;
+    let keeper =
+        Keeper::start(&config.audit, &config.node.id, &log, Arc::new(|_, _| true)).map_err(StartError::Audit)?;
     let tls = bound.iter().filter_map(|b| Some((b.name().clone(), b.tls()?.clone()))).collect();
     let listening =
         config.listeners.iter().map(|l| (l.name.clone(), ArcSwap::from_pointee(Listening::of(l)))).collect();
@@ -255,6 +259,7 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
         metrics,
         host,
         log,
+        keeper,
         reloads: reload::Status::default(),
         splices: watch::Sender::new(false),
         draining: watch::Sender::new(false),
@@ -324,6 +329,7 @@ impl Running {
         reloader.stop();
         gateway.host.shutdown().await;
         gateway.judge.clone().stop().await;
+        gateway.keeper.stop().await;
         gateway.log.shutdown().await;
         if let Some(exporter) = gateway.exporter() {
             // Bounded by its own grace; what the collector does not take by then is gone.

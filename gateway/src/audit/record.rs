@@ -325,8 +325,8 @@ pub enum System {
     },
     /// A segment is removed, as a rule asks; a tombstone stands for it.
     Retired {
-        /// Whose it was.
-        incarnation: Uuid,
+        /// The incarnation whose it was.
+        log: Uuid,
         /// Its first record.
         first: u64,
         /// Its last record.

@@ -30,6 +30,7 @@ impl Collector for State {
         policy(&gateway, &mut encoder)?;
         issuers(&gateway, &mut encoder)?;
         audit(&gateway, &mut encoder)?;
+        retention(&gateway, &mut encoder)?;
         processes(&gateway, &mut encoder)?;
         certificates(&gateway, &mut encoder)?;
         telemetry(&gateway, &mut encoder)
@@ -109,6 +110,20 @@ fn audit(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result 
     counter(encoder, "audit_syncs", "Syncs to disk", &[(&[], stats.syncs)])?;
     gauge(encoder, "audit_waiting", "Records that wait to be written", &[(&[], stats.queued as i64)])?;
     gauge(encoder, "audit_healthy", "1 while the log can be written", &[(&[], i64::from(gateway.log.healthy()))])
+}
+
+fn retention(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let stats = gateway.keeper.stats();
+    let label = |name, value: &str| [(name, value.to_owned())];
+    let (log, archive) = (label("place", "log"), label("place", "archive"));
+    let stored = [(&log[..], signed(stats.stored_bytes)), (&archive[..], signed(stats.archived_bytes))];
+    gauge(encoder, "audit_stored_bytes", "Bytes that segments of the audit log take, by place", &stored)?;
+    counter(encoder, "audit_retired", "Segments of the audit log that were retired", &[(&[], stats.retired)])?;
+    let (hold, shipping) = (label("why", "hold"), label("why", "shipping"));
+    let kept = [(&hold[..], signed(stats.on_hold)), (&shipping[..], signed(stats.unshipped))];
+    gauge(encoder, "audit_kept", "Segments that should be retired and may not be", &kept)?;
+    let healthy = i64::from(stats.healthy);
+    gauge(encoder, "audit_retention_healthy", "1 while the audit log is kept within its limits", &[(&[], healthy)])
 }
 
 fn processes(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -165,9 +165,8 @@ impl Worker {
     fn record(&self, segment: &Stored, tombstone: &Tombstone, text: &str) -> io::Result<()> {
         let digest = digest(&SHA256, text.as_bytes());
         let hash = digest.as_ref().iter().fold(String::from("sha256:"), |text, byte| format!("{text}{byte:02x}"));
-        let (incarnation, rule) = (segment.incarnation, tombstone.rule.clone());
-        let record =
-            System::Retired { incarnation, first: tombstone.first, last: tombstone.last, rule, tombstone: hash };
+        let (log, rule) = (segment.incarnation, tombstone.rule.clone());
+        let record = System::Retired { log, first: tombstone.first, last: tombstone.last, rule, tombstone: hash };
         self.log.system_blocking(&record).map_err(io::Error::other)
     }
 

@@ -157,10 +157,10 @@ async fn the_oldest_go_and_what_is_left_is_proved() {
     let log = rig.open();
     rig.calls(&log, 20).await;
     let (before, held) = (rig.records(), rig.held());
-    rig.config.retention.bytes_max = Some(16 * 1024);
+    rig.config.retention.bytes_max = Some(8 * 1024);
     let (worker, done) = rig.pass(rig.worker(&log)).await;
     done.unwrap();
-    assert!(worker.shared.counters.stored.load(Ordering::Relaxed) <= 16 * 1024);
+    assert!(worker.shared.counters.stored.load(Ordering::Relaxed) <= 8 * 1024);
     let (records, tombstones) = (rig.records(), rig.tombstones());
     assert!(records.len() < before.len() && tombstones.len() > 3, "{} tombstones", tombstones.len());
     assert!(rig.segments().iter().any(|path| path.extension().unwrap() == "zst"), "what is closed is packed first");

@@ -11,7 +11,7 @@ async fn killed_at_every_step(archive: bool) {
         let mut rig = Rig::new(&[12, 8]).await;
         let log = rig.open();
         rig.calls(&log, 10).await;
-        rig.config.retention.bytes_max = Some(6 * 1024);
+        rig.config.retention.bytes_max = Some(5 * 1024);
         if archive {
             let path = rig.folder.path().join("archive");
             fs::create_dir(&path).unwrap();

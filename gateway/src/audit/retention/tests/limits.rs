@@ -55,7 +55,7 @@ async fn what_is_not_shipped_stays_until_there_is_no_room() {
     done.unwrap();
     assert_eq!(rig.tombstones().len(), 1);
     assert!(worker.shared.counters.unshipped.load(Ordering::Relaxed) > 2);
-    rig.config.retention.bytes_max = Some(4096);
+    rig.config.retention.bytes_max = Some(1);
     rig.pass(Worker { may_go: unshipped, ..rig.worker(&log) }).await.1.unwrap();
     assert!(rig.tombstones().len() > 3);
     assert!(rig.verify(&rig.held()).ok);
