@@ -7,6 +7,7 @@ pub(crate) mod archive;
 pub mod checkpoint;
 pub mod conceal;
 pub(crate) mod early;
+pub mod export;
 pub mod field;
 pub mod guard;
 pub mod hash;

@@ -302,7 +302,6 @@ impl Worker {
     }
 
     /// A step that may be the last one before a crash.
-    #[cfg_attr(not(test), expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "only tests crash"))]
     fn step(&self, _name: &'static str) -> io::Result<()> {
         #[cfg(test)]
         if let Some(crash) = &self.crash {
