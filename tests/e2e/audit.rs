@@ -17,6 +17,8 @@ use tests::{
 
 mod durability;
 mod evidence;
+mod export;
+mod retention;
 
 /// Callers at once under load.
 const CALLERS: usize = 16;

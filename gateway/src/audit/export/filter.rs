@@ -85,7 +85,7 @@ pub fn time(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }
-    if let Some(begin) = text.parse::<Date>().ok().and_then(|day| day.at(0, 0, 0, 0).to_zoned(TimeZone::UTC).ok()) {
+    if let Some(begin) = text.parse::<Date>().ok().and_then(|day| day.to_zoned_datetime(TimeZone::UTC).ok()) {
         return Ok(begin.timestamp());
     }
     let ago = text.parse::<Span>().ok().filter(|ago| ago.is_positive());
