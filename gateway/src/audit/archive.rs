@@ -24,8 +24,16 @@ pub(crate) fn of(directory: &Path) -> Option<PathBuf> {
 pub(crate) fn point(node: &Path, archive: &Path) -> io::Result<()> {
     let text = archive.to_str().ok_or_else(|| io::Error::other("the archive's path is no text"))?;
     let pointer = node.join(POINTER);
-    if fs::read_to_string(&pointer).is_ok_and(|there| there.trim_end_matches('\n') == text) {
-        return Ok(());
+    if let Ok(before) = fs::read_to_string(&pointer) {
+        let before = before.trim_end_matches('\n');
+        if before == text {
+            return Ok(());
+        }
+        if Path::new(before).is_dir() {
+            let message =
+                format!("the archive is at `{before}`, and part of the log is there; move that to `{text}` first");
+            return Err(io::Error::other(message));
+        }
     }
     crate::state::replace(&pointer, format!("{text}\n").as_bytes(), 0o600)?;
     super::segment::sync_folder(node)

@@ -14,6 +14,7 @@ use held::Held;
 use jiff::Timestamp;
 use plan::{Action, Limits, Place};
 use std::{
+    collections::{HashMap, HashSet},
     fmt,
     fs::File,
     io,
@@ -103,6 +104,8 @@ pub(crate) struct Worker {
     pub(crate) now: fn() -> Timestamp,
     pub(crate) memory: Memory,
     pub(crate) held: Held,
+    /// Incarnations that are not as they were signed, and what is wrong with them.
+    pub(crate) damaged: HashMap<Uuid, String>,
     #[cfg(test)]
     pub(crate) crash: Option<tests::Crash>,
     shared: Arc<Shared>,
@@ -191,6 +194,7 @@ impl Worker {
             now: Timestamp::now,
             memory: Memory::default(),
             held: Held::default(),
+            damaged: HashMap::new(),
             #[cfg(test)]
             crash: None,
             shared,
@@ -238,20 +242,23 @@ impl Worker {
         {
             archive::point(&self.folder, &root.join(self.node.as_ref()))?;
         }
-        let (mut failed, mut packs) = (None, true);
+        let (mut failed, mut packs, mut before) = (None, true, Vec::new());
         for round in 0..ROUNDS_MAX {
             let stock = Stock::take(&self.folder, &mut self.memory, round == 0)?;
             let actions = self.due(&stock, packs)?;
-            if actions.is_empty() || self.shared.stopped() || failed.is_some() {
+            // What could not be done, such as what no checkpoint covers yet, waits for the next pass.
+            if actions == before || self.shared.stopped() || failed.is_some() {
                 break;
             }
             failed = self.act(&stock, &actions, &mut packs).err();
+            before = actions;
         }
         let counters = &self.shared.counters;
         let stock = Stock::take(&self.folder, &mut self.memory, false)?;
         counters.stored.store(stock.bytes(Place::Log), Ordering::Relaxed);
         counters.archived.store(stock.bytes(Place::Archive), Ordering::Relaxed);
-        failed.map_or(Ok(()), Err)
+        let damaged = self.damaged.values().next().map(|damaged| io::Error::other(damaged.clone()));
+        failed.or(damaged).map_or(Ok(()), Err)
     }
 
     /// What there is to do now.
@@ -259,17 +266,18 @@ impl Worker {
         let limits = Limits { packs, ..Limits::of(&self.retention, &self.folder, stock.bytes(Place::Log))? };
         let holds = self.log.subjects().map(|subjects| subjects.holds()).unwrap_or_default();
         self.held.follow(holds);
-        let (held, may_go) = (&mut self.held, &self.may_go);
-        let (mut on_hold, mut unshipped) = (0, 0);
+        let (held, may_go, damaged) = (&mut self.held, &self.may_go, &self.damaged);
+        let (mut on_hold, mut unshipped) = (HashSet::new(), HashSet::new());
         let actions = plan::plan(&stock.segments, stock.open_bytes, &limits, (self.now)(), |segment, must| {
             let is_held = held.has(segment);
             let is_unshipped = !is_held && !must && !may_go(segment.incarnation, &segment.records());
-            on_hold += u64::from(is_held);
-            unshipped += u64::from(is_unshipped);
-            is_held || is_unshipped
+            let key = (segment.incarnation, segment.name.first);
+            on_hold.extend(is_held.then_some(key));
+            unshipped.extend(is_unshipped.then_some(key));
+            is_held || is_unshipped || damaged.contains_key(&segment.incarnation)
         });
-        self.shared.counters.on_hold.store(on_hold, Ordering::Relaxed);
-        self.shared.counters.unshipped.store(unshipped, Ordering::Relaxed);
+        self.shared.counters.on_hold.store(on_hold.len() as u64, Ordering::Relaxed);
+        self.shared.counters.unshipped.store(unshipped.len() as u64, Ordering::Relaxed);
         Ok(actions)
     }
 

@@ -102,25 +102,25 @@ impl Worker {
         Ok(())
     }
 
-    /// Reads an incarnation up to something that was signed and covers what is to go. `None` if nothing does yet.
+    /// Reads an incarnation up to something that was signed and covers what is to go. `None` if nothing does yet, or it is
+    /// damaged.
     fn read<'a>(
-        &self,
+        &mut self,
         of: &Stored,
         origin: &str,
         end: u64,
         mut graves: Vec<Grave<'a>>,
     ) -> io::Result<Option<Vec<Grave<'a>>>> {
         let Some((size, root)) = self.stated(of.incarnation, &of.home, origin, end)? else { return Ok(None) };
-        let damaged = |what: String| {
-            let folder = of.home.display();
-            io::Error::other(format!("`{folder}` is not as it was signed, so nothing of it is removed: {what}"))
-        };
         let mut tree = Frontier::default();
         for part in Parts::of_incarnation(of.incarnation, &of.home)? {
-            let part = part.map_err(|problem| damaged(problem.to_string()))?;
+            let part = match part {
+                Ok(part) => part,
+                Err(problem) => return Ok(self.damaged(of, &problem.to_string())),
+            };
             let length = part.leaves.end - part.leaves.start;
             if part.leaves.start != tree.size() || !tree.push_subtree(length, part.hash) {
-                return Err(damaged(format!("record {} is missing", tree.size())));
+                return Ok(self.damaged(of, &format!("record {} is missing", tree.size())));
             }
             graves.iter_mut().try_for_each(|grave| grave.add(&part))?;
             if tree.size() >= size {
@@ -130,7 +130,16 @@ impl Worker {
         if tree.size() == size && tree.root() == root {
             return Ok(Some(graves));
         }
-        Err(damaged(format!("the first {size} records are others")))
+        Ok(self.damaged(of, &format!("the first {size} records are others")))
+    }
+
+    /// An incarnation that is not as it was signed stays as evidence; the others are not kept by it.
+    fn damaged<T>(&mut self, of: &Stored, what: &str) -> Option<T> {
+        let folder = of.home.display();
+        let message = format!("`{folder}` is not as it was signed, so nothing of it is removed: {what}");
+        tracing::error!("{message}");
+        self.damaged.insert(of.incarnation, message);
+        None
     }
 
     /// The first statement about a tree that has these records: a checkpoint, or what a later incarnation found.

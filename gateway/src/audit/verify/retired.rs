@@ -6,6 +6,7 @@ use super::{
     subject::{Pass, said},
 };
 use crate::audit::{
+    checkpoint,
     note::VerifierKey,
     tombstone::{self, Tombstone, Void},
     tree::{Frontier, Hash},
@@ -109,6 +110,19 @@ impl Pass<'_> {
             let runs = vec![Frontier::default(); tombstone.subtrees().len()];
             (path, tombstone, runs)
         });
+    }
+
+    /// Whether a segment was retired since it was listed; then its tombstone stands for it.
+    pub(super) fn retired_meanwhile(&mut self, first: u64, last: Option<u64>) -> bool {
+        let Some(last) = last else { return false };
+        let path = self.subject.directory.join(tombstone::file(first, last));
+        let origin = checkpoint::origin(self.subject.node, self.subject.incarnation);
+        self.tombstones.standing = None;
+        match opened(&path, (first, last), &origin, self.subject.keys) {
+            Ok(tombstone) => self.stand_in(&path, tombstone),
+            Err(_) => return false,
+        }
+        true
     }
 
     /// A record of it was read.

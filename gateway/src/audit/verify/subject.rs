@@ -16,7 +16,7 @@ use crate::audit::{
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 use uuid::Uuid;
@@ -64,8 +64,10 @@ struct Event {
 impl Subject<'_> {
     pub(super) fn verify(&self, report: &mut Report) {
         let origin = checkpoint::origin(self.node, self.incarnation);
+        // In this order nothing is missed of a log that is written, and retired, meanwhile.
+        let heads = Heads::open(self.directory, origin.clone(), self.keys, self.expected.clone(), report);
+        let segments = query::segments_in(self.incarnation, self.directory, self.others);
         let tombstones = Tombstones::open(self.directory, &origin, self.keys, report);
-        let heads = Heads::open(self.directory, origin, self.keys, self.expected.clone(), report);
         let mut pass = Pass {
             subject: self,
             heads,
@@ -80,7 +82,7 @@ impl Subject<'_> {
             ended: false,
             tombstones,
         };
-        match query::segments_in(self.incarnation, self.directory, self.others) {
+        match segments {
             Ok(segments) => {
                 let last = segments.len();
                 for (number, source) in segments.into_iter().enumerate() {
@@ -95,7 +97,7 @@ impl Subject<'_> {
 
 impl Pass<'_> {
     fn segment(&mut self, source: Source, is_last: bool) {
-        let (path, named) = (source.path.clone(), source.last);
+        let (path, first, named) = (source.path.clone(), source.first, source.last);
         if named.is_none() && fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
             // The writer made it and had nothing to write into it.
             return;
@@ -130,6 +132,7 @@ impl Pass<'_> {
                     }
                 }
             }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.retired_meanwhile(first, named) => return,
             Err(error) => self.breach(Trouble::of_file(&path, What::Unreadable(error.to_string()))),
         }
         if let Some(named) = named
