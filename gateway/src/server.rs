@@ -168,6 +168,7 @@ impl Gateway {
         if generation.config.telemetry != self.generation().config.telemetry {
             self.export(&generation.config);
         }
+        self.keeper.apply(&generation.config.audit.retention);
         for listener in &generation.config.listeners {
             if let Some(slot) = self.listening.get(&listener.name) {
                 slot.store(Arc::new(Listening::of(listener)));

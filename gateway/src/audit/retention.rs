@@ -80,6 +80,7 @@ struct Shared {
     stop: Mutex<bool>,
     wake: Condvar,
     counters: Counters,
+    limits: Mutex<config::Retention>,
 }
 
 #[derive(Debug, Default)]
@@ -130,6 +131,11 @@ impl Keeper {
         let run = move || worker.run();
         let thread = thread::Builder::new().name("audit-keeper".into()).spawn(run).map_err(io)?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// From now on these are the limits.
+    pub fn apply(&self, retention: &config::Retention) {
+        *self.shared.limits.lock().unwrap_or_else(PoisonError::into_inner) = retention.clone();
     }
 
     /// How it fares.
@@ -184,6 +190,7 @@ impl Shared {
 impl Worker {
     fn new(config: &config::Audit, node: &Arc<str>, log: &Log, may_go: MayGo, shared: Arc<Shared>) -> io::Result<Self> {
         let signer = log.signer().ok_or_else(|| io::Error::other("nothing signs the log"))?;
+        *shared.limits.lock().unwrap_or_else(PoisonError::into_inner) = config.retention.clone();
         Ok(Self {
             node: node.clone(),
             folder: config.path.join(node.as_ref()),
@@ -237,6 +244,7 @@ impl Worker {
 
     /// Looks at all segments and does what is due.
     pub(crate) fn pass(&mut self) -> io::Result<()> {
+        self.retention = self.shared.limits.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(archive) = &self.retention.archive
             && let Ok(root) = archive.path.canonicalize()
         {

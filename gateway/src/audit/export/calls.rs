@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 /// Most calls whose end is awaited, and most bytes of their records; beyond that the oldest goes without its end.
 const CALLS_MAX: usize = 16 * 1024;
-const BYTES_MAX: usize = 64 * 1024 * 1024;
+pub(super) const BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What is written or left out as a whole.
 #[derive(Debug)]

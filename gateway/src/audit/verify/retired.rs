@@ -126,8 +126,9 @@ impl Pass<'_> {
     }
 
     /// A record of it was read.
-    pub(super) fn stood(&mut self, index: u64, leaf: Hash) {
+    pub(super) fn stood(&mut self, index: u64, record: &[u8]) {
         let Some((_, tombstone, runs)) = &mut self.tombstones.standing else { return };
+        let leaf = Hash::of_leaf(record);
         for ((leaves, _), run) in tombstone.subtrees().iter().zip(runs) {
             if leaves.contains(&index) {
                 run.push(leaf);

@@ -118,7 +118,7 @@ impl Pass<'_> {
                     let line = reader.line();
                     match read {
                         Ok(bytes) => {
-                            self.stood(self.next, Hash::of_leaf(&bytes));
+                            self.stood(self.next, &bytes);
                             self.record(&path, line, &bytes);
                         }
                         Err(query::What::Torn(bytes)) if is_last && is_open && self.subject.may_be_torn => {
