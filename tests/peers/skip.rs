@@ -17,6 +17,7 @@ pub const PEERS: [(&str, &str); 20] = [
     ("google-auth", "tokens and assertions that the provider's own library verifies"),
     ("grpcio", "gRPC with a client and a server that we did not write"),
     ("standardwebhooks", "webhooks that a library we did not write has signed"),
+    ("ocsf-json-schema", "exports of the audit log as OCSF and as CloudEvents"),
     ("cyclonedx-python-lib", "a valid bill of materials"),
     ("systemd-analyze", "a unit that may do little"),
     ("chromium", "pages of other origins in a real browser"),

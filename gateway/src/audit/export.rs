@@ -12,6 +12,8 @@ mod calls;
 pub mod cloud_event;
 pub mod filter;
 pub mod ocsf;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub mod place;
 #[cfg(test)]
 mod tests;

@@ -250,16 +250,18 @@ impl Worker {
         {
             archive::point(&self.folder, &root.join(self.node.as_ref()))?;
         }
-        let (mut failed, mut packs, mut before) = (None, true, Vec::new());
+        let (mut failed, mut packs, mut before) = (None, true, None);
         for round in 0..ROUNDS_MAX {
             let stock = Stock::take(&self.folder, &mut self.memory, round == 0)?;
             let actions = self.due(&stock, packs)?;
+            let paths: Vec<_> = stock.segments.iter().map(|segment| segment.path.clone()).collect();
+            let now = (actions.clone(), paths);
             // What could not be done, such as what no checkpoint covers yet, waits for the next pass.
-            if actions == before || self.shared.stopped() || failed.is_some() {
+            if actions.is_empty() || before.as_ref() == Some(&now) || self.shared.stopped() || failed.is_some() {
                 break;
             }
             failed = self.act(&stock, &actions, &mut packs).err();
-            before = actions;
+            before = Some(now);
         }
         let counters = &self.shared.counters;
         let stock = Stock::take(&self.folder, &mut self.memory, false)?;

@@ -1,6 +1,6 @@
 //! A gateway that keeps its log small while calls go on: what is left is proved, and what went is known.
 
-use super::{evidence::verify, open_shop, shop};
+use super::{evidence::verify, shop};
 use serde_json::Value;
 use std::{
     fs,
@@ -13,6 +13,7 @@ use std::{
 use tests::{
     client::{Client, Request},
     latchwork::{self, Running},
+    origin::Origin,
     project::Project,
     records, wait,
 };
@@ -25,10 +26,29 @@ const ROOM_BYTES: u64 = 262_144;
 async fn calls(client: Client, stop: Arc<AtomicBool>, answered: Arc<AtomicUsize>) {
     let mut session = client.open().await.unwrap();
     while !stop.load(Ordering::Relaxed) {
-        let answer = session.send(Request::post("/orders", "x")).await.unwrap();
+        let number = answered.fetch_add(1, Ordering::Relaxed);
+        let answer = session.send(Request::get(&format!("/items/{}", noise(number as u64)))).await.unwrap();
         assert_eq!(answer.status, 200, "{}", answer.text());
-        answered.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// So much text that does not pack well, that few records fill a segment.
+fn noise(seed: u64) -> String {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut digit = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from_digit((state >> 32) as u32 % 36, 36).unwrap()
+    };
+    (0..1500).map(|_| digit()).collect()
+}
+
+/// A shop whose calls leave large records.
+async fn items(project: Project, audited: &str) -> (Project, Origin) {
+    let (project, origin) = shop(project, audited).await;
+    let url = format!("{}/items", origin.url);
+    (project.http("shop.item", "GET /items/{id}", &url, ""), origin)
 }
 
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
@@ -66,14 +86,16 @@ async fn under_load(gateway: &Running, what: &str, done: impl Fn() -> bool) -> u
 
 #[tokio::test]
 async fn a_gateway_retires_its_oldest_records_while_calls_go_on() {
-    let (project, _origin, gateway) = open_shop(&format!("{SMALL}\nretention = {{ bytes_max = {ROOM_BYTES} }}")).await;
+    let retention = format!("{SMALL}\nretention = {{ bytes_max = {ROOM_BYTES} }}");
+    let (project, _origin) = items(Project::new(), &retention).await;
+    let gateway = latchwork::run(&project.config(), &project.ca()).await;
     let audit = project.audit();
     under_load(&gateway, "the first segments", || files(&audit, "jsonl").len() > 2).await;
     fs::copy(checkpoint(&project), project.folder().join("early")).unwrap();
     let answered = under_load(&gateway, "tombstones", || files(&audit, "tombstone").len() >= 8).await;
     fs::copy(checkpoint(&project), project.folder().join("late")).unwrap();
     let last = gateway.client().send(Request::post("/orders", "x")).await.call_id();
-    assert!(answered > 100 && gateway.metrics().await.contains("latchwork_audit_retention_healthy 1"));
+    assert!(answered > 50 && gateway.metrics().await.contains("latchwork_audit_retention_healthy 1"));
     let retired = records::read(&audit).into_iter().find(|record| record["event"] == "retired");
     assert!(retired.is_some_and(|record| record["rule"].as_str().unwrap().starts_with("bytes_max")));
     for (command, needle) in [(vec!["explain", &last], last.as_str()), (vec!["audit", "tail", "-n", "400"], &last)] {
@@ -93,7 +115,7 @@ async fn a_gateway_retires_its_oldest_records_while_calls_go_on() {
     again.stop().await;
     let (exit, text) = verify(&project, &["--format", "json", "--checkpoint", "late"]);
     let report: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
-    assert!(exit == 0 && report["retired"].as_u64().unwrap() > 200, "{text}");
+    assert!(exit == 0 && report["retired"].as_u64().unwrap() > 50, "{text}");
     let (exit, exported) = {
         let output = latchwork::command(project.folder(), &["audit", "export"]);
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
@@ -111,7 +133,7 @@ async fn older_segments_move_to_an_archive_and_stay_part_of_the_log() {
     fs::create_dir(&archive).unwrap();
     let retention =
         "retention = { age = \"365d\", pack_after = \"1s\", archive = \"archive\", archive_after = \"1s\" }";
-    let (project, _origin) = shop(project, &format!("{SMALL}\n{retention}")).await;
+    let (project, _origin) = items(project, &format!("{SMALL}\n{retention}")).await;
     let gateway = latchwork::run(&project.config(), &project.ca()).await;
     let first = gateway.client().send(Request::post("/orders", "x")).await.call_id();
     under_load(&gateway, "archived segments", || files(&archive, "zst").len() >= 3).await;

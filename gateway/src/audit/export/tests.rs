@@ -109,7 +109,7 @@ fn times_are_read_in_three_ways() {
     let ago = |text| Timestamp::now().duration_since(filter::time(text).unwrap()).as_secs();
     assert_eq!(filter::time("2026-11-28T08:00:00Z").unwrap(), "2026-11-28T08:00:00Z".parse().unwrap());
     assert_eq!(filter::time("2026-11-28").unwrap(), "2026-11-28T00:00:00Z".parse().unwrap());
-    assert_eq!((ago("24h"), ago("7d")), (86_400, 7 * 86_400));
+    assert!((86_390..86_410).contains(&ago("24h")) && (604_790..604_810).contains(&ago("7d")));
     for wrong in ["", "yesterday", "-1h", "24", "2026-13-01"] {
         assert!(filter::time(wrong).is_err(), "{wrong}");
     }
@@ -136,7 +136,10 @@ fn a_file_has_its_name_once_it_is_whole() {
 fn a_damaged_record_ends_an_export_or_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("000000000000-000000000002.jsonl");
-    let lines = [record(0, "admin", 1, ",\"verb\":\"x\",\"who\":\"y\""), record(2, "admin", 2, ",\"verb\":\"x\",\"who\":\"y\"")];
+    let lines = [
+        record(0, "admin", 1, ",\"verb\":\"x\",\"who\":\"y\""),
+        record(2, "admin", 2, ",\"verb\":\"x\",\"who\":\"y\""),
+    ];
     let text = [&lines[0].bytes[..], b"\nnonsense\n", &lines[1].bytes, b"\n"].concat();
     fs::write(&path, text).unwrap();
     let source = Source {
