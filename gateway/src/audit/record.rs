@@ -345,7 +345,18 @@ pub enum System {
         error: String,
         /// Records that were refused meanwhile; what they would have recorded did not happen.
         refused: u64,
+        /// Calls that ran all the same, because their functions' configuration says so.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        ran: u64,
+        /// Those of them whose intent is nowhere, since there was no room for more.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        lost: u64,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The incarnation before this one, as it was found.

@@ -47,8 +47,7 @@ fn noise(seed: u64) -> String {
 /// A shop whose calls leave large records.
 async fn items(project: Project, audited: &str) -> (Project, Origin) {
     let (project, origin) = shop(project, audited).await;
-    let url = format!("{}/items", origin.url);
-    (project.http("shop.item", "GET /items/{id}", &url, ""), origin)
+    (project.http("shop.item", "GET /items/{id}", &origin.url, ""), origin)
 }
 
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
