@@ -10,7 +10,7 @@ use gateway::{
         record::{Closed, Intent, Known, Outcome},
         verify,
     },
-    config::{Audit, Checkpoints, Durability},
+    config::{Audit, Checkpoints, Durability, Retention},
 };
 use jiff::Timestamp;
 use policy::{
@@ -145,7 +145,7 @@ fn open(path: &Path) -> Result<Log, Failure> {
         path: path.to_owned(),
         durability: Durability::Write,
         segment_bytes_max: 64 << 20,
-        retention: Duration::from_secs(86_400),
+        retention: Retention::default(),
         checkpoints: Checkpoints::with_own_key(path.join("key")),
         privacy: Default::default(),
         ship: Vec::new(),

@@ -3,9 +3,11 @@
 //! [`log::Log`] is opened once per incarnation of the gateway; a [`guard::Guard`] is opened per call and settled by
 //! its outcome. [`query`] reads what was written.
 
+pub(crate) mod archive;
 pub mod checkpoint;
 pub mod conceal;
 pub(crate) mod early;
+pub mod export;
 pub mod field;
 pub(crate) mod follow;
 pub mod guard;
@@ -14,6 +16,7 @@ pub mod log;
 pub(crate) mod notary;
 pub mod note;
 mod opening;
+pub(crate) mod packed;
 pub mod proof;
 pub mod prove;
 pub mod query;
@@ -21,11 +24,13 @@ pub(crate) mod queue;
 pub mod record;
 pub mod redact;
 pub(crate) mod repair;
+pub mod retention;
 pub(crate) mod segment;
 pub mod ship;
 pub mod signer;
 mod spare;
 pub mod subject;
+pub mod tombstone;
 pub mod tree;
 pub mod verify;
 pub(crate) mod writer;

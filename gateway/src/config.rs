@@ -13,6 +13,7 @@ mod parse;
 mod policy;
 mod raw;
 mod report;
+mod retention;
 mod ship;
 mod telemetry;
 pub(crate) mod text;
@@ -28,6 +29,7 @@ pub use self::policy::{Policy, ShadowBundle, SignedBundle};
 pub use credential::{
     ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, UNIX_ALIAS, Webhook,
 };
+pub use retention::{Archive, Retention};
 pub use ship::{FileSink, NatsLogin, NatsSink, ObjectSink, Ship, Sink};
 pub use telemetry::{Collector, Sampling, Signals, Telemetry};
 

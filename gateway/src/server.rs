@@ -6,6 +6,7 @@ use crate::{
     audit::{
         log::Log,
         record::Admin,
+        retention::Keeper,
         ship::{END_GRACE, Origin, Shipping},
         subject::act,
     },
@@ -25,7 +26,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use mesh::host::Host;
 use policy::finding::Finding;
-use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, ops::Range, sync::Arc, time::Duration};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -54,7 +55,9 @@ pub struct Gateway {
     /// The audit log.
     pub log: Log,
     /// Ships its records to other places.
-    pub shipping: Shipping,
+    pub shipping: Arc<Shipping>,
+    /// Keeps it within its limits.
+    pub keeper: Keeper,
     /// Asks what is in shadow.
     pub judge: Arc<Judge>,
     /// Metrics.
@@ -174,6 +177,7 @@ impl Gateway {
             self.export(&generation.config);
         }
         self.shipping.apply(&generation.config.audit.ship);
+        self.keeper.apply(&generation.config.audit.retention);
         for listener in &generation.config.listeners {
             if let Some(slot) = self.listening.get(&listener.name) {
                 slot.store(Arc::new(Listening::of(listener)));
@@ -252,7 +256,12 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     let incarnation = Uuid::now_v7();
     let log = Log::open(&config.audit, &config.node.id, incarnation).map_err(StartError::Audit)?;
     let folder = config.audit.path.join(&*config.node.id);
-    let origin = Origin::new(&log, folder, config.node.id.clone(), incarnation);
+    let shipping = Arc::new(Shipping::new(Origin::new(&log, folder, config.node.id.clone(), incarnation)));
+    // Before retention looks: what no sink has yet stays.
+    shipping.apply(&config.audit.ship);
+    let shipped = Arc::clone(&shipping);
+    let may_go = move |incarnation, records: &Range<u64>| shipped.has_all(incarnation, records);
+    let keeper = Keeper::start(&config.audit, &config.node.id, &log, Arc::new(may_go)).map_err(StartError::Audit)?;
     let tls = bound.iter().filter_map(|b| Some((b.name().clone(), b.tls()?.clone()))).collect();
     let listening =
         config.listeners.iter().map(|l| (l.name.clone(), ArcSwap::from_pointee(Listening::of(l)))).collect();
@@ -266,7 +275,8 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
         metrics,
         host,
         log,
-        shipping: Shipping::new(origin),
+        shipping,
+        keeper,
         reloads: reload::Status::default(),
         splices: watch::Sender::new(false),
         draining: watch::Sender::new(false),
@@ -337,6 +347,7 @@ impl Running {
         reloader.stop();
         gateway.host.shutdown().await;
         gateway.judge.clone().stop().await;
+        gateway.keeper.stop().await;
         gateway.log.shutdown().await;
         let shipped = gateway.clone();
         // Bounded by its own grace; what is not shipped by then goes at the next start.

@@ -17,6 +17,8 @@ use tests::{
 
 mod durability;
 mod evidence;
+mod export;
+mod retention;
 mod unrecorded;
 
 /// Callers at once under load.

@@ -97,6 +97,14 @@ pub fn debian(package: &str) -> Option<PathBuf> {
     (!skip::skipped(package)).then(|| had(package, unpacked(package)))
 }
 
+/// The Python interpreter that checks exports of the audit log; `None` when the peer is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn export(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, venv("export")))
+}
+
 fn had<T>(peer: &str, got: Result<T, String>) -> T {
     got.unwrap_or_else(|why| {
         panic!("the peer `{peer}` can't be had: {why}\n(to go on without it: {}={peer})", skip::VARIABLE)

@@ -52,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) redaction: Arc<Redaction>,
     counters: Arc<Counters>,
     signed: Arc<Progress>,
+    signer: Option<Arc<dyn Signer>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -115,6 +116,7 @@ pub(crate) struct Begin {
     pub(crate) repaired: (Option<Predecessor>, Vec<Predecessor>),
     pub(crate) lock: Option<File>,
     pub(crate) notary: Option<Notary>,
+    pub(crate) signer: Option<Arc<dyn Signer>>,
 }
 
 /// Numbers that only grow.
@@ -166,8 +168,9 @@ impl Log {
         }
         tracing::info!(vkey = %key.verifier_key(), "the audit log is signed");
         publish(&folder.join(checkpoint::VKEY), &key.verifier_key()).map_err(io)?;
-        let begin =
-            Begin { repaired, lock: Some(lock), notary: Some(Notary::new(Box::new(key), config, node, incarnation)?) };
+        let key: Arc<dyn Signer> = Arc::new(key);
+        let notary = Notary::new(Arc::clone(&key), config, node, incarnation)?;
+        let begin = Begin { repaired, lock: Some(lock), notary: Some(notary), signer: Some(key) };
         let disk = Box::new(Folder::new(directory.clone(), durable));
         Self::start(disk, config, node, incarnation, redaction, begin).map_err(io)
     }
@@ -178,7 +181,7 @@ impl Log {
         node: &str,
         incarnation: Uuid,
         redaction: Arc<Redaction>,
-        Begin { repaired, lock, notary }: Begin,
+        Begin { repaired, lock, notary, signer }: Begin,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(Room::ALL));
         let early = Arc::new(Early::new(Instant::now(), redaction.clone()));
@@ -206,7 +209,7 @@ impl Log {
         };
         let writer = thread::Builder::new().name("audit".into()).spawn(run)?;
         let writer = Mutex::new(Some(writer));
-        Ok(Self(Arc::new(Inner { queue, pen, early, redaction, counters, signed, writer })))
+        Ok(Self(Arc::new(Inner { queue, pen, early, redaction, counters, signed, signer, writer })))
     }
 
     /// Opens a call that arrived at `now`. Room for its end is promised, so that it can always be closed.
@@ -255,6 +258,19 @@ impl Log {
     /// When the record was not accepted.
     pub async fn system(&self, system: &System) -> Result<(), Unrecorded> {
         self.0.refusable(Kind::System, tail::plain(system)).await
+    }
+
+    /// The same from a thread that may block. It waits as long as the disk does.
+    pub(crate) fn system_blocking(&self, system: &System) -> Result<(), Unrecorded> {
+        let (waiter, accepted) = oneshot::channel();
+        let (kind, tail) = (Kind::System, tail::plain(system));
+        self.0.queue.push(entry(kind, tail, Duty::Refusable, Promise::None, Some(waiter)))?;
+        accepted.blocking_recv().unwrap_or(Err(Unrecorded::Closed))
+    }
+
+    /// What signs it.
+    pub(crate) fn signer(&self) -> Option<Arc<dyn Signer>> {
+        self.0.signer.clone()
     }
 
     /// Records an administrative action, before it is done.

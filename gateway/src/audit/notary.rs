@@ -66,7 +66,7 @@ impl Progress {
 }
 
 struct Shared {
-    signer: Box<dyn Signer>,
+    signer: Arc<dyn Signer>,
     origin: String,
     shelf: Mutex<Shelf>,
     progress: Arc<Progress>,
@@ -92,7 +92,7 @@ impl Notary {
     /// # Errors
     /// When a witness can't be asked as it is configured.
     pub(crate) fn new(
-        signer: Box<dyn Signer>,
+        signer: Arc<dyn Signer>,
         config: &config::Audit,
         node: &str,
         incarnation: Uuid,

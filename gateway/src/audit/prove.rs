@@ -4,7 +4,7 @@ use super::{
     checkpoint::{self, Head},
     note::{NOTE_BYTES_MAX, Note},
     proof::Proof,
-    query::{self, Line, Problem, Records},
+    query::{self, Line, Part, Parts, Problem, Records},
     tree::{self, Frontier, Hash},
 };
 use std::{fs, io, ops::Range, path::Path};
@@ -27,6 +27,9 @@ pub enum ProveError {
         /// What is there.
         found: u64,
     },
+    /// What is wanted lies within records that were retired.
+    #[error("records {0} to {1} were retired, and what is wanted lies among them")]
+    Retired(u64, u64),
     /// No such call.
     #[error("the audit log has no record of call {0}")]
     NoCall(Uuid),
@@ -48,25 +51,34 @@ pub enum ProveError {
 /// Hashes these runs of the first `size` records of an incarnation. Returns their hashes, and the whole tree.
 ///
 /// # Errors
-/// When the records are not all there.
-pub fn hash(records: Records, size: u64, wanted: &[Vec<Range<u64>>]) -> Result<(Vec<Vec<Hash>>, Frontier), ProveError> {
+/// When the records are not all there, nor what stands for those that were retired.
+pub(crate) fn hash(
+    parts: Parts,
+    size: u64,
+    wanted: &[Vec<Range<u64>>],
+) -> Result<(Vec<Vec<Hash>>, Frontier), ProveError> {
     let mut runs: Vec<Vec<Frontier>> = wanted.iter().map(|ranges| vec![Frontier::default(); ranges.len()]).collect();
     let mut tree = Frontier::default();
-    for line in records {
+    for part in parts {
         if tree.size() == size {
             break;
         }
-        let line = line?;
-        if line.head.seq != tree.size() {
+        let Part { leaves, hash, .. } = part?;
+        let length = leaves.end - leaves.start;
+        if leaves.start != tree.size() {
             return Err(ProveError::Short { wanted: size, found: tree.size() });
         }
-        let leaf = Hash::of_leaf(&line.bytes);
+        let mut fits = leaves.end <= size && tree.push_subtree(length, hash);
         for (range, run) in wanted.iter().flatten().zip(runs.iter_mut().flatten()) {
-            if range.contains(&line.head.seq) {
-                run.push(leaf);
+            if range.start <= leaves.start && leaves.end <= range.end {
+                fits &= run.push_subtree(length, hash);
+            } else if leaves.start < range.end && range.start < leaves.end {
+                fits = false;
             }
         }
-        tree.push(leaf);
+        if !fits {
+            return Err(ProveError::Retired(leaves.start, leaves.end - 1));
+        }
     }
     if tree.size() < size {
         return Err(ProveError::Short { wanted: size, found: tree.size() });
@@ -106,7 +118,7 @@ fn records(node: &str, incarnation: Uuid, directory: &Path, found: &[Line]) -> R
         return Err(ProveError::Changed(incarnation));
     }
     let wanted: Vec<_> = found.iter().filter_map(|line| tree::inclusion(line.head.seq, head.size)).collect();
-    let (hashes, tree) = hash(Records::of_incarnation(incarnation, directory)?, head.size, &wanted)?;
+    let (hashes, tree) = hash(Parts::of_incarnation(incarnation, directory)?, head.size, &wanted)?;
     if tree.root() != head.root {
         return Err(ProveError::Changed(incarnation));
     }

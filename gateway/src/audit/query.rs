@@ -1,18 +1,25 @@
 //! Reading a log: its records in order, one at a time, whatever state its files are in.
 
 use super::{
+    archive,
     record::{Body, Head, RECORD_BYTES_MAX, VERSION},
     segment::{self, Name},
+    tombstone,
 };
 use jiff::Timestamp;
 use std::{
     collections::VecDeque,
-    fs::{self, File},
-    io::{self, BufRead, BufReader, Seek, SeekFrom},
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 use uuid::Uuid;
+
+mod parts;
+mod reader;
+
+pub(crate) use parts::{Part, Parts};
+pub(crate) use reader::Reader;
 
 /// One record, as it was found.
 #[derive(Clone, Debug)]
@@ -96,28 +103,47 @@ pub enum What {
 /// # Errors
 /// When the folder can't be read.
 pub fn incarnations(folder: &Path) -> io::Result<Vec<(Uuid, PathBuf)>> {
+    let dated = |(id, path): (Uuid, PathBuf)| (began(id, &path), id, path);
+    let mut found: Vec<_> = folders(folder)?.into_iter().map(dated).collect();
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, id, path)| (id, path)).collect())
+}
+
+/// The same in no particular order.
+pub(crate) fn folders(folder: &Path) -> io::Result<Vec<(Uuid, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let Some(id) = entry.file_name().to_str().and_then(|name| Uuid::try_parse(name).ok()) else { continue };
         // One spelling each, so that no two folders are of one incarnation.
         if entry.file_type()?.is_dir() && entry.file_name() == *id.to_string() {
-            let path = entry.path();
-            found.push((began(id, &path), id, path));
+            found.push((id, entry.path()));
         }
     }
-    found.sort_unstable();
-    Ok(found.into_iter().map(|(_, id, path)| (id, path)).collect())
+    Ok(found)
 }
 
 /// When an incarnation began: its first record says so, or else its id.
 pub(crate) fn began(id: Uuid, directory: &Path) -> Timestamp {
-    let first = Records::of_incarnation(id, directory).ok().and_then(|mut records| records.next());
-    if let Some(Ok(line)) = first {
-        return line.head.at;
+    if let Some((head, _)) = beginning(id, directory, archive::of(directory).as_slice()) {
+        return head.at;
     }
     let (seconds, nanoseconds) = id.get_timestamp().map_or((0, 0), |stamp| stamp.to_unix());
     Timestamp::new(i64::try_from(seconds).unwrap_or(0), i32::try_from(nanoseconds).unwrap_or(0)).unwrap_or_default()
+}
+
+/// The first record of an incarnation whose segments are in these folders; if it was retired, its tombstone has it.
+pub(crate) fn beginning(id: Uuid, directory: &Path, others: &[PathBuf]) -> Option<(Head, Vec<u8>)> {
+    let mut sources = segments_in(id, directory, others).ok()?;
+    sources.truncate(1);
+    let first = Records::of_sources(sources).next().and_then(Result::ok);
+    if first.as_ref().is_none_or(|line| line.head.seq != 0)
+        && let Some((first, last, path)) = tombstone::list(directory).ok()?.into_iter().next()
+        && let Some(record) = tombstone::claimed(&path, first, last)?.beginning
+    {
+        return Some((serde_json::from_str(&record).ok()?, record.into_bytes()));
+    }
+    first.map(|line| (line.head, line.bytes))
 }
 
 /// The records of some segments, one at a time.
@@ -146,6 +172,25 @@ pub struct Source {
     pub last: Option<u64>,
     /// From this number on its records are void: the next segment has them.
     pub void_from: Option<u64>,
+    /// What came directly before it was retired: tombstones say so.
+    pub after_retired: bool,
+    /// The folder of its incarnation, wherever it is itself.
+    pub home: Arc<Path>,
+}
+
+impl Source {
+    /// How many bytes of records it has, packed or not.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn bytes(&self) -> io::Result<u64> {
+        reader::plain_bytes(&self.path)
+    }
+
+    /// The file of the tombstone that would stand for it.
+    fn tombstone(&self) -> Option<PathBuf> {
+        Some(self.home.join(tombstone::file(self.first, self.last?)))
+    }
 }
 
 impl Records {
@@ -210,12 +255,16 @@ impl Iterator for Records {
         loop {
             let Some(reader) = &mut self.reader else {
                 let source = self.segments.pop_front()?;
-                let path: Arc<Path> = source.path.as_path().into();
-                if source.first == 0 {
+                let (path, retired): (Arc<Path>, _) = (source.path.as_path().into(), source.tombstone());
+                if source.first == 0 || source.after_retired {
                     self.expected = None;
                 }
                 match Reader::open(source) {
                     Ok(reader) => self.reader = Some(reader),
+                    // It was retired since it was listed.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && retired.is_some_and(|t| t.exists()) => {
+                        self.expected = None;
+                    }
                     Err(error) => return Some(Err(Problem { file: path, line: None, what: What::Io(error) })),
                 }
                 continue;
@@ -279,120 +328,24 @@ pub fn sources(folder: &Path) -> io::Result<Vec<Source>> {
 /// # Errors
 /// When its folder can't be read.
 pub fn segments(incarnation: Uuid, directory: &Path) -> io::Result<Vec<Source>> {
-    let listed = segment::list(directory)?;
+    segments_in(incarnation, directory, archive::of(directory).as_slice())
+}
+
+/// The segments of an incarnation that are in its folder or in one of the others.
+pub(crate) fn segments_in(incarnation: Uuid, directory: &Path, others: &[PathBuf]) -> io::Result<Vec<Source>> {
+    let listed = segment::list_all(directory, others)?;
     let next = listed.iter().skip(1).map(|(Name { first, .. }, _)| Some(*first)).chain([None]);
+    let retired = tombstone::list(directory)?;
+    let home: Arc<Path> = directory.into();
     let source = |((name, path), next): (&(Name, PathBuf), Option<u64>)| {
         let end = name.last.map(|last| last.saturating_add(1));
         let void_from = next.into_iter().chain(end).min();
-        let Name { first, again, last } = *name;
-        Source { incarnation, path: path.clone(), first, again, last, void_from }
+        let Name { first, again, last, packed: _ } = *name;
+        let after_retired = retired.iter().any(|(_, last, _)| last.checked_add(1) == Some(first));
+        let home = Arc::clone(&home);
+        Source { incarnation, path: path.clone(), first, again, last, void_from, after_retired, home }
     };
     Ok(listed.iter().zip(next).map(source).collect())
-}
-
-/// Reads the lines of one segment; can go on when it has grown.
-#[derive(Debug)]
-pub(crate) struct Reader {
-    pub(crate) source: Source,
-    path: Arc<Path>,
-    file: BufReader<File>,
-    offset: u64,
-    line: u64,
-    torn: bool,
-}
-
-impl Reader {
-    pub(crate) fn open(source: Source) -> io::Result<Self> {
-        let (path, file) = match File::open(&source.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => renamed(&source).ok_or(error)?,
-            opened => (source.path.clone(), opened?),
-        };
-        let file = BufReader::with_capacity(RECORD_BYTES_MAX, file);
-        Ok(Self { source, path: path.as_path().into(), file, offset: 0, line: 0, torn: false })
-    }
-
-    /// The line that was read last, from 1.
-    pub(crate) fn line(&self) -> u64 {
-        self.line
-    }
-
-    /// Forgets what was read ahead: the writer may take back what it was not able to write whole.
-    pub(crate) fn forget_ahead(&mut self) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(self.offset)).map(drop)
-    }
-
-    /// The next record, if it has come meanwhile and is whole.
-    pub(crate) fn grown(&mut self) -> io::Result<Option<Result<Line, Problem>>> {
-        if self.torn {
-            self.torn = false;
-            self.line -= 1;
-            self.file.seek(SeekFrom::Start(self.offset))?;
-        }
-        let found = match self.next() {
-            None | Some(Err(What::Torn(_))) => return Ok(None),
-            Some(Err(What::Io(error))) => return Err(error),
-            Some(found) => found,
-        };
-        let (file, line) = (Arc::clone(&self.path), self.line);
-        let head = found.and_then(|bytes| match serde_json::from_slice::<Head>(&bytes) {
-            Ok(head) => Ok((head, bytes)),
-            Err(error) => Err(What::Malformed(error.to_string())),
-        });
-        Ok(Some(match head {
-            Ok((head, bytes)) => Ok(Line { head, bytes, file, line }),
-            Err(what) => Err(Problem { file, line: Some(line), what }),
-        }))
-    }
-
-    /// The next whole line, without its newline.
-    pub(crate) fn next(&mut self) -> Option<Result<Vec<u8>, What>> {
-        if self.torn {
-            return None;
-        }
-        let mut bytes = Vec::new();
-        let mut length = 0;
-        loop {
-            let found = match self.file.fill_buf() {
-                Ok(found) => found,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    self.torn = true;
-                    self.line += 1;
-                    return Some(Err(What::Io(error)));
-                }
-            };
-            if found.is_empty() {
-                if length == 0 {
-                    return None;
-                }
-                self.torn = true;
-                self.line += 1;
-                return Some(Err(What::Torn(length)));
-            }
-            let (part, ends) = match found.iter().position(|b| *b == b'\n') {
-                Some(newline) => (found.get(..newline).unwrap_or_default(), true),
-                None => (found, false),
-            };
-            let taken = part.len() + usize::from(ends);
-            if bytes.len() <= RECORD_BYTES_MAX {
-                bytes.extend_from_slice(part);
-            }
-            length += taken as u64;
-            self.file.consume(taken);
-            if ends {
-                self.offset += length;
-                self.line += 1;
-                return Some(if bytes.len() < RECORD_BYTES_MAX { Ok(bytes) } else { Err(What::TooLong) });
-            }
-        }
-    }
-}
-
-/// A segment that was closed, and so renamed, since it was listed.
-fn renamed(source: &Source) -> Option<(PathBuf, File)> {
-    let listed = segment::list(source.path.parent()?).ok()?;
-    let (_, path) = listed.into_iter().find(|(name, _)| name.first == source.first && name.last.is_some())?;
-    File::open(&path).ok().map(|file| (path, file))
 }
 
 fn contains(bytes: &[u8], needle: &[u8]) -> bool {

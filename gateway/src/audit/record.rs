@@ -325,6 +325,19 @@ pub enum System {
         /// By how much, in milliseconds.
         by_ms: u64,
     },
+    /// A segment is removed, as a rule asks; a tombstone stands for it.
+    Retired {
+        /// The incarnation whose it was.
+        log: Uuid,
+        /// Its first record.
+        first: u64,
+        /// Its last record.
+        last: u64,
+        /// The rule.
+        rule: String,
+        /// The tombstone's hash.
+        tombstone: String,
+    },
     /// The log can be written again.
     LogRecovered {
         /// Since when it could not.

@@ -4,10 +4,11 @@ use super::{
     checkpoint::{self, Checkpoint},
     notary::shelf,
     note::{Note, VerifierKey},
-    query::{self, Records},
+    query::{self, Part, Parts},
     record::{Head, Predecessor, RECORD_BYTES_MAX, Tree},
     segment::{self, LOCK, Name, TORN},
-    tree::{Frontier, Hash},
+    tombstone,
+    tree::Frontier,
 };
 use std::{
     fs::{self, File, OpenOptions},
@@ -87,6 +88,9 @@ fn close(directory: &Path, node: &str, incarnation: Uuid, keys: &[VerifierKey]) 
         }
     }
     segment::sync_folder(directory)?;
+    let elsewhere = query::segments(incarnation, directory)?.into_iter().filter_map(|source| source.last);
+    let retired = tombstone::list(directory)?.into_iter().map(|(_, last, _)| last);
+    found.last_seq = elsewhere.chain(retired).chain(found.last_seq).max();
     let size = found.last_seq.map_or(0, |last| last + 1);
     match tree(directory, incarnation, size, newest.as_ref()) {
         Ok(tree) => found.tree = Some(Tree { size, root: tree.root().to_string() }),
@@ -124,13 +128,17 @@ fn tree(directory: &Path, incarnation: Uuid, size: u64, signed: Option<&Checkpoi
     let is_signed = |tree: &Frontier| signed.is_none_or(|head| head.size != tree.size() || head.root == tree.root());
     let kept = shelf::tree(directory).filter(|kept| signed.is_some_and(|s| s.size == kept.size()) && is_signed(kept));
     let mut tree = kept.unwrap_or_default();
-    let mut sources = query::segments(incarnation, directory).map_err(|error| error.to_string())?;
+    let unreadable = |error: io::Error| error.to_string();
+    let mut sources = query::segments(incarnation, directory).map_err(unreadable)?;
     sources.retain(|source| source.last.is_none_or(|last| last >= tree.size()));
-    for line in Records::of_sources(sources) {
-        let line = line.map_err(|problem| problem.to_string())?;
-        if line.head.seq == tree.size() {
-            tree.push(Hash::of_leaf(&line.bytes));
-        } else if line.head.seq > tree.size() {
+    let mut retired = tombstone::all(directory).map_err(unreadable)?;
+    retired.retain(|tombstone| tombstone.first >= tree.size());
+    for part in Parts::new(sources, retired, tree.size()) {
+        let Part { leaves, hash, .. } = part.map_err(|problem| problem.to_string())?;
+        if leaves.end <= tree.size() {
+            continue;
+        }
+        if leaves.start != tree.size() || !tree.push_subtree(leaves.end - leaves.start, hash) {
             return Err(format!("record {} is missing", tree.size()));
         }
         if !is_signed(&tree) {

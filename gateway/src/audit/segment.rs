@@ -1,5 +1,6 @@
 //! Segments: the files of a log, what they are called, and what the writer does with a disk.
 
+use super::packed;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
@@ -42,25 +43,30 @@ pub(crate) trait Segment: Send {
     fn twin(&self) -> io::Result<Box<dyn Segment>>;
 }
 
-/// Which segment: its first sequence number, which try it is to begin there, and its last number once it is closed.
+/// Which segment: its first sequence number, which try it is to begin there, its last number once it is closed, and
+/// whether it is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name {
     pub(crate) first: u64,
     pub(crate) again: u32,
     pub(crate) last: Option<u64>,
+    pub(crate) packed: bool,
 }
 
 impl Name {
     /// A segment that is being written.
     pub(crate) fn open(first: u64, again: u32) -> Self {
-        Self { first, again, last: None }
+        Self { first, again, last: None, packed: false }
     }
 
-    /// `000000000042-000000000099.jsonl` once it is closed, `000000000042.jsonl` before; `000000000042.1.jsonl` when the
-    /// latter had to be abandoned before its first record.
+    /// `000000000042-000000000099.jsonl` once it is closed, with `.zst` once it is packed, `000000000042.jsonl` before;
+    /// `000000000042.1.jsonl` when the latter had to be abandoned before its first record.
     pub(crate) fn file(self) -> String {
-        let Self { first, again, last } = self;
+        let Self { first, again, last, packed } = self;
         match (last, again) {
+            (Some(last), _) if packed => {
+                format!("{first:0DIGITS$}-{last:0DIGITS$}.{EXTENSION}.{}", packed::EXTENSION)
+            }
             (Some(last), _) => format!("{first:0DIGITS$}-{last:0DIGITS$}.{EXTENSION}"),
             (None, 0) => format!("{first:0DIGITS$}.{EXTENSION}"),
             (None, again) => format!("{first:0DIGITS$}.{again}.{EXTENSION}"),
@@ -68,10 +74,12 @@ impl Name {
     }
 
     pub(crate) fn parse(file: &str) -> Option<Self> {
-        let stem = file.strip_suffix(EXTENSION)?.strip_suffix('.')?;
+        let plain = file.strip_suffix(packed::EXTENSION).and_then(|plain| plain.strip_suffix('.'));
+        let stem = plain.unwrap_or(file).strip_suffix(EXTENSION)?.strip_suffix('.')?;
         let name = match (stem.split_once('-'), stem.split_once('.')) {
             (Some((first, last)), None) => {
-                Self { last: Some(last.parse().ok()?), ..Self::open(first.parse().ok()?, 0) }
+                let (last, packed) = (Some(last.parse().ok()?), plain.is_some());
+                Self { last, packed, ..Self::open(first.parse().ok()?, 0) }
             }
             (None, Some((first, again))) => Self::open(first.parse().ok()?, again.parse().ok()?),
             (None, None) => Self::open(stem.parse().ok()?, 0),
@@ -95,6 +103,25 @@ pub(crate) fn list(directory: &Path) -> io::Result<Vec<(Name, PathBuf)>> {
         }
     }
     segments.sort_unstable();
+    // While a segment is packed it is there twice, and one that is read goes before the other.
+    segments.dedup_by_key(|(name, _)| Name { packed: false, ..*name });
+    Ok(segments)
+}
+
+/// The segments of an incarnation's folder and of others that have some of it, in order. One that is in several, because
+/// it was being moved, counts where it is first.
+pub(crate) fn list_all(directory: &Path, others: &[PathBuf]) -> io::Result<Vec<(Name, PathBuf)>> {
+    let mut segments = list(directory)?;
+    for other in others {
+        match list(other) {
+            Ok(more) => segments.extend(more),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let same = |name: &Name| Name { packed: false, ..*name };
+    segments.sort_by_key(|(name, _)| same(name));
+    segments.dedup_by_key(|(name, _)| same(name));
     Ok(segments)
 }
 

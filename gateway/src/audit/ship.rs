@@ -20,6 +20,7 @@ use crate::config;
 use feed::Accepted;
 use pump::Pump;
 use std::{
+    ops::Range,
     path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -109,6 +110,13 @@ impl Shipping {
     #[must_use]
     pub fn status(&self) -> Vec<Arc<Status>> {
         self.lock().sinks.clone()
+    }
+
+    /// Whether every configured sink has acknowledged these records, so that retention may remove them.
+    #[must_use]
+    pub fn has_all(&self, incarnation: Uuid, records: &Range<u64>) -> bool {
+        let settings = self.lock().settings.clone();
+        acknowledged(&self.origin.folder, &settings, incarnation) >= records.end
     }
 
     /// Ships what is left, no longer than `grace`. Blocks; the log should be closed.

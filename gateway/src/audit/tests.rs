@@ -5,7 +5,7 @@ use super::{
     query::Records,
     record::*,
 };
-use crate::config::{Audit, Checkpoints, Durability};
+use crate::config::{Audit, Checkpoints, Durability, Retention};
 use jiff::Timestamp;
 use policy::{
     permit::{BundleId, PolicyName, TargetIndex},
@@ -39,7 +39,7 @@ async fn until(condition: impl Fn() -> bool) {
 
 pub(crate) fn config(path: &Path, durability: Durability) -> Audit {
     let checkpoints = Checkpoints::with_own_key(path.join("checkpoint.key"));
-    let retention = Duration::from_secs(86_400);
+    let retention = Retention { pack_after: Duration::from_secs(86_400), ..Retention::default() };
     Audit {
         path: path.to_owned(),
         durability,

@@ -7,8 +7,11 @@ use aws_lc_rs::digest::{Context, SHA256, digest};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use std::{fmt, ops::Range};
 
+mod subtree;
 #[cfg(test)]
 mod tests;
+
+pub use subtree::subtrees;
 
 /// Most hashes in a proof: one per level on either side of a tree of 2⁶³ leaves.
 pub const PROOF_HASHES_MAX: usize = 64;

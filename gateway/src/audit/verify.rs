@@ -4,10 +4,11 @@
 //! It reads each segment once, in constant memory.
 
 use super::{
-    checkpoint::Head,
+    archive,
+    checkpoint::{self, Head},
     note::VerifierKey,
-    query::{self, Records},
-    record::{Body, Predecessor, System},
+    query,
+    record::{Body, Kind, Predecessor, System},
     segment,
     tree::Hash,
 };
@@ -21,8 +22,12 @@ use std::{
 use subject::Subject;
 use uuid::Uuid;
 
+/// Files of which an incarnation's own folder has one, and its archive none.
+const OWN: [&str; 3] = [checkpoint::NEWEST, checkpoint::ALL, segment::LOCK];
+
 mod heads;
 pub mod report;
+mod retired;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -55,14 +60,42 @@ pub(crate) enum From {
     Own,
 }
 
+/// The folders of every incarnation, by node.
+type Nodes = BTreeMap<String, BTreeMap<Uuid, Vec<PathBuf>>>;
+
 /// One incarnation of a node.
 #[derive(Debug)]
 struct Incarnation {
     began: Timestamp,
     id: Uuid,
     directory: PathBuf,
+    /// Other folders that have segments of it.
+    others: Vec<PathBuf>,
     /// What its first record says of those before it.
     cites: Vec<Predecessor>,
+}
+
+impl Incarnation {
+    /// Of what is in these folders; the first that has more than segments is the incarnation's own.
+    fn new(id: Uuid, mut folders: Vec<PathBuf>) -> Self {
+        let own = folders.iter().position(|folder| OWN.iter().any(|file| folder.join(file).exists())).unwrap_or(0);
+        let directory = folders.remove(own);
+        folders.extend(archive::of(&directory).filter(|archive| !folders.contains(archive)));
+        let beginning = query::beginning(id, &directory, &folders);
+        let cites = beginning.as_ref().map_or_else(Vec::new, |(head, bytes)| cites(head.kind, bytes));
+        let began = beginning.map_or_else(|| query::began(id, &directory), |(head, _)| head.at);
+        Self { began, id, directory, others: folders, cites }
+    }
+}
+
+/// What a first record says of the incarnations before.
+fn cites(kind: Kind, bytes: &[u8]) -> Vec<Predecessor> {
+    match Body::parse(kind, bytes) {
+        Ok(Body::System(System::Started { predecessor, others, .. })) => {
+            predecessor.into_iter().chain(others).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Verifies every log in these folders: audit folders, folders of a node, or folders of an incarnation.
@@ -70,7 +103,7 @@ struct Incarnation {
 /// # Errors
 /// When a folder can't be read, or there is no log in it.
 pub fn verify(folders: &[PathBuf], keys: &[VerifierKey], held: &[Held]) -> io::Result<Report> {
-    let mut nodes: BTreeMap<String, BTreeMap<Uuid, PathBuf>> = BTreeMap::new();
+    let mut nodes = Nodes::new();
     for folder in folders {
         discover(folder, &mut nodes)?;
     }
@@ -83,12 +116,7 @@ pub fn verify(folders: &[PathBuf], keys: &[VerifierKey], held: &[Held]) -> io::R
         }
     }
     for (name, incarnations) in nodes {
-        let with_beginning = |(id, directory): (Uuid, PathBuf)| Incarnation {
-            began: query::began(id, &directory),
-            cites: cites(id, &directory),
-            id,
-            directory,
-        };
+        let with_beginning = |(id, folders)| Incarnation::new(id, folders);
         let mut incarnations: Vec<_> = incarnations.into_iter().map(with_beginning).collect();
         incarnations.sort_by_key(|incarnation| (incarnation.began, incarnation.id));
         node(&name, &incarnations, keys, held, &mut report);
@@ -119,7 +147,9 @@ fn node(name: &str, incarnations: &[Incarnation], keys: &[VerifierKey], held: &[
         }
         let may_be_torn = !closed_by_other && number + 1 == incarnations.len() || is_running(&incarnation.directory);
         let (id, directory) = (incarnation.id, incarnation.directory.as_path());
-        let subject = Subject { node: name, incarnation: id, directory, keys, expected, may_be_torn, closed_by_other };
+        let others = &*incarnation.others;
+        let subject =
+            Subject { node: name, incarnation: id, directory, others, keys, expected, may_be_torn, closed_by_other };
         subject.verify(report);
     }
 }
@@ -136,25 +166,13 @@ fn is_running(directory: &Path) -> bool {
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
 }
 
-/// What the first record of an incarnation says of those before it.
-fn cites(incarnation: Uuid, directory: &Path) -> Vec<Predecessor> {
-    let first = Records::of_incarnation(incarnation, directory).ok().and_then(|mut records| records.next());
-    let Some(Ok(line)) = first else { return Vec::new() };
-    match line.body() {
-        Ok(Body::System(System::Started { predecessor, others, .. })) => {
-            predecessor.into_iter().chain(others).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
 /// Finds the logs in a folder.
-fn discover(folder: &Path, nodes: &mut BTreeMap<String, BTreeMap<Uuid, PathBuf>>) -> io::Result<()> {
+fn discover(folder: &Path, nodes: &mut Nodes) -> io::Result<()> {
     let folder = folder.canonicalize()?;
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if let Ok(incarnation) = Uuid::try_parse(&name(&folder)) {
         let node = folder.parent().map(name).unwrap_or_default();
-        nodes.entry(node).or_default().insert(incarnation, folder);
+        nodes.entry(node).or_default().entry(incarnation).or_default().push(folder);
         return Ok(());
     }
     let mut found = false;
@@ -168,7 +186,10 @@ fn discover(folder: &Path, nodes: &mut BTreeMap<String, BTreeMap<Uuid, PathBuf>>
     for candidate in candidates {
         for (incarnation, directory) in query::incarnations(&candidate)? {
             found = true;
-            nodes.entry(name(&candidate)).or_default().insert(incarnation, directory);
+            let folders = nodes.entry(name(&candidate)).or_default().entry(incarnation).or_default();
+            if !folders.contains(&directory) {
+                folders.push(directory);
+            }
         }
     }
     if found { Ok(()) } else { Err(io::Error::new(io::ErrorKind::NotFound, "there is no audit log in it")) }

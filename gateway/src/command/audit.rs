@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+pub mod export;
 pub mod hash;
 pub mod key;
 pub mod line;
@@ -39,6 +40,8 @@ pub enum Audit {
     Verify(verify::VerifyArgs),
     /// Write the proof that the records of a call are in the log
     Prove(prove::ProveArgs),
+    /// Write records for another system: as they are, or as OCSF, CloudEvents or Parquet
+    Export(export::ExportArgs),
     /// Show how a value that you hold stands in the log where it is kept as a keyed hash
     Hash(hash::HashArgs),
     /// Destroy the keys of what is encrypted of a caller; the log stays as it is and still verifies
@@ -79,6 +82,7 @@ pub fn run(command: &Audit, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
         },
         Audit::Verify(args) => verify::run(args, out, talk),
         Audit::Prove(args) => prove::run(args, out, talk),
+        Audit::Export(args) => export::run(args, out, talk),
         Audit::Hash(args) => hash::run(args, out, talk),
         Audit::Erase(args) => subject::erase(args, out, talk),
         Audit::Hold(command) => subject::hold(command, out, talk),

@@ -1,6 +1,6 @@
 //! The audit log and how its tree is signed, as checked.
 
-use super::Ship;
+use super::{Retention, Ship};
 use crate::audit::{field::Fields, note::VerifierKey, subject::Auditor};
 use std::{path::PathBuf, time::Duration};
 use url::Url;
@@ -14,8 +14,8 @@ pub struct Audit {
     pub durability: Durability,
     /// A segment is closed at this size, in bytes.
     pub segment_bytes_max: u64,
-    /// Segments closed longer ago than this may be removed by an operator; the gateway never removes one.
-    pub retention: Duration,
+    /// How long records are kept.
+    pub retention: Retention,
     /// How its tree is signed.
     pub checkpoints: Checkpoints,
     /// How fields of calls are recorded.

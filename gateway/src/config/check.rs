@@ -19,6 +19,7 @@ mod issuer;
 mod listener;
 mod peer;
 mod reference;
+mod retention;
 mod route;
 mod settings;
 mod ship;

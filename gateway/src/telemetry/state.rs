@@ -35,6 +35,7 @@ impl Collector for State {
         issuers(&gateway, &mut encoder)?;
         audit(&gateway, &mut encoder)?;
         shipping(&gateway, &mut encoder)?;
+        retention(&gateway, &mut encoder)?;
         processes(&gateway, &mut encoder)?;
         certificates(&gateway, &mut encoder)?;
         telemetry(&gateway, &mut encoder)
@@ -146,6 +147,20 @@ fn shipping(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Resu
     )?;
     let help = "How long the oldest record has waited that the sink was given and has not acknowledged";
     gauge(encoder, "audit_ship_lag_seconds", help, &now(Status::lag_seconds))
+}
+
+fn retention(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let stats = gateway.keeper.stats();
+    let label = |name, value: &str| [(name, value.to_owned())];
+    let (log, archive) = (label("place", "log"), label("place", "archive"));
+    let stored = [(&log[..], signed(stats.stored_bytes)), (&archive[..], signed(stats.archived_bytes))];
+    gauge(encoder, "audit_stored_bytes", "Bytes that segments of the audit log take, by place", &stored)?;
+    counter(encoder, "audit_retired", "Segments of the audit log that were retired", &[(&[], stats.retired)])?;
+    let (hold, shipping) = (label("why", "hold"), label("why", "shipping"));
+    let kept = [(&hold[..], signed(stats.on_hold)), (&shipping[..], signed(stats.unshipped))];
+    gauge(encoder, "audit_kept", "Segments that should be retired and may not be", &kept)?;
+    let healthy = i64::from(stats.healthy);
+    gauge(encoder, "audit_retention_healthy", "1 while the audit log is kept within its limits", &[(&[], healthy)])
 }
 
 fn processes(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

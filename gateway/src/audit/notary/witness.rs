@@ -6,7 +6,7 @@ use crate::{
         checkpoint::Head,
         note::{Note, Role, SignatureLine, VerifierKey},
         prove,
-        query::Records,
+        query::Parts,
         tree::{self, Frontier},
     },
     config,
@@ -241,8 +241,8 @@ impl Asker {
             return Ok(Vec::new());
         };
         let log = |error: &dyn std::fmt::Display| AskError::Log(error.to_string());
-        let records = Records::of_incarnation(self.incarnation, &self.directory).map_err(|e| log(&e))?;
-        let (mut proofs, tree) = prove::hash(records, size, &[ranges]).map_err(|e| log(&e))?;
+        let parts = Parts::of_incarnation(self.incarnation, &self.directory).map_err(|e| log(&e))?;
+        let (mut proofs, tree) = prove::hash(parts, size, &[ranges]).map_err(|e| log(&e))?;
         let signed = Head::parse(&note.text).is_some_and(|head| head.root == tree.root());
         if !signed {
             return Err(AskError::Log("its records are not those that were signed".to_owned()));

@@ -101,6 +101,13 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
     };
     let recovered =
         System::LogRecovered { since: at, error: "no space left on device".into(), refused: 9, ran: 4, lost: 1 };
+    let retired = System::Retired {
+        log: CALL,
+        first: 0,
+        last: 4711,
+        rule: "age: older than 31536000 s".into(),
+        tombstone: "sha256:00".into(),
+    };
     let not_judged = Shadow {
         shadow: policy::shadow::Kind::Bundle,
         enforced: "deny".into(),
@@ -127,6 +134,7 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
         (Kind::System, tail::plain(&System::ClockSetBack { by_ms: 3_600_000 })),
         (Kind::Shadow, tail::of_call(CALL, &in_shadow())),
         (Kind::Shadow, tail::of_call(CALL, &not_judged)),
+        (Kind::System, tail::plain(&retired)),
     ]
 }
 

@@ -147,7 +147,7 @@ impl Gathering {
 
     /// Gives it its name, after its hash has one.
     fn finish(mut self) -> Result<(), Trouble> {
-        let name = Name { first: self.first, again: 0, last: self.next.checked_sub(1) }.file();
+        let name = Name { first: self.first, again: 0, last: self.next.checked_sub(1), packed: false }.file();
         let hash = hex(self.hash.clone().finish().as_ref());
         self.file.flush().and_then(|()| self.file.get_ref().sync_all()).map_err(Trouble::at(&self.path))?;
         let stated = self.folder.join(format!("{name}.{HASH}"));

@@ -202,6 +202,12 @@ impl Subjects {
         Ok(())
     }
 
+    /// Does something if exactly this is on hold; until it is done nothing is put on hold. `None` if something else is.
+    pub(crate) fn unless_changed<T>(&self, expected: &Holds, act: impl FnOnce() -> T) -> Option<T> {
+        let holds = lock(&self.holds);
+        (*holds == *expected).then(act)
+    }
+
     fn files(&self, subject: &str) -> io::Result<Vec<PathBuf>> {
         let (shard, name) = self.place(subject);
         let entries = match fs::read_dir(shard) {

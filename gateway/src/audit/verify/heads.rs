@@ -53,7 +53,7 @@ impl<'a> Heads<'a> {
         let others = others.into_iter().peekable();
         let mut heads = Self { keys, origin, files, own, others, witnessed: 0 };
         for file in 0..heads.own.len() {
-            heads.advance(file, 0, report);
+            heads.advance(file, report);
         }
         heads
     }
@@ -63,17 +63,17 @@ impl<'a> Heads<'a> {
         for file in 0..self.own.len() {
             let due = self.own.get(file).is_some_and(|next| next.as_ref().is_some_and(|next| next.size <= size));
             if due {
-                return self.advance(file, size, report);
+                return self.advance(file, report);
             }
         }
         self.others.next_if(|next| next.size <= size)
     }
 
     /// Takes the next of a file and reads on.
-    fn advance(&mut self, file: usize, size: u64, report: &mut Report) -> Option<Expected> {
+    fn advance(&mut self, file: usize, report: &mut Report) -> Option<Expected> {
         let slot = self.own.get_mut(file)?;
         let taken = slot.take();
-        let before = taken.as_ref().map_or(0, |taken| taken.size).max(size);
+        let before = taken.as_ref().map_or(0, |taken| taken.size);
         let (path, notes) = self.files.get_mut(file)?;
         for found in notes.by_ref() {
             let line = found.as_ref().map_or(1, |found| found.line);

@@ -18,6 +18,8 @@ pub struct Report {
     pub records: u64,
     /// How many of them are proved: a signature covers them.
     pub proved: u64,
+    /// How many others were retired.
+    pub retired: u64,
     /// Every log, by node and age.
     pub logs: Vec<Proved>,
     /// What is wrong.
@@ -35,11 +37,16 @@ pub struct Proved {
     pub node: String,
     /// Incarnation.
     pub incarnation: Uuid,
-    /// How many records there are.
+    /// The number after that of its last record.
+    pub size: u64,
+    /// How many records are there.
     pub records: u64,
-    /// The first so many are proved.
+    /// How many of them are proved.
     pub proved: u64,
-    /// The first so many are signed by a witness, too.
+    /// What was retired, and what says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<Retired>,
+    /// The records before this number are signed by a witness, too.
     pub witnessed: u64,
     /// When the first was written.
     pub first: Option<Timestamp>,
@@ -49,6 +56,25 @@ pub struct Proved {
     pub root: Option<String>,
     /// Its last record says that it ended.
     pub ended: bool,
+}
+
+/// Records that were removed, for which a tombstone stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct Retired {
+    /// The first.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
+    /// When the first was written.
+    pub from: Timestamp,
+    /// When the last was written.
+    pub to: Timestamp,
+    /// When they were removed.
+    pub at: Timestamp,
+    /// By which rule.
+    pub rule: String,
+    /// The tombstone's file.
+    pub tombstone: PathBuf,
 }
 
 /// Something that was found, and where.
@@ -132,6 +158,47 @@ pub enum What {
         /// Who says so.
         by: String,
     },
+    /// A tombstone does not count.
+    #[error("{0}")]
+    Tombstone(String),
+    /// A tombstone is of records that others stand for, or that are there in part.
+    #[error("the tombstone is of records {0} to {1}, some of which are there, or under another tombstone")]
+    TombstoneOverlap(u64, u64),
+    /// What is there is not what was retired.
+    #[error("records {first} to {last} are there, and they are not those that were retired")]
+    TombstoneDiffers {
+        /// The first.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+    /// Nothing says that a tombstone is right.
+    #[error("records {first} to {last} were retired, and no checkpoint covers them")]
+    TombstoneUnproved {
+        /// The first.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+    /// Retired and not removed.
+    #[error("records {first} to {last} are to be removed and still there: that was cut short, or they are on hold")]
+    StillThere {
+        /// The first.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+    /// What was said of a tree that ends among what was retired.
+    #[error("{by} covers {size} records, and ends among those that were retired: it can't be checked any more")]
+    NotCheckable {
+        /// How many records it covers.
+        size: u64,
+        /// Who says so.
+        by: String,
+    },
+    /// The same of the log's own checkpoints.
+    #[error("{0} of the log's own checkpoints end among what was retired: they can't be checked any more")]
+    OwnNotCheckable(u64),
     /// No signature counts.
     #[error("no checkpoint of this log is signed by a key that was given: nothing of it is proved")]
     NothingProved,
@@ -230,6 +297,8 @@ impl Report {
         self.ok = self.problems.is_empty();
         self.records = self.logs.iter().map(|log| log.records).sum();
         self.proved = self.logs.iter().map(|log| log.proved).sum();
+        let retired = self.logs.iter().flat_map(|log| &log.retired);
+        self.retired = retired.map(|retired| retired.last - retired.first + 1).sum();
     }
 }
 

@@ -4,6 +4,7 @@ use super::{
     Expected, From,
     heads::Heads,
     report::{Proved, Report, Trouble, What},
+    retired::Tombstones,
 };
 use crate::audit::{
     checkpoint,
@@ -14,7 +15,10 @@ use crate::audit::{
 };
 use jiff::Timestamp;
 use serde::Deserialize;
-use std::{fs, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 use uuid::Uuid;
 
 /// What is verified, and what is known of it.
@@ -22,6 +26,8 @@ pub(super) struct Subject<'a> {
     pub(super) node: &'a str,
     pub(super) incarnation: Uuid,
     pub(super) directory: &'a Path,
+    /// Other folders that have segments of it.
+    pub(super) others: &'a [PathBuf],
     pub(super) keys: &'a [VerifierKey],
     pub(super) expected: Vec<Expected>,
     /// Its writer may be in the middle of a record, or was stopped there and nobody repaired it yet.
@@ -31,21 +37,22 @@ pub(super) struct Subject<'a> {
 }
 
 /// The state of the pass.
-struct Pass<'a> {
-    subject: &'a Subject<'a>,
+pub(super) struct Pass<'a> {
+    pub(super) subject: &'a Subject<'a>,
     heads: Heads<'a>,
-    report: &'a mut Report,
-    tree: Frontier,
+    pub(super) report: &'a mut Report,
+    pub(super) tree: Frontier,
     /// The number that the next record should have.
-    next: u64,
+    pub(super) next: u64,
     /// The tree can't be compared any more.
-    broken: bool,
+    pub(super) broken: bool,
     /// Up to here it was compared, and by whom it is proved.
     compared: u64,
-    proved: u64,
-    first: Option<Timestamp>,
-    last: Option<Timestamp>,
+    pub(super) proved: u64,
+    pub(super) first: Option<Timestamp>,
+    pub(super) last: Option<Timestamp>,
     ended: bool,
+    pub(super) tombstones: Tombstones,
 }
 
 /// What of a `system` record matters here.
@@ -57,7 +64,10 @@ struct Event {
 impl Subject<'_> {
     pub(super) fn verify(&self, report: &mut Report) {
         let origin = checkpoint::origin(self.node, self.incarnation);
-        let heads = Heads::open(self.directory, origin, self.keys, self.expected.clone(), report);
+        // In this order nothing is missed of a log that is written, and retired, meanwhile.
+        let heads = Heads::open(self.directory, origin.clone(), self.keys, self.expected.clone(), report);
+        let segments = query::segments_in(self.incarnation, self.directory, self.others);
+        let tombstones = Tombstones::open(self.directory, &origin, self.keys, report);
         let mut pass = Pass {
             subject: self,
             heads,
@@ -70,8 +80,9 @@ impl Subject<'_> {
             first: None,
             last: None,
             ended: false,
+            tombstones,
         };
-        match query::segments(self.incarnation, self.directory) {
+        match segments {
             Ok(segments) => {
                 let last = segments.len();
                 for (number, source) in segments.into_iter().enumerate() {
@@ -86,11 +97,13 @@ impl Subject<'_> {
 
 impl Pass<'_> {
     fn segment(&mut self, source: Source, is_last: bool) {
-        let (path, named) = (source.path.clone(), source.last);
+        let (path, first, named) = (source.path.clone(), source.first, source.last);
         if named.is_none() && fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
             // The writer made it and had nothing to write into it.
             return;
         }
+        self.retired_before(source.first);
+        self.stands(source.first, named);
         if source.first > self.next {
             let what = What::SegmentMissing { first: self.next, last: source.first - 1 };
             self.breach(Trouble::of_file(&path, what));
@@ -104,7 +117,10 @@ impl Pass<'_> {
                 while let Some(read) = reader.next() {
                     let line = reader.line();
                     match read {
-                        Ok(bytes) => self.record(&path, line, &bytes),
+                        Ok(bytes) => {
+                            self.stood(self.next, &bytes);
+                            self.record(&path, line, &bytes);
+                        }
                         Err(query::What::Torn(bytes)) if is_last && is_open && self.subject.may_be_torn => {
                             let what = What::Torn(bytes);
                             self.report.note(Trouble::of_line(&path, line, self.next, what));
@@ -116,6 +132,7 @@ impl Pass<'_> {
                     }
                 }
             }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.retired_meanwhile(first, named) => return,
             Err(error) => self.breach(Trouble::of_file(&path, What::Unreadable(error.to_string()))),
         }
         if let Some(named) = named
@@ -125,9 +142,18 @@ impl Pass<'_> {
             self.breach(Trouble::of_file(&path, what));
             self.next = named.saturating_add(1);
         }
+        self.stood_to_the_end();
     }
 
     fn record(&mut self, path: &Path, line: u64, bytes: &[u8]) {
+        if self.check_record(path, line, bytes) && !self.broken {
+            self.tree.push(Hash::of_leaf(bytes));
+            self.compare(path);
+        }
+    }
+
+    /// Checks a record by itself; `false` if it is none.
+    pub(super) fn check_record(&mut self, path: &Path, line: u64, bytes: &[u8]) -> bool {
         let index = self.next;
         let head = match serde_json::from_slice::<Head>(bytes) {
             Ok(head) => head,
@@ -135,7 +161,7 @@ impl Pass<'_> {
                 let what = query::What::Malformed(error.to_string()).into();
                 self.breach(Trouble::of_line(path, line, index, what));
                 self.next += 1;
-                return;
+                return false;
             }
         };
         for what in self.wrong(&head, bytes) {
@@ -144,10 +170,7 @@ impl Pass<'_> {
         self.next = head.seq.saturating_add(1);
         self.first = self.first.or(Some(head.at));
         self.last = Some(head.at);
-        if !self.broken {
-            self.tree.push(Hash::of_leaf(bytes));
-            self.compare(path);
-        }
+        true
     }
 
     /// What is wrong with a record by itself and after the one before it.
@@ -182,13 +205,15 @@ impl Pass<'_> {
     }
 
     /// Compares the tree with all that was said of it at this size.
-    fn compare(&mut self, path: &Path) {
+    pub(super) fn compare(&mut self, path: &Path) {
         while let Some(expected) = self.heads.next(self.tree.size(), self.report) {
             if expected.size < self.tree.size() {
+                self.unchecked(expected.size, &expected.from);
                 continue;
             }
             if expected.root != self.tree.root() {
-                let what = What::Changed { from: self.compared, size: expected.size, by: said(&expected) };
+                let what =
+                    What::Changed { from: self.compared, size: expected.size, by: said(expected.size, &expected.from) };
                 return self.breach(Trouble::of_file(path, what));
             }
             self.compared = expected.size;
@@ -201,6 +226,7 @@ impl Pass<'_> {
         if self.tree.size() == 0 && !self.broken {
             self.compare(directory);
         }
+        self.retired_at_the_end();
         // What was said of a longer log.
         let mut missing: Option<Expected> = None;
         while let Some(expected) = self.heads.next(u64::MAX, self.report) {
@@ -209,24 +235,31 @@ impl Pass<'_> {
             }
         }
         if let Some(expected) = missing {
-            let what = What::Truncated { found: self.next, size: expected.size, by: said(&expected) };
+            let what =
+                What::Truncated { found: self.next, size: expected.size, by: said(expected.size, &expected.from) };
             self.breach(Trouble::of_file(directory, what));
         }
-        let records = self.next;
+        let size = self.next;
         // A writer that was stopped before its first record left nothing to prove.
-        let is_nothing = records == 0 && (self.subject.expected.is_empty() || self.subject.closed_by_other);
+        let is_nothing = size == 0 && (self.subject.expected.is_empty() || self.subject.closed_by_other);
         if self.proved == 0 && !is_nothing && !self.broken {
             self.breach(Trouble::of_file(directory, What::NothingProved));
-        } else if self.proved < records && !self.broken {
-            let what = What::Unproved(records - self.proved);
+        } else if self.proved < size && !self.broken {
+            let what = What::Unproved(size - self.proved);
             self.report.note(Trouble { index: Some(self.proved), ..Trouble::of_file(directory, what) });
         }
         let witnessed = self.heads.witnessed.min(self.proved);
+        // What was retired is not there, and so not proved.
+        let retired = self.tombstones.records;
+        let gone = self.tombstones.retired.iter().filter(|r| r.last < self.proved).map(|r| r.last - r.first + 1);
+        let (records, proved) = (size.saturating_sub(retired), self.proved.saturating_sub(gone.sum()));
         self.report.logs.push(Proved {
             node: self.subject.node.to_owned(),
             incarnation: self.subject.incarnation,
+            size,
             records,
-            proved: self.proved,
+            proved,
+            retired: self.tombstones.retired,
             witnessed,
             first: self.first,
             last: self.last,
@@ -240,16 +273,16 @@ impl Pass<'_> {
     }
 
     /// Something after which the tree is not the one that was signed.
-    fn breach(&mut self, trouble: Trouble) {
+    pub(super) fn breach(&mut self, trouble: Trouble) {
         self.broken = true;
         self.problem(trouble);
     }
 }
 
-fn said(expected: &Expected) -> String {
-    match &expected.from {
+pub(super) fn said(size: u64, from: &From) -> String {
+    match from {
         From::Held(file) => format!("the checkpoint in `{}`", file.display()),
         From::Cited(by) => format!("what incarnation {by} found"),
-        From::Own => format!("the log's checkpoint of {} records", expected.size),
+        From::Own => format!("the log's checkpoint of {size} records"),
     }
 }

@@ -6,6 +6,7 @@ use crate::{
         checkpoint::{Checkpoint, NEWEST},
         log::Log,
         note::Note,
+        query::Records,
         signer::{FileKey, Signer},
         tests::{completed, config, intent},
     },

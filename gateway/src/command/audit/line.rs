@@ -191,6 +191,9 @@ fn of_system(system: &System) -> String {
         }
         System::Stopped { calls_open: 0 } => "stopped".to_owned(),
         System::Stopped { calls_open } => format!("stopped with {calls_open} calls open"),
+        System::Retired { log, first, last, rule, .. } => {
+            format!("retired records {first} to {last} of {log}  {}", printable(rule))
+        }
         System::ClockSetBack { by_ms } => format!("clock set back by {by_ms} ms"),
         System::LogRecovered { since, error, refused, ran, lost } => {
             let ran = match (ran, lost) {

@@ -5,7 +5,10 @@ use crate::{
         checkpoint::{Checkpoint, Notes, Untrusted},
         note::VerifierKey,
         proof::{self, Proof},
-        verify::{self, Held, report::Report},
+        verify::{
+            self, Held,
+            report::{Report, Retired},
+        },
     },
     command::{Exit, Format, tell},
 };
@@ -111,6 +114,7 @@ fn shown(report: &Report, out: &mut dyn Write) {
         };
         let (node, incarnation, records, proved) = (&log.node, log.incarnation, log.records, log.proved);
         tell(out, format_args!("{node}/{incarnation}: {proved} of {records} records proved, {state}{times}"));
+        retired(&log.retired, out);
         if log.witnessed > 0 {
             tell(out, format_args!("  a witness signed the first {}", log.witnessed));
         }
@@ -126,7 +130,27 @@ fn shown(report: &Report, out: &mut dyn Write) {
     }
     let (proved, records) = (report.proved, report.records);
     let result = if report.ok { "ok" } else { "FAILED" };
-    tell(out, format_args!("{result}: {proved} of {records} records proved"));
+    let retired = if report.retired > 0 { format!(", {} more were retired", report.retired) } else { String::new() };
+    tell(out, format_args!("{result}: {proved} of {records} records proved{retired}"));
+}
+
+/// What was retired, runs of it by one rule together.
+fn retired(retired: &[Retired], out: &mut dyn Write) {
+    let runs = retired.chunk_by(|one, next| one.rule == next.rule && one.last + 1 == next.first);
+    for run in runs {
+        let (Some(begin), Some(end)) = (run.first(), run.last()) else { continue };
+        let (first, last, rule, from, to, at) = (begin.first, end.last, &begin.rule, begin.from, end.to, end.at);
+        let tombstone = begin.tombstone.display();
+        let more = match run.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        tell(
+            out,
+            format_args!("  records {first} to {last} ({from:.0} to {to:.0}) were retired until {at:.0}: {rule}"),
+        );
+        tell(out, format_args!("    says the tombstone `{tombstone}`{more}"));
+    }
 }
 
 fn proofs(file: &Path, keys: &[VerifierKey], format: Format, out: &mut dyn Write) -> Result<Exit, Unusable> {

@@ -40,7 +40,7 @@ pub(super) fn fold<T: Default + Send>(
     merge: impl Fn(&mut T, T),
 ) -> io::Result<(T, u64)> {
     let sources = query::sources(folder)?;
-    let total: u64 = sources.iter().filter_map(|source| source.path.metadata().ok()).map(|meta| meta.len()).sum();
+    let total: u64 = sources.iter().filter_map(|source| source.bytes().ok()).sum();
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let (sender, receiver) = mpsc::sync_channel::<Vec<Line>>(WAITING_MAX);
     let receiver = Mutex::new(receiver);

@@ -65,7 +65,7 @@ fn config(folder: &Path, identifier: &str) -> Config {
             path: folder.join("audit"),
             durability: config::Durability::Write,
             segment_bytes_max: 1,
-            retention: timeout,
+            retention: config::Retention::default(),
             checkpoints: config::Checkpoints::with_own_key(folder.join("audit.key")),
             privacy: Default::default(),
             ship: Vec::new(),

@@ -1,6 +1,6 @@
 //! `[audit]`: where the log is, what its records survive, and who signs its tree.
 
-use super::{issuer::is_loopback, ship, tls};
+use super::{issuer::is_loopback, retention, ship, tls};
 use crate::{
     audit::{
         conceal,
@@ -37,7 +37,7 @@ pub(crate) fn audit(written: &raw::Audit, node: &Node, desk: &mut Desk<'_>) -> A
         Some(raw::Durability::Write) => Durability::Write,
     };
     let segment_bytes_max = desk.number(written.segment_bytes_max.as_ref(), 64 * MIB, 64 << 10..=4096 * MIB);
-    let retention = desk.duration(written.retention.as_ref(), 365 * DAY, DAY..=36_500 * DAY);
+    let retention = retention::retention(&written.retention, (&path, segment_bytes_max), desk);
     let checkpoints = checkpoints(written, &path, node.production, desk);
     let privacy = privacy(written, desk);
     let ship = ship::ships(&written.ship, &path, node, desk);

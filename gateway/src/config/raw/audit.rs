@@ -1,6 +1,6 @@
 //! `[audit]` as written.
 
-use super::{At, Durability, Named, Ship};
+use super::{At, Durability, Named, Retention, Ship};
 use crate::audit::field::Mode;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -16,8 +16,8 @@ pub(crate) struct Audit {
     pub(crate) durability: Option<Durability>,
     /// A segment is closed at this size, in bytes. Default 64 MiB.
     pub(crate) segment_bytes_max: Option<At<i64>>,
-    /// Segments closed longer ago may be removed by an operator. Default `"365d"`.
-    pub(crate) retention: Option<At<String>>,
+    /// How long records are kept.
+    pub(crate) retention: Retention,
     /// The key that signs the log's checkpoints, by reference: `"file:PATH"`, as `latchwork audit key new` makes it.
     /// Outside production one is made in the log's folder unless this is set.
     pub(crate) checkpoint_key: Option<At<String>>,

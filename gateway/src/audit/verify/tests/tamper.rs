@@ -110,7 +110,7 @@ fn renumber(rig: &Rig, incarnation: usize) {
                 next += 1;
             }
         });
-        let name = segment::Name { first, again: 0, last: Some(next - 1) };
+        let name = segment::Name { first, again: 0, last: Some(next - 1), packed: false };
         fs::rename(&path, path.with_file_name(name.file())).unwrap();
     }
 }
@@ -142,7 +142,7 @@ fn sign(rig: &Rig, incarnation: usize) {
     for line in Records::of_incarnation(id, directory).unwrap() {
         tree.push(Hash::of_leaf(&line.unwrap().bytes));
     }
-    let head = Head { origin: crate::audit::checkpoint::origin(NODE, id), size: tree.size(), root: tree.root() };
+    let head = Head { origin: checkpoint::origin(NODE, id), size: tree.size(), root: tree.root() };
     let thief = FileKey::generate(rig.key.name()).unwrap();
     let text = head.to_string();
     let note = Note { signatures: vec![thief.sign(text.as_bytes()).unwrap()], text };
