@@ -6,6 +6,7 @@
 pub mod checkpoint;
 pub mod conceal;
 pub(crate) mod early;
+pub mod detect;
 pub mod field;
 pub mod guard;
 pub mod hash;

@@ -1,0 +1,1 @@
+//! What detectors find in seeded traffic, and what they do not.
