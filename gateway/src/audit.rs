@@ -8,6 +8,7 @@ pub mod conceal;
 pub(crate) mod early;
 pub mod detect;
 pub mod field;
+pub(crate) mod follow;
 pub mod guard;
 pub mod hash;
 pub mod log;
