@@ -3,7 +3,7 @@
 use crate::{
     address::Address,
     admin,
-    audit::{log::Log, record::Admin, subject::act},
+    audit::{detect::Watcher, log::Log, record::Admin, subject::act},
     build::{self, Shared},
     config::{Config, Timeouts, load::Loaded},
     generation::Generation,
@@ -46,6 +46,8 @@ pub struct Gateway {
     meter: ArcSwap<Meter>,
     tls: HashMap<Arc<str>, Arc<tls::Server>>,
     exporter: ArcSwapOption<Exporter>,
+    watcher: ArcSwapOption<Watcher>,
+    incarnation: Uuid,
     /// The audit log.
     pub log: Log,
     /// Asks what is in shadow.
@@ -166,6 +168,9 @@ impl Gateway {
         if generation.config.telemetry != self.generation().config.telemetry {
             self.export(&generation.config);
         }
+        if generation.config.audit.detect != self.generation().config.audit.detect {
+            self.watch(&generation.config);
+        }
         for listener in &generation.config.listeners {
             if let Some(slot) = self.listening.get(&listener.name) {
                 slot.store(Arc::new(Listening::of(listener)));
@@ -176,6 +181,15 @@ impl Gateway {
         }
         self.current.store(generation.clone());
         self.changed.send_replace(generation);
+    }
+
+    /// Watches the log as configured; who watched before ends first.
+    fn watch(&self, config: &Config) {
+        let before = self.watcher.swap(None);
+        let folder = config.audit.path.join(&*config.node.id);
+        let place = (folder, self.incarnation);
+        let watcher = Watcher::start(self.log.clone(), place, &config.audit.detect, &self.metrics, before);
+        self.watcher.store(watcher);
     }
 
     /// Starts an exporter as configured; the one before sends what it has and ends by itself.
@@ -241,7 +255,8 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     }
     let admin = admin::Bound::bind(sockets.admin.take(), &config.admin)
         .map_err(|source| StartError::Admin { address: config.admin.address.clone(), source })?;
-    let log = Log::open(&config.audit, &config.node.id, Uuid::now_v7()).map_err(StartError::Audit)?;
+    let incarnation = Uuid::now_v7();
+    let log = Log::open(&config.audit, &config.node.id, incarnation).map_err(StartError::Audit)?;
     let tls = bound.iter().filter_map(|b| Some((b.name().clone(), b.tls()?.clone()))).collect();
     let listening =
         config.listeners.iter().map(|l| (l.name.clone(), ArcSwap::from_pointee(Listening::of(l)))).collect();
@@ -260,6 +275,8 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
         draining: watch::Sender::new(false),
         watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
         exporter: ArcSwapOption::empty(),
+        watcher: ArcSwapOption::empty(),
+        incarnation,
         current: ArcSwap::new(generation),
     });
     let start = Admin::of_process("start", Some(gateway.generation().policy.id().clone()));
@@ -275,6 +292,7 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     }
     state.set(&gateway);
     gateway.export(&config);
+    gateway.watch(&config);
     gateway.generation().identify.warm();
     let reloader = Reloader::start(file, gateway.clone(), shared);
     Ok(Running { gateway, bound, admin, reloader })
@@ -324,6 +342,10 @@ impl Running {
         reloader.stop();
         gateway.host.shutdown().await;
         gateway.judge.clone().stop().await;
+        if let Some(watcher) = gateway.watcher.swap(None) {
+            // What it finds goes into the log, so that must be open still.
+            let _ = tokio::task::spawn_blocking(move || watcher.stop_blocking()).await;
+        }
         gateway.log.shutdown().await;
         if let Some(exporter) = gateway.exporter() {
             // Bounded by its own grace; what the collector does not take by then is gone.

@@ -6,6 +6,7 @@
 mod denials;
 pub mod finding;
 mod first_seen;
+mod kept;
 mod level;
 mod limit;
 mod memory;
@@ -17,6 +18,7 @@ mod policy_change;
 mod scene;
 pub mod sight;
 mod volume;
+mod watcher;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,8 @@ use scene::{Scene, micros};
 use serde::{Deserialize, Serialize};
 use sight::{Seen, Sight};
 use std::collections::BTreeMap;
+
+pub use watcher::Watcher;
 
 /// All detectors of one log.
 #[derive(Debug)]
@@ -74,6 +78,16 @@ impl Why {
             Self::Concealed => "concealed",
             Self::Memory => "memory",
             Self::Roaming => "roaming",
+        }
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Concealed => "the network is hidden in them",
+            Self::Memory => "too much had to be forgotten",
+            Self::Roaming => "the caller comes from everywhere",
         }
     }
 }

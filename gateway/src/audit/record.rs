@@ -3,6 +3,7 @@
 //! A line is a head, which the writer makes (`v`, `kind`, `seq`, `at`, `node`, `incarnation`), and a tail, which the
 //! caller makes (`tail.rs`). What is read back is [`Head`] and a [`Body`].
 
+use super::detect::finding::{Counted, Finding};
 use jiff::Timestamp;
 use policy::permit::{BundleId, TargetIndex};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -333,6 +334,10 @@ pub enum System {
         /// Records that were refused meanwhile; what they would have recorded did not happen.
         refused: u64,
     },
+    /// A detector found something unusual in the log.
+    Finding(Box<Finding>),
+    /// Findings that were counted instead of recorded one by one.
+    FindingsCounted(Counted),
 }
 
 /// The incarnation before this one, as it was found.
