@@ -93,6 +93,8 @@ pub struct NewNetwork {
     pub ipv4_prefix: u8,
     /// The same for IPv6.
     pub ipv6_prefix: u8,
+    /// Days on which a caller must have been seen before a network is new to it.
+    pub days: u32,
     /// A network that so many other callers use is new to nobody.
     pub shared: u32,
     /// A caller with more networks than this is at home everywhere.
@@ -136,7 +138,7 @@ impl Default for Detect {
 
 impl Default for FirstSeen {
     fn default() -> Self {
-        Self { peers: 0.1, settle: 7 * DAY }
+        Self { peers: 0.25, settle: 7 * DAY }
     }
 }
 
@@ -156,13 +158,13 @@ impl Default for OffHours {
     fn default() -> Self {
         let weekend = vec![Weekday::Saturday, Weekday::Sunday];
         let kinds = vec![PrincipalKind::User];
-        Self { zone: TimeZone::UTC, hours: None, weekend, calendar: None, kinds, days: 10, distance: 3 }
+        Self { zone: TimeZone::UTC, hours: None, weekend, calendar: None, kinds, days: 10, distance: 4 }
     }
 }
 
 impl Default for NewNetwork {
     fn default() -> Self {
-        Self { ipv4_prefix: 24, ipv6_prefix: 48, shared: 3, networks_max: 8, known: Vec::new() }
+        Self { ipv4_prefix: 24, ipv6_prefix: 48, days: 15, shared: 3, networks_max: 8, known: Vec::new() }
     }
 }
 

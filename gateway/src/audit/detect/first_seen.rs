@@ -25,14 +25,21 @@ const USES_MAX: usize = 50_000;
 pub(super) struct State {
     pairs: Memory<Arc<str>, ()>,
     callers: Memory<Arc<str>, Caller>,
-    /// When each was seen for the first time.
-    functions: Memory<Arc<str>, i64>,
-    permits: Memory<Arc<str>, i64>,
+    functions: Memory<Arc<str>, First>,
+    permits: Memory<Arc<str>, First>,
     /// How many members each has.
     groups: Memory<Arc<str>, u32>,
-    /// How many members of a group use a function.
-    uses: Memory<Arc<str>, u32>,
+    /// How many members of a group use a function, and since when any does.
+    uses: Memory<Arc<str>, (u32, First)>,
     bundle: Option<(Arc<str>, i64)>,
+}
+
+/// When a function or permit was seen for the first time.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct First {
+    at: i64,
+    /// Policies had just changed, so that it may have come with them.
+    settling: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,15 +86,17 @@ impl State {
         if self.bundle.is_none() {
             self.changed(&used.bundle, scene);
         }
+        let settle = micros(config.settle);
         let came = self.bundle.as_ref().map_or(i64::MIN, |(_, since)| *since);
-        let settling = scene.age(came) < micros(config.settle);
-        let new = |known: &mut Memory<Arc<str>, i64>, name: &str| {
-            let since = known.get(name, scene.at).copied();
-            if since.is_none() {
-                known.insert(name.into(), scene.at, scene.at);
+        let now = First { at: scene.at, settling: scene.age(came) < settle };
+        let at = scene.at;
+        let fresh = move |first: First| first.settling && at.saturating_sub(first.at) < settle;
+        let new = |known: &mut Memory<Arc<str>, First>, name: &str| {
+            let first = known.get(name, at).copied();
+            if first.is_none() {
+                known.insert(name.into(), now, at);
             }
-            // It came with the policies: what was there before and nobody used is not new.
-            settling && since.is_none_or(|since| since >= came)
+            fresh(first.unwrap_or(now))
         };
         let mut granted = new(&mut self.functions, &used.function);
         for permit in &used.permits {
@@ -103,7 +112,7 @@ impl State {
         }
         let forgotten = self.pairs.horizon();
         self.pairs.insert(pair.into(), (), scene.at);
-        let expected = self.peers(config, used, scene.at);
+        let expected = self.peers((config.peers, now), used, fresh);
         let settles = used.who.groups.is_empty() && scene.age(since) < scene.learn;
         if granted || expected || settles || !scene.has_learned(forgotten, Detector::FirstSeen) {
             return;
@@ -137,18 +146,19 @@ impl State {
     }
 
     /// Whether enough of a caller's peers use a function. From now on it is one of those who do.
-    fn peers(&mut self, config: &FirstSeen, used: &Used<'_>, at: i64) -> bool {
+    fn peers(&mut self, (part, now): (f64, First), used: &Used<'_>, fresh: impl Fn(First) -> bool) -> bool {
         let mut expected = false;
         for group in used.who.groups.iter().map(|group| &*group.0) {
-            let members = self.groups.get(group, at).copied().unwrap_or(0);
-            let wanted = (f64::from(members) * config.peers).ceil().max(1.0);
+            let members = f64::from(self.groups.get(group, now.at).copied().unwrap_or(0));
             let use_of = pair(&used.function, group);
-            match self.uses.get(&*use_of, at) {
-                Some(users) => {
-                    expected |= f64::from(*users) >= wanted;
+            match self.uses.get(&*use_of, now.at) {
+                Some((users, first)) => {
+                    // What policies allow since a short while a group takes up one by one.
+                    let wanted = if fresh(*first) { (members * part / 2.0).floor() } else { (members * part).ceil() };
+                    expected |= f64::from(*users) >= wanted.max(1.0);
                     *users += 1;
                 }
-                None => self.uses.insert(use_of.into(), 1, at),
+                None => self.uses.insert(use_of.into(), (1, now), now.at),
             }
         }
         expected

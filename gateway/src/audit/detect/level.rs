@@ -10,6 +10,8 @@ const HOURS: usize = 24;
 const FADE: u32 = 32;
 /// Days after which nothing is left, or nearly.
 const FADED_DAYS: i64 = 90;
+/// What there is counts for what is usual after so many hours: a burst does not make itself usual.
+const LAG: i64 = 3;
 /// At hours when there is nothing as a rule, this part of the most of all hours is usual.
 const ELSEWHERE: u32 = 2;
 
@@ -24,6 +26,8 @@ pub(super) struct Level {
     counts: [u32; STEPS],
     sum: u32,
     peaks: [u32; HOURS],
+    /// The most of the last hours, which are not among those yet; of each hour of the day that of the last time.
+    recent: [u32; HOURS],
     day: i64,
     /// More than this is not learned while too much is found.
     limit: u32,
@@ -32,8 +36,8 @@ pub(super) struct Level {
 impl Level {
     pub(super) fn new(at: i64, within: i64) -> Self {
         let (step, day) = (at.div_euclid(length(within)), at.div_euclid(DAY));
-        let (counts, peaks) = ([0; STEPS], [0; HOURS]);
-        Self { since: at, found: false, step, counts, sum: 0, peaks, day, limit: u32::MAX }
+        let (counts, peaks, recent) = ([0; STEPS], [0; HOURS], [0; HOURS]);
+        Self { since: at, found: false, step, counts, sum: 0, peaks, recent, day, limit: u32::MAX }
     }
 
     /// Counts so many at an instant; answers how many there were within the time until then.
@@ -75,9 +79,17 @@ impl Level {
             return;
         }
         let hour = self.step.saturating_mul(length(within)).div_euclid(HOUR);
-        if let Some(peak) = self.peaks.get_mut(slot(hour, HOURS)) {
+        if let Some(peak) = self.recent.get_mut(slot(hour, HOURS)) {
             // What is too much once is usual only in part: the same again is found again.
             *peak = (*peak).max(self.sum.min(self.limit));
+        }
+        let now = step.saturating_mul(length(within)).div_euclid(HOUR);
+        let passed = now.saturating_sub(hour).clamp(0, HOURS as i64);
+        for old in now - LAG - passed..now - LAG {
+            let slot = slot(old, HOURS);
+            if let (Some(recent), Some(peak)) = (self.recent.get_mut(slot), self.peaks.get_mut(slot)) {
+                *peak = (*peak).max(std::mem::take(recent));
+            }
         }
         let passed = step.saturating_sub(self.step);
         if passed >= STEPS as i64 {
@@ -128,11 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn the_most_is_by_hour_and_fades() {
+    fn the_most_is_by_hour_comes_late_and_fades() {
         let mut level = Level::new(0, HOUR);
         level.add(1000, 10 * HOUR, HOUR);
+        level.add(0, 11 * HOUR, HOUR);
+        assert_eq!((level.most(), level.usual(11 * HOUR)), (0, 0), "a burst does not make itself usual");
         level.add(40, 20 * HOUR, HOUR);
-        level.add(0, 23 * HOUR, HOUR);
+        level.add(0, DAY, HOUR);
         assert_eq!((level.usual(DAY + 10 * HOUR), level.usual(DAY + 11 * HOUR)), (1000, 1000));
         assert_eq!((level.usual(DAY + 20 * HOUR), level.most()), (500, 1000));
         level.add(0, 30 * DAY, HOUR);
@@ -146,7 +160,7 @@ mod tests {
         assert!(!level.exceeds(101));
         level.add(900, MINUTE, HOUR);
         assert!(level.exceeds(300) && !level.exceeds(300));
-        level.add(0, 2 * HOUR, HOUR);
+        level.add(0, 6 * HOUR, HOUR);
         assert!(!level.exceeds(300) && !level.found);
         assert_eq!(level.most(), 300);
     }

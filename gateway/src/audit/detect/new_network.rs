@@ -31,6 +31,9 @@ pub(super) struct State {
 #[derive(Debug, Serialize, Deserialize)]
 struct Homes {
     since: i64,
+    /// On how many days it was seen, and the last of them.
+    days: u32,
+    day: i64,
     networks: Vec<Network>,
 }
 
@@ -61,14 +64,19 @@ impl State {
             }
             return;
         };
-        let (forgotten, begins) = (self.callers.horizon(), Homes { since: scene.at, networks: Vec::new() });
+        let (forgotten, begins) = (self.callers.horizon(), Homes { since: scene.at, days: 0, day: i64::MIN, networks: Vec::new() });
         if self.callers.get(&*who.id, scene.at).is_none() {
             self.callers.insert(who.id.as_ref().into(), begins, scene.at);
         }
         let Some(homes) = self.callers.get(&*who.id, scene.at) else { return };
+        let day = scene.at.div_euclid(DAY);
+        if day > homes.day {
+            (homes.days, homes.day) = (homes.days.saturating_add(1), day);
+        }
         if homes.networks.contains(&network) {
             return;
         }
+        let learned = homes.days > config.days;
         let (since, roams) = (homes.since, homes.networks.len() >= config.networks_max as usize);
         if !roams {
             homes.networks.push(network.clone());
@@ -81,13 +89,13 @@ impl State {
             self.networks.insert(network.clone(), 1, scene.at);
         }
         let known = matches!(source, Source::Address(address) if is_known(config, (*address).into()));
-        if known || others.is_some_and(|others| others >= config.shared) || scene.age(since) < scene.learn {
+        if known || others.is_some_and(|others| others >= config.shared) || !learned {
             return;
         }
         if roams {
             scene.not_judged(Detector::NewNetwork, Why::Roaming);
         } else if scene.has_learned(forgotten, Detector::NewNetwork) {
-            let days = (whole(scene.age(since), DAY), whole(scene.learn, DAY), Unit::Days);
+            let days = (whole(scene.age(since), DAY), config.days.into(), Unit::Days);
             let mut finding = scene.finding(Detector::NewNetwork, days, since);
             finding.caller = Finding::text(&who.id);
             finding.function = function.and_then(|function| Finding::text(function));

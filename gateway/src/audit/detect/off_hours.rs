@@ -3,11 +3,11 @@
 use super::{
     finding::{Detector, Finding, Unit},
     memory::Memory,
-    scene::{HOUR, Scene, instant},
+    scene::{DAY, HOUR, Scene, instant},
     sight::Used,
 };
 use crate::config::detect::OffHours;
-use jiff::civil::DateTime;
+use jiff::{Timestamp, civil::DateTime};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -16,6 +16,10 @@ const CALLERS_MAX: usize = 20_000;
 const HOURS: usize = 24;
 /// On so many days a caller must have been seen in an hour before that is one of its own.
 const HABIT_DAYS: u8 = 2;
+/// The hours after midnight are of the day before: so long.
+const NIGHT: i64 = 4 * HOUR;
+/// Weekends are known after so many weeks.
+const WEEKENDS_AFTER: i64 = 21 * DAY;
 /// A caller who was found is not found again within this time.
 const QUIET: i64 = 12 * HOUR;
 
@@ -28,6 +32,7 @@ pub(super) struct State {
 /// When a caller works.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Habits {
+    since: i64,
     /// Days on which it was seen.
     days: u32,
     /// The last of them, by its number, and the hours of it that are counted, as bits.
@@ -55,14 +60,16 @@ impl State {
             return;
         }
         let local = config.zone.to_datetime(instant(scene.at));
-        let business = is_business(config, local);
+        let business = is_business(config, instant(scene.at.saturating_sub(NIGHT)));
         if self.callers.get(&*who.id, scene.at).is_none() {
-            self.callers.insert(who.id.as_ref().into(), Habits::default(), scene.at);
+            let habits = Habits { since: scene.at, ..Habits::default() };
+            self.callers.insert(who.id.as_ref().into(), habits, scene.at);
         }
         let Some(habits) = self.callers.get(&*who.id, scene.at) else { return };
         let day = i64::from(local.date().duration_since(jiff::civil::date(1970, 1, 1)).as_hours() / 24);
         let hour = usize::try_from(local.hour()).unwrap_or(0) % HOURS;
-        let away = habits.away(config, (business, hour), local);
+        let known = habits.days >= config.days && (business || scene.age(habits.since) >= WEEKENDS_AFTER);
+        let away = habits.away(config, (business, hour, known), local);
         habits.count(day, business, hour);
         if let Some(away) = away.filter(|_| habits.found.is_none_or(|found| scene.age(found) > QUIET)) {
             habits.found = Some(scene.at);
@@ -78,7 +85,7 @@ impl State {
 
 impl Habits {
     /// How far an hour is from those at which the caller works, if that is too far.
-    fn away(&self, config: &OffHours, (business, hour): (bool, usize), local: DateTime) -> Option<u32> {
+    fn away(&self, config: &OffHours, (business, hour, known): (bool, usize, bool), local: DateTime) -> Option<u32> {
         let minute = u16::try_from(i32::from(local.hour()) * 60 + i32::from(local.minute())).unwrap_or(0);
         let allowed = |(from, to): (u16, u16)| match from < to {
             true => (from..to).contains(&minute),
@@ -87,7 +94,7 @@ impl Habits {
         if business && config.hours.is_some_and(allowed) {
             return None;
         }
-        if self.days < config.days {
+        if !known {
             // Nothing is known of it, so what is configured counts alone.
             return config.hours.map(|_| config.distance);
         }
@@ -115,7 +122,8 @@ impl Habits {
 }
 
 /// Whether there is business on a day. After the last day that a calendar knows, its weekend is all there is.
-fn is_business(config: &OffHours, local: DateTime) -> bool {
+fn is_business(config: &OffHours, at: Timestamp) -> bool {
+    let local = config.zone.to_datetime(at);
     match &config.calendar {
         Some(calendar) => calendar
             .business_day(local.date())

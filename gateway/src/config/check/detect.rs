@@ -129,6 +129,7 @@ fn new_network(written: &raw::detect::NewNetwork, desk: &mut Desk<'_>) -> NewNet
     NewNetwork {
         ipv4_prefix: number(written.ipv4_prefix.as_ref(), default.ipv4_prefix, 8..=32, desk),
         ipv6_prefix: number(written.ipv6_prefix.as_ref(), default.ipv6_prefix, 16..=128, desk),
+        days: number(written.days.as_ref(), default.days, 1..=60, desk),
         shared: number(written.shared.as_ref(), default.shared, 1..=1_000, desk),
         networks_max: number(written.networks_max.as_ref(), default.networks_max, 1..=64, desk),
         known: written.known.iter().filter_map(|network| desk.network(network)).collect(),

@@ -38,7 +38,7 @@ pub(crate) struct Detect {
 pub(crate) struct FirstSeen {
     /// Default true.
     pub(crate) enabled: Option<bool>,
-    /// The part of a group's members who use a function from which on the others may be expected to. Default 0.1.
+    /// The part of a group's members who use a function from which on the others may be expected to. Default 0.25.
     pub(crate) peers: Option<At<f64>>,
     /// How long after a change of policy its new permits and functions may be used for the first time. Default `"7d"`.
     pub(crate) settle: Option<At<String>>,
@@ -90,7 +90,7 @@ pub(crate) struct OffHours {
     pub(crate) kinds: Option<At<Vec<Kind>>>,
     /// Days on which a caller must have been seen before its own hours are known. Default 10.
     pub(crate) days: Option<At<i64>>,
-    /// Hours from a caller's own at which a call is unusual. Default 3.
+    /// Hours from a caller's own at which a call is unusual. Default 4.
     pub(crate) distance: Option<At<i64>>,
 }
 
@@ -104,6 +104,8 @@ pub(crate) struct NewNetwork {
     pub(crate) ipv4_prefix: Option<At<i64>>,
     /// The same for IPv6. Default 48.
     pub(crate) ipv6_prefix: Option<At<i64>>,
+    /// Days on which a caller must have been seen before a network is new to it. Default 15.
+    pub(crate) days: Option<At<i64>>,
     /// A network that so many other callers use is new to nobody. Default 3.
     pub(crate) shared: Option<At<i64>>,
     /// A caller with more networks than this is at home everywhere. Default 8.
