@@ -28,7 +28,7 @@ use finding::{Counted, Detector, Finding};
 use limit::Limits;
 use scene::{Scene, micros};
 use serde::{Deserialize, Serialize};
-use sight::{Seen, Sight};
+use sight::{Seen, Sight, Used};
 use std::collections::BTreeMap;
 
 pub use watcher::Watcher;
@@ -157,31 +157,12 @@ impl Detectors {
         let began = *state.began.get_or_insert(sight.at);
         let mut findings = Vec::new();
         let learn = micros(config.learn);
-        let (unjudged, found) = (&mut state.unjudged, &mut findings);
-        let mut scene = Scene { at: sight.at, began, learn, place: sight.place, found, unjudged };
+        let mut unjudged = std::mem::take(&mut state.unjudged);
+        let (found, place) = (&mut findings, sight.place);
+        let mut scene = Scene { at: sight.at, began, learn, place, found, unjudged: &mut unjudged };
         state.limits.advance(scene.at, told);
         match &sight.seen {
-            Seen::Used(used) => {
-                // Before others learn that the pair is used.
-                if let Some(config) = &config.policy_change {
-                    state.policy_change.used(config, used, &mut scene);
-                }
-                if let Some(config) = &config.first_seen {
-                    state.first_seen.used(config, used, &mut scene);
-                }
-                if let Some(config) = &config.volume {
-                    state.volume.used(config, used, &mut scene);
-                }
-                if let Some(config) = &config.off_hours {
-                    state.off_hours.used(config, used, &mut scene);
-                }
-                if let Some(config) = &config.new_network {
-                    state.new_network.came(config, used.call, (&used.who, Some(&used.function)), &used.source, &mut scene);
-                }
-                if config.outcomes.is_some() {
-                    state.outcomes.began(used, &mut scene);
-                }
-            }
+            Seen::Used(used) => state.used(config, used, &mut scene),
             Seen::Refused(refused) => {
                 if config.policy_change.is_some() {
                     state.policy_change.refused(refused, &mut scene);
@@ -216,8 +197,33 @@ impl Detectors {
         if let Some(config) = &config.outcomes {
             state.outcomes.overdue(config, &mut scene);
         }
+        state.unjudged = unjudged;
         for finding in findings {
             state.limits.take(finding, config.findings_per_hour, told);
+        }
+    }
+}
+
+impl State {
+    /// A call was permitted.
+    fn used(&mut self, config: &config::Detect, used: &Used<'_>, scene: &mut Scene<'_>) {
+        if let Some(config) = &config.policy_change {
+            self.policy_change.used(config, used, scene);
+        }
+        if let Some(config) = &config.first_seen {
+            self.first_seen.used(config, used, scene);
+        }
+        if let Some(config) = &config.volume {
+            self.volume.used(config, used, scene);
+        }
+        if let Some(config) = &config.off_hours {
+            self.off_hours.used(config, used, scene);
+        }
+        if let Some(config) = &config.new_network {
+            self.new_network.came(config, used.call, (&used.who, Some(&used.function)), &used.source, scene);
+        }
+        if config.outcomes.is_some() {
+            self.outcomes.began(used, scene);
         }
     }
 }

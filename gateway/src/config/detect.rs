@@ -164,7 +164,7 @@ impl Default for OffHours {
 
 impl Default for NewNetwork {
     fn default() -> Self {
-        Self { ipv4_prefix: 24, ipv6_prefix: 48, days: 15, shared: 3, networks_max: 8, known: Vec::new() }
+        Self { ipv4_prefix: 16, ipv6_prefix: 32, days: 15, shared: 3, networks_max: 8, known: Vec::new() }
     }
 }
 

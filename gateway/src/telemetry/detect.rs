@@ -1,11 +1,21 @@
 //! Metrics of what is watched in the audit log.
 
-use crate::audit::detect::{Detectors, finding::Detector};
+use crate::audit::detect::{Detectors, Why, finding::Detector};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
+
+/// Which detectors may be unable to judge, and why.
+const UNJUDGED: [(Detector, Why); 6] = [
+    (Detector::FirstSeen, Why::Memory),
+    (Detector::PolicyChange, Why::Memory),
+    (Detector::Outcomes, Why::Memory),
+    (Detector::Denials, Why::Concealed),
+    (Detector::NewNetwork, Why::Concealed),
+    (Detector::NewNetwork, Why::Roaming),
+];
 
 /// See the file's first line.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +46,9 @@ impl DetectMeters {
             drop(self.findings.get_or_create(&DetectorLabels { detector: detector.as_str() }));
         }
         registry.register("findings", "Findings of detectors, those included that are only counted", self.findings.clone());
+        for (detector, why) in UNJUDGED {
+            drop(self.unjudged.get_or_create(&UnjudgedLabels { detector: detector.as_str(), why: why.as_str() }));
+        }
         registry.register(
             "detect_unjudged",
             "Records that a detector could not judge, since it began to remember",

@@ -147,8 +147,8 @@ mod tests {
         assert_eq!((level.most(), level.usual(11 * HOUR)), (0, 0), "a burst does not make itself usual");
         level.add(40, 20 * HOUR, HOUR);
         level.add(0, DAY, HOUR);
-        assert_eq!((level.usual(DAY + 10 * HOUR), level.usual(DAY + 11 * HOUR)), (1000, 1000));
-        assert_eq!((level.usual(DAY + 20 * HOUR), level.most()), (500, 1000));
+        assert_eq!((level.usual(DAY + 10 * HOUR), level.usual(DAY + 11 * HOUR)), (969, 969));
+        assert_eq!((level.usual(DAY + 20 * HOUR), level.most()), (484, 969));
         level.add(0, 30 * DAY, HOUR);
         assert!((300..500).contains(&level.most()), "{}", level.most());
     }

@@ -100,9 +100,9 @@ pub(crate) struct OffHours {
 pub(crate) struct NewNetwork {
     /// Default true.
     pub(crate) enabled: Option<bool>,
-    /// Addresses that share so many bits are one network. Default 24.
+    /// Addresses that share so many bits are one network. Default 16: providers give their customers other addresses all the time.
     pub(crate) ipv4_prefix: Option<At<i64>>,
-    /// The same for IPv6. Default 48.
+    /// The same for IPv6. Default 32.
     pub(crate) ipv6_prefix: Option<At<i64>>,
     /// Days on which a caller must have been seen before a network is new to it. Default 15.
     pub(crate) days: Option<At<i64>>,

@@ -45,9 +45,6 @@ impl Chance {
         &of[of.len() - 1]
     }
 
-    pub(super) fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.among(0..of.len() as i64) as usize]
-    }
 
     /// With this mean, and a long tail.
     pub(super) fn waits(&mut self, mean: f64) -> f64 {

@@ -1,6 +1,9 @@
 //! Anomalies put into a company's calls, each with the label that a finding must fit.
 
-use super::traffic::{Company, Did, Event, MINUTE, Name, Person, WEEKS, address, permit_of};
+use super::{
+    play::{Did, Event},
+    traffic::{Company, MINUTE, Name, Person, WEEKS, address, permit_of},
+};
 use crate::audit::detect::{
     finding::{Detector, Finding},
     scene::{HOUR, SECOND},
@@ -11,7 +14,7 @@ use uuid::Uuid;
 /// The first day on which there is one.
 const FIRST_DAY: i64 = 23;
 /// How many of each shape.
-const EACH: usize = 2;
+const EACH: usize = 3;
 /// How long a lost call is awaited, and a while until the next record.
 const OVERDUE: i64 = 30 * MINUTE;
 
@@ -167,12 +170,11 @@ fn flood(company: &mut Company, who: &Arc<Person>, found: &mut Vec<Anomaly>) {
 
 /// A service does much more than it ever did.
 fn service(company: &mut Company, found: &mut Vec<Anomaly>) {
-    // Of the one that is here all day, or of the job: each once.
-    let n = if found.iter().any(|anomaly| anomaly.shape == "service") { 1 } else { 0 };
+    // Each once: some are here all day, one is a job at night.
+    let n = found.iter().filter(|anomaly| anomaly.shape == "service").count();
     let service = company.services[n].clone();
-    let function = company.functions[service.team].clone();
-    let function = function[n % function.len()].clone();
-    let most = if n == 0 { 40 } else { 100 + service.calls * 20 };
+    let function = company.functions[service.team][n % 2].clone();
+    let most = if n == 1 { 100 + service.calls * 20 } else { 40 };
     let many = most * company.chance.among(5..9);
     let day = company.chance.among(FIRST_DAY..WEEKS * 7 - 1);
     let at = company.at(day, 13, 10);
@@ -185,7 +187,7 @@ fn service(company: &mut Company, found: &mut Vec<Anomaly>) {
 /// Many callers, none of them much, all at one function.
 fn crowd(company: &mut Company, found: &mut Vec<Anomaly>) {
     let n = found.iter().filter(|anomaly| anomaly.shape == "crowd").count();
-    let function = company.shared[n + 1].clone();
+    let function = company.shared[n].clone();
     let (day, who) = loop {
         let day = company.chance.among(FIRST_DAY..WEEKS * 7 - 1);
         let at_work = |person: &&Arc<Person>| company.is_at_work(person, day) && person.starts < 12;
@@ -233,14 +235,15 @@ fn night(
 
 /// A credential is used where its owner never was.
 fn from_abroad(company: &mut Company, who: &Arc<Person>, found: &mut Vec<Anomaly>) {
-    let (at, third) = (hour(company, who), company.chance.among(1..250));
-    let source = address(&format!("203.0.{third}.{}", company.chance.among(1..250)));
+    let (at, first) = (hour(company, who), company.chance.among(192..220));
+    let second = company.chance.among(1..250);
+    let source = address(&format!("{first}.{second}.7.{}", company.chance.among(1..250)));
     for again in 0..company.chance.among(1..5) {
         let function = company.usual(who);
         company.call(at + again * MINUTE, who, &function, None, source);
     }
     let label = anomaly(Detector::NewNetwork, "from_abroad", Some(&who.name), (at, at + 5 * MINUTE));
-    found.push(Anomaly { network: Some(format!("203.0.{third}.0/24")), ..label });
+    found.push(Anomaly { network: Some(format!("{first}.{second}.0.0/16")), ..label });
 }
 
 /// Somebody is granted something, and uses it at once.

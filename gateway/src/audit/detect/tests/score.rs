@@ -7,7 +7,8 @@
 
 use super::{
     inject::{Anomaly, inject},
-    traffic::{Company, ZONE, play},
+    play::play,
+    traffic::{Company, ZONE},
 };
 use crate::{
     audit::detect::{Detectors, Told, finding::Detector},

@@ -1,14 +1,14 @@
 //! Seven weeks of a company's calls, seeded: people with hours, homes and holidays, services, jobs, policies that change,
 //! people who come, who move and who travel. Nothing of it is an anomaly.
 
-use super::chance::Chance;
-use crate::audit::detect::{
-    scene::{DAY, HOUR, SECOND},
-    sight::{Place, Refusal, Seen, Sight, Source, Text, Used, Who},
+use super::{
+    chance::Chance,
+    play::{Call, Did, Event},
 };
+use crate::audit::detect::scene::{DAY, HOUR, SECOND};
 use jiff::{civil, tz::TimeZone};
 use policy::question::PrincipalKind;
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 use uuid::Uuid;
 
 pub(super) const MINUTE: i64 = 60 * SECOND;
@@ -18,37 +18,6 @@ pub(super) const WEEKS: i64 = 7;
 pub(super) const ZONE: &str = "Europe/Vienna";
 
 pub(super) type Name = Arc<str>;
-
-/// One record to be.
-#[derive(Clone, Debug)]
-pub(super) struct Event {
-    pub(super) at: i64,
-    pub(super) did: Did,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum Did {
-    Use(Call),
-    Answer(Uuid),
-    Close(Uuid, i64),
-    /// An end of a call that never began.
-    Forge(Uuid, i64),
-    Deny(Call),
-    /// A credential was bad.
-    Stranger(IpAddr),
-    Policy(String, &'static str),
-    /// A gateway ends in order, or is killed, and the next begins.
-    Restart(bool),
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Call {
-    pub(super) id: Uuid,
-    pub(super) who: Arc<Person>,
-    pub(super) function: Name,
-    pub(super) permit: Name,
-    pub(super) source: IpAddr,
-}
 
 /// A caller.
 #[derive(Clone, Debug)]
@@ -63,7 +32,7 @@ pub(super) struct Person {
     pub(super) calls: i64,
     pub(super) home: IpAddr,
     pub(super) from_day: i64,
-    /// Travels, or has a home whose address changes.
+    /// Travels.
     pub(super) moves: bool,
     pub(super) vacation: i64,
 }
@@ -148,7 +117,8 @@ impl Company {
             starts: if late { 14 } else { chance.among(7..10) },
             weekends: chance.happens(0.06),
             calls: chance.among(10..28),
-            home: address(&format!("84.{}.{}.{}", 100 + n / 200, n % 200, chance.among(1..255))),
+            // Three providers have all of the town.
+            home: address(&format!("84.{}.{}.{}", 100 + chance.among(0..3), chance.among(0..255), chance.among(1..255))),
             from_day,
             moves: chance.happens(0.03),
             vacation: chance.among(0..9),
@@ -218,6 +188,12 @@ impl Company {
         let mut home = person.home;
         for day in 0..WEEKS * 7 {
             let works = self.is_at_work(person, day);
+            // Providers give new addresses of theirs; who travels is anywhere, for some days.
+            if day % 7 == 0 || self.chance.happens(0.1) {
+                let IpAddr::V4(v4) = person.home else { unreachable!() };
+                let [a, b, ..] = v4.octets();
+                home = address(&format!("{a}.{b}.{}.{}", self.chance.among(0..255), self.chance.among(1..255)));
+            }
             if person.moves && self.chance.happens(0.02) {
                 home = address(&format!("91.{}.{}.9", self.chance.among(1..250), self.chance.among(1..250)));
             }
@@ -394,75 +370,4 @@ impl Company {
 /// The permit under which a function's own team uses it.
 pub(super) fn permit_of(function: &str) -> Name {
     format!("{function}.permit").into()
-}
-
-/// Shows every event to `see`, in order, as the records that it would be.
-pub(super) fn play(events: &mut [Event], mut see: impl FnMut(&Sight<'_>)) {
-    events.sort_by_key(|event| event.at);
-    let (mut incarnation, mut seq, mut bundle) = (1_u128, 0, "sha256:0000".to_owned());
-    let mut open = BTreeMap::new();
-    for event in events.iter() {
-        let mut record = |incarnation: u128, seen: Seen<'_>| {
-            seq += 1;
-            let place = Place { incarnation: Uuid::from_u128(incarnation), seq };
-            see(&Sight { at: event.at, place, seen });
-        };
-        match &event.did {
-            Did::Use(call) => {
-                open.insert(call.id, event.at);
-                let used = Used {
-                    call: call.id,
-                    who: who(&call.who),
-                    function: (&*call.function).into(),
-                    source: Source::Address(call.source),
-                    bundle: bundle.as_str().into(),
-                    permits: vec![(&*call.permit).into()],
-                };
-                record(incarnation, Seen::Used(used));
-            }
-            Did::Answer(call) => record(incarnation, Seen::Answered(*call)),
-            // What was open when its gateway ended has no end in the next.
-            Did::Close(call, _) if open.remove(call).is_none() => {}
-            Did::Close(call, took) | Did::Forge(call, took) => {
-                record(incarnation, Seen::Closed { call: *call, took: *took });
-            }
-            Did::Deny(call) => {
-                let refused = Refusal {
-                    call: call.id,
-                    who: Some(who(&call.who)),
-                    function: Some((&*call.function).into()),
-                    source: Source::Address(call.source),
-                    bundle: Some(bundle.as_str().into()),
-                    denied: true,
-                };
-                record(incarnation, Seen::Refused(refused));
-            }
-            Did::Stranger(source) => {
-                let source = Source::Address(*source);
-                let call = Uuid::from_u128(0);
-                let refused = Refusal { call, who: None, function: None, source, bundle: None, denied: true };
-                record(incarnation, Seen::Refused(refused));
-            }
-            Did::Policy(id, who) => {
-                bundle.clone_from(id);
-                record(incarnation, Seen::Policy { bundle: id.as_str().into(), who: (*who).into() });
-            }
-            Did::Restart(killed) => {
-                let left = std::mem::take(&mut open);
-                if !killed {
-                    for (call, at) in left {
-                        record(incarnation, Seen::Closed { call, took: event.at - at });
-                    }
-                    record(incarnation, Seen::Stopped);
-                }
-                incarnation += 1;
-                record(incarnation, Seen::Started { ended: vec![Uuid::from_u128(incarnation - 1)] });
-            }
-        }
-    }
-}
-
-fn who(person: &Person) -> Who<'_> {
-    let groups = person.groups.iter().map(|group| Text((&**group).into())).collect();
-    Who { kind: person.kind, id: (&*person.name).into(), groups, cut: false }
 }
