@@ -5,8 +5,8 @@
 
 pub mod checkpoint;
 pub mod conceal;
-pub(crate) mod early;
 pub mod detect;
+pub(crate) mod early;
 pub mod field;
 pub(crate) mod follow;
 pub mod guard;

@@ -27,7 +27,9 @@ async fn shop(audited: &str) -> Option<(Project, Issuer, Origin)> {
         .http("stock.level", "GET /stock/{sku}", &origin.url, "")
         .http("stock.list", "GET /stock", &origin.url, "")
         .http("stock.order", "POST /orders", &origin.url, "")
-        .policy("@id(\"read\")\npermit (principal, action in [Action::\"stock.level\", Action::\"stock.list\"], resource);")
+        .policy(
+            "@id(\"read\")\npermit (principal, action in [Action::\"stock.level\", Action::\"stock.list\"], resource);",
+        )
         .audited(audited);
     Some((project, issuer, origin))
 }

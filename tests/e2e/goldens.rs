@@ -71,8 +71,9 @@ async fn audit_records() {
     gateway.stop().await;
     let mut text = String::new();
     // No call waits for what the shadow says, or detectors find.
-    let (mut late, own): (Vec<Value>, Vec<_>) =
-        records::read(&project.audit()).into_iter().partition(|record| record["kind"] == "shadow" || record["event"] == "finding");
+    let (mut late, own): (Vec<Value>, Vec<_>) = records::read(&project.audit())
+        .into_iter()
+        .partition(|record| record["kind"] == "shadow" || record["event"] == "finding");
     late.sort_by_key(|record| record["kind"] != "shadow");
     for record in own.into_iter().chain(late) {
         let _ = writeln!(text, "{:#}", shape(&record));

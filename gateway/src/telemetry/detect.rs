@@ -45,7 +45,11 @@ impl DetectMeters {
         for detector in Detector::ALL {
             drop(self.findings.get_or_create(&DetectorLabels { detector: detector.as_str() }));
         }
-        registry.register("findings", "Findings of detectors, those included that are only counted", self.findings.clone());
+        registry.register(
+            "findings",
+            "Findings of detectors, those included that are only counted",
+            self.findings.clone(),
+        );
         for (detector, why) in UNJUDGED {
             drop(self.unjudged.get_or_create(&UnjudgedLabels { detector: detector.as_str(), why: why.as_str() }));
         }

@@ -150,8 +150,12 @@ impl fmt::Display for Finding {
         let network = self.network.as_deref().unwrap_or("?");
         match (self.detector, self.unit) {
             (Detector::FirstSeen, _) => write!(f, "{subject}: not seen in the {count} days before, nor of its peers"),
-            (Detector::NewNetwork, _) => write!(f, "{subject}: from {network}, not seen of it in the {count} days before"),
-            (Detector::Denials, _) => write!(f, "{subject}: {count} denials in a short time ({threshold} are too many)"),
+            (Detector::NewNetwork, _) => {
+                write!(f, "{subject}: from {network}, not seen of it in the {count} days before")
+            }
+            (Detector::Denials, _) => {
+                write!(f, "{subject}: {count} denials in a short time ({threshold} are too many)")
+            }
             (Detector::Volume, _) => write!(f, "{subject}: {count} calls in an hour ({threshold} are too many)"),
             (Detector::OffHours, _) => write!(f, "{subject}: {count} hours from those at which it works"),
             (Detector::PolicyChange, _) => {

@@ -32,9 +32,11 @@ impl Limits {
         }
         self.hour = hour;
         for (detector, Hour { counted, .. }) in std::mem::take(&mut self.of) {
-            told.extend(counted.map(|(count, from, to)| {
-                Told::Sum(Counted { detector, count, from: instant(from), to: instant(to) })
-            }));
+            told.extend(
+                counted.map(|(count, from, to)| {
+                    Told::Sum(Counted { detector, count, from: instant(from), to: instant(to) })
+                }),
+            );
         }
     }
 

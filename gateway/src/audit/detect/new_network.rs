@@ -64,7 +64,8 @@ impl State {
             }
             return;
         };
-        let (forgotten, begins) = (self.callers.horizon(), Homes { since: scene.at, days: 0, day: i64::MIN, networks: Vec::new() });
+        let (forgotten, begins) =
+            (self.callers.horizon(), Homes { since: scene.at, days: 0, day: i64::MIN, networks: Vec::new() });
         if self.callers.get(&*who.id, scene.at).is_none() {
             self.callers.insert(who.id.as_ref().into(), begins, scene.at);
         }

@@ -125,9 +125,9 @@ impl Habits {
 fn is_business(config: &OffHours, at: Timestamp) -> bool {
     let local = config.zone.to_datetime(at);
     match &config.calendar {
-        Some(calendar) => calendar
-            .business_day(local.date())
-            .unwrap_or_else(|| !calendar.weekend.contains(&local.date().weekday())),
+        Some(calendar) => {
+            calendar.business_day(local.date()).unwrap_or_else(|| !calendar.weekend.contains(&local.date().weekday()))
+        }
         None => !config.weekend.contains(&local.date().weekday()),
     }
 }

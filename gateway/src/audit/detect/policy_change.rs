@@ -91,7 +91,8 @@ impl State {
         self.used.insert(pair.into(), (), scene.at);
         let Some(since) = since.filter(|since| scene.age(*since) <= micros(config.within)) else { return };
         let was_denied = denied.is_some_and(|denied| denied <= since);
-        let granted = was_denied || by_new == Some(true) && scene.has_learned(self.permits.horizon(), Detector::PolicyChange);
+        let granted =
+            was_denied || by_new == Some(true) && scene.has_learned(self.permits.horizon(), Detector::PolicyChange);
         if !granted || forgotten.is_some() && !scene.has_learned(forgotten, Detector::PolicyChange) {
             return;
         }

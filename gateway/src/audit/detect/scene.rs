@@ -54,7 +54,12 @@ impl Scene<'_> {
     }
 
     /// A finding of this record, to be filled in.
-    pub(super) fn finding(&self, detector: Detector, (count, threshold, unit): (u64, u64, Unit), since: i64) -> Finding {
+    pub(super) fn finding(
+        &self,
+        detector: Detector,
+        (count, threshold, unit): (u64, u64, Unit),
+        since: i64,
+    ) -> Finding {
         Finding {
             detector,
             caller: None,

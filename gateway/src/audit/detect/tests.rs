@@ -19,9 +19,8 @@ fn scores(seeds: std::ops::Range<u64>) -> Scores {
     let mut all = Scores::default();
     std::thread::scope(|scope| {
         let half = seeds.start + (seeds.end - seeds.start) / 2;
-        let parts = [seeds.start..half, half..seeds.end].map(|part| {
-            scope.spawn(|| part.map(|seed| score(seed, &config)).collect::<Vec<_>>())
-        });
+        let parts = [seeds.start..half, half..seeds.end]
+            .map(|part| scope.spawn(|| part.map(|seed| score(seed, &config)).collect::<Vec<_>>()));
         parts.into_iter().for_each(|part| part.join().unwrap().into_iter().for_each(|scores| all.add(scores)));
     });
     all

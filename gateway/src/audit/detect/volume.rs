@@ -29,7 +29,12 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(remember: i64) -> Self {
         let each = || Memory::new(EACH_MAX, remember);
-        Self { pairs: Memory::new(PAIRS_MAX, remember), callers: each(), functions: each(), loudest: Memory::new(EACH_MAX, remember) }
+        Self {
+            pairs: Memory::new(PAIRS_MAX, remember),
+            callers: each(),
+            functions: each(),
+            loudest: Memory::new(EACH_MAX, remember),
+        }
     }
 
     pub(super) fn forgotten(&self) -> u64 {

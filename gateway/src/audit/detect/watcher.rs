@@ -232,7 +232,9 @@ impl Worker {
         };
         match Sight::of(&line) {
             Ok(sight) => self.detectors.see(&sight, &mut self.told),
-            Err(error) => tracing::warn!(%error, file = %line.file.display(), line = line.line, "a record can't be watched"),
+            Err(error) => {
+                tracing::warn!(%error, file = %line.file.display(), line = line.line, "a record can't be watched")
+            }
         }
         self.meters.seen();
         self.after = Some(place(&line));

@@ -106,8 +106,7 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
         counts: [("unauthenticated".into(), 512), ("malformed".into(), 3)].into(),
     };
     let recovered = System::LogRecovered { since: at, error: "no space left on device".into(), refused: 9 };
-    let counted =
-        System::FindingsCounted(Counted { detector: Detector::Denials, count: 70, from: at, to: at });
+    let counted = System::FindingsCounted(Counted { detector: Detector::Denials, count: 70, from: at, to: at });
     let not_judged = Shadow {
         shadow: policy::shadow::Kind::Bundle,
         enforced: "deny".into(),

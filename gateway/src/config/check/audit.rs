@@ -27,11 +27,7 @@ const COPIES_MAX: usize = 8;
 /// The key that is made outside production, in the log's folder.
 const OWN_KEY: &str = "checkpoint.key";
 
-pub(crate) fn audit(
-    written: &raw::Audit,
-    (node, calendars): (&Node, &[Arc<Calendar>]),
-    desk: &mut Desk<'_>,
-) -> Audit {
+pub(crate) fn audit(written: &raw::Audit, (node, calendars): (&Node, &[Arc<Calendar>]), desk: &mut Desk<'_>) -> Audit {
     let path = desk.path(written.path.as_ref().map_or("audit", |path| path.value.as_str()));
     if path.exists() && !path.is_dir() {
         let span = written.path.as_ref().map_or(0..0, |path| path.span.clone());

@@ -19,7 +19,11 @@ const RECORDING: Duration = MINUTE;
 /// Most networks that are never new.
 const KNOWN_MAX: usize = 1_000;
 
-pub(crate) fn detect(written: Option<&raw::detect::Detect>, calendars: &[Arc<Calendar>], desk: &mut Desk<'_>) -> Detect {
+pub(crate) fn detect(
+    written: Option<&raw::detect::Detect>,
+    calendars: &[Arc<Calendar>],
+    desk: &mut Desk<'_>,
+) -> Detect {
     let Some(written) = written else { return Detect::default() };
     let on = |enabled: Option<bool>| enabled.unwrap_or(true);
     let default = Detect::default();

@@ -1,11 +1,6 @@
 //! Single cases: what goes on after a restart, what is hidden, floods of findings, and real records.
 
-use super::{
-    inject::inject,
-    play::play,
-    score::thresholds,
-    traffic::Company,
-};
+use super::{inject::inject, play::play, score::thresholds, traffic::Company};
 use crate::{
     audit::{
         detect::{

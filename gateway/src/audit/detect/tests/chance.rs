@@ -45,7 +45,6 @@ impl Chance {
         &of[of.len() - 1]
     }
 
-
     /// With this mean, and a long tail.
     pub(super) fn waits(&mut self, mean: f64) -> f64 {
         -mean * (1.0 - self.part()).ln()

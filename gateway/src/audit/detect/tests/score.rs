@@ -71,7 +71,10 @@ impl fmt::Display for Scores {
         let mut line = |name: &str, score: Score| {
             let (precision, recall) = (score.precision(), score.recall());
             let Score { right, wrong, missed } = score;
-            writeln!(f, "{name:<14} precision {precision:.3} recall {recall:.3}  ({right} right, {wrong} wrong, {missed} missed)")
+            writeln!(
+                f,
+                "{name:<14} precision {precision:.3} recall {recall:.3}  ({right} right, {wrong} wrong, {missed} missed)"
+            )
         };
         for (detector, score) in &self.of {
             line(detector.as_str(), *score)?;

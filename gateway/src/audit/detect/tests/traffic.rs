@@ -118,7 +118,12 @@ impl Company {
             weekends: chance.happens(0.06),
             calls: chance.among(10..28),
             // Three providers have all of the town.
-            home: address(&format!("84.{}.{}.{}", 100 + chance.among(0..3), chance.among(0..255), chance.among(1..255))),
+            home: address(&format!(
+                "84.{}.{}.{}",
+                100 + chance.among(0..3),
+                chance.among(0..255),
+                chance.among(1..255)
+            )),
             from_day,
             moves: chance.happens(0.03),
             vacation: chance.among(0..9),
