@@ -23,6 +23,7 @@ pub mod record;
 pub mod redact;
 pub(crate) mod repair;
 pub(crate) mod segment;
+pub mod ship;
 pub mod signer;
 mod spare;
 pub mod subject;

@@ -48,6 +48,7 @@ pub(crate) fn config(path: &Path, durability: Durability) -> Audit {
         checkpoints,
         privacy: Default::default(),
         detect: Default::default(),
+        ship: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The audit log and how its tree is signed, as checked.
 
-use super::detect::Detect;
+use super::{Ship, detect::Detect};
 use crate::audit::{field::Fields, note::VerifierKey, subject::Auditor};
 use std::{path::PathBuf, time::Duration};
 use url::Url;
@@ -22,6 +22,8 @@ pub struct Audit {
     pub privacy: Privacy,
     /// What is watched for.
     pub detect: Detect,
+    /// Where records go besides.
+    pub ship: Vec<Ship>,
 }
 
 /// How fields of calls are recorded.

@@ -1,6 +1,6 @@
 //! `[audit]`: where the log is, what its records survive, and who signs its tree.
 
-use super::{detect, issuer::is_loopback, tls};
+use super::{detect, issuer::is_loopback, ship, tls};
 use crate::{
     audit::{
         conceal,
@@ -42,7 +42,8 @@ pub(crate) fn audit(written: &raw::Audit, (node, calendars): (&Node, &[Arc<Calen
     let checkpoints = checkpoints(written, &path, node.production, desk);
     let privacy = privacy(written, desk);
     let detect = detect::detect(written.detect.as_ref(), calendars, desk);
-    Audit { path, durability, segment_bytes_max, retention, checkpoints, privacy, detect }
+    let ship = ship::ships(&written.ship, &path, node, desk);
+    Audit { path, durability, segment_bytes_max, retention, checkpoints, privacy, ship, detect }
 }
 
 /// How fields are recorded; each mode has the key that it needs.
