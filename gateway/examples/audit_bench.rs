@@ -148,6 +148,7 @@ fn open(path: &Path) -> Result<Log, Failure> {
         retention: Retention::default(),
         checkpoints: Checkpoints::with_own_key(path.join("key")),
         privacy: Default::default(),
+        detect: Default::default(),
         ship: Vec::new(),
     };
     Ok(Log::open(&audit, &"bench".into(), Uuid::now_v7())?)

@@ -6,6 +6,7 @@
 pub(crate) mod archive;
 pub mod checkpoint;
 pub mod conceal;
+pub mod detect;
 pub(crate) mod early;
 pub mod export;
 pub mod field;

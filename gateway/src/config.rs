@@ -8,6 +8,7 @@ mod audit;
 mod calendar;
 mod check;
 mod credential;
+pub mod detect;
 mod files;
 mod parse;
 mod policy;

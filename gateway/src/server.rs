@@ -4,6 +4,7 @@ use crate::{
     address::Address,
     admin,
     audit::{
+        detect::Watcher,
         log::Log,
         record::Admin,
         retention::Keeper,
@@ -52,6 +53,8 @@ pub struct Gateway {
     meter: ArcSwap<Meter>,
     tls: HashMap<Arc<str>, Arc<tls::Server>>,
     exporter: ArcSwapOption<Exporter>,
+    watcher: ArcSwapOption<Watcher>,
+    incarnation: Uuid,
     /// The audit log.
     pub log: Log,
     /// Ships its records to other places.
@@ -176,6 +179,9 @@ impl Gateway {
         if generation.config.telemetry != self.generation().config.telemetry {
             self.export(&generation.config);
         }
+        if generation.config.audit.detect != self.generation().config.audit.detect {
+            self.watch(&generation.config);
+        }
         self.shipping.apply(&generation.config.audit.ship);
         self.keeper.apply(&generation.config.audit.retention);
         for listener in &generation.config.listeners {
@@ -188,6 +194,15 @@ impl Gateway {
         }
         self.current.store(generation.clone());
         self.changed.send_replace(generation);
+    }
+
+    /// Watches the log as configured; who watched before ends first.
+    fn watch(&self, config: &Config) {
+        let before = self.watcher.swap(None);
+        let folder = config.audit.path.join(&*config.node.id);
+        let place = (folder, self.incarnation);
+        let watcher = Watcher::start(self.log.clone(), place, &config.audit.detect, &self.metrics, before);
+        self.watcher.store(watcher);
     }
 
     /// Starts an exporter as configured; the one before sends what it has and ends by itself.
@@ -282,6 +297,8 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
         draining: watch::Sender::new(false),
         watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
         exporter: ArcSwapOption::empty(),
+        watcher: ArcSwapOption::empty(),
+        incarnation,
         current: ArcSwap::new(generation),
     });
     let start = Admin::of_process("start", Some(gateway.generation().policy.id().clone()));
@@ -297,6 +314,7 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     }
     state.set(&gateway);
     gateway.export(&config);
+    gateway.watch(&config);
     gateway.shipping.apply(&config.audit.ship);
     gateway.generation().identify.warm();
     let reloader = Reloader::start(file, gateway.clone(), shared);
@@ -347,6 +365,10 @@ impl Running {
         reloader.stop();
         gateway.host.shutdown().await;
         gateway.judge.clone().stop().await;
+        if let Some(watcher) = gateway.watcher.swap(None) {
+            // What it finds goes into the log, so that must be open still.
+            let _ = tokio::task::spawn_blocking(move || watcher.stop_blocking()).await;
+        }
         gateway.keeper.stop().await;
         gateway.log.shutdown().await;
         let shipped = gateway.clone();

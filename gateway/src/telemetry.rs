@@ -1,6 +1,7 @@
 //! Metrics, logs and spans. Names of metrics are a contract: dashboards and alerts stand on them.
 
 pub(crate) mod attribute;
+mod detect;
 pub mod export;
 pub(crate) mod lines;
 pub mod logs;
@@ -10,6 +11,7 @@ mod shadow;
 pub mod span;
 pub mod state;
 
+pub(crate) use detect::DetectMeters;
 use jiff::Timestamp;
 use meters::TelemetryMeters;
 use policy::question::FunctionName;
@@ -45,6 +47,7 @@ pub struct Metrics {
     pub handshakes_failed: Family<ListenerLabels, Counter>,
     pub(crate) telemetry: TelemetryMeters,
     pub(crate) shadow: ShadowMeters,
+    pub(crate) detect: DetectMeters,
     since: Timestamp,
 }
 
@@ -142,6 +145,8 @@ impl Metrics {
         telemetry.register(&mut registry);
         let shadow = ShadowMeters::default();
         shadow.register(&mut registry);
+        let detect = DetectMeters::default();
+        detect.register(&mut registry);
         registry.register_collector(Box::new(state));
         Self {
             registry: Arc::new(registry),
@@ -157,6 +162,7 @@ impl Metrics {
             handshakes_failed,
             telemetry,
             shadow,
+            detect,
             since: Timestamp::now(),
         }
     }

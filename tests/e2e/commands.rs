@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 122] = [
+const ENDS: [(&str, i32); 124] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -117,6 +117,8 @@ const ENDS: [(&str, i32); 122] = [
     ("audit reveal no-id --key made.auditor --reason x", 3),
     ("audit reveal 01930000-0000-7000-8000-000000000000 --key made.key --reason x", 3),
     ("audit reveal 01930000-0000-7000-8000-000000000000 --key made.auditor --reason x --admin http://127.0.0.1:9", 1),
+    ("audit detect -c absent.toml", 3),
+    ("audit detect --audit absent", 3),
     ("audit verify -c absent.toml", 3),
     ("audit prove 01930000-0000-7000-8000-000000000000 -c absent.toml", 3),
     ("audit tail -c absent.toml", 3),

@@ -62,17 +62,20 @@ async fn audit_records() {
         .http("shop.stock", "GET /stock/{sku}", &origin.url, "")
         .http("shop.hidden", "GET /hidden", &origin.url, "")
         .policy("@id(\"stock\")\npermit (principal, action == Action::\"shop.stock\", resource);")
-        .policy("@id(\"less\") @mode(\"shadow\")\nforbid (principal, action == Action::\"shop.stock\", resource);");
+        .policy("@id(\"less\") @mode(\"shadow\")\nforbid (principal, action == Action::\"shop.stock\", resource);")
+        .audited("[audit.detect.denials]\nnetwork = 1");
     let gateway = latchwork::run(&project.config(), &project.ca()).await;
     for path in ["/stock/7", "/hidden", "/no/such"] {
         gateway.client().send(Request::get(path)).await;
     }
     gateway.stop().await;
     let mut text = String::new();
-    // No call waits for what the shadow says.
-    let (shadow, own): (Vec<Value>, _) =
-        records::read(&project.audit()).into_iter().partition(|record| record["kind"] == "shadow");
-    for record in own.into_iter().chain(shadow) {
+    // No call waits for what the shadow says, or detectors find.
+    let (mut late, own): (Vec<Value>, Vec<_>) = records::read(&project.audit())
+        .into_iter()
+        .partition(|record| record["kind"] == "shadow" || record["event"] == "finding");
+    late.sort_by_key(|record| record["kind"] != "shadow");
+    for record in own.into_iter().chain(late) {
         let _ = writeln!(text, "{:#}", shape(&record));
     }
     golden("audit-records.txt", &text);

@@ -16,6 +16,7 @@ mod commands;
 mod compile_fail;
 mod cors;
 mod dashboard;
+mod detect;
 mod dist;
 mod emergency;
 mod examples;

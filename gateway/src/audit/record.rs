@@ -3,6 +3,7 @@
 //! A line is a head, which the writer makes (`v`, `kind`, `seq`, `at`, `node`, `incarnation`), and a tail, which the
 //! caller makes (`tail.rs`). What is read back is [`Head`] and a [`Body`].
 
+use super::detect::finding::{Counted, Finding};
 use jiff::Timestamp;
 use policy::permit::{BundleId, TargetIndex};
 use schemars::JsonSchema;
@@ -354,6 +355,10 @@ pub enum System {
         #[serde(default, skip_serializing_if = "is_zero")]
         lost: u64,
     },
+    /// A detector found something unusual in the log.
+    Finding(Box<Finding>),
+    /// Findings that were counted instead of recorded one by one.
+    FindingsCounted(Counted),
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -4,7 +4,7 @@ use super::{
     Unrecorded,
     log::{self, Log},
     queue::{Duty, Promise},
-    record::{Kind, Shadow, tail},
+    record::{Kind, Shadow, System, tail},
 };
 use policy::{engine::looks::Looks, question::Question};
 use std::borrow::Cow;
@@ -18,6 +18,14 @@ impl Log {
     pub fn shadow(&self, call: Uuid, shadow: &Shadow) -> Result<(), Unrecorded> {
         let tail = tail::of_call(call, shadow);
         self.0.pen.push_spare(log::entry(Kind::Shadow, tail, Duty::Owed, Promise::None, None))
+    }
+
+    /// Records what was found in the log, if there is room that no call can need. Nobody waits for it.
+    ///
+    /// # Errors
+    /// When there is no such room, or the log can't be written.
+    pub(crate) fn found(&self, found: &System) -> Result<(), Unrecorded> {
+        self.0.queue.push_spare(log::entry(Kind::System, tail::plain(found), Duty::Owed, Promise::None, None))
     }
 
     /// Errors of a question as they may be recorded, where the record of the call has only `looks` of its input.

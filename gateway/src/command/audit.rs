@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+pub mod detect;
 pub mod export;
 pub mod hash;
 pub mod key;
@@ -36,6 +37,8 @@ const CALL_RECORDS_USUAL: u64 = 4;
 pub enum Audit {
     /// Show the newest records, one line per call.
     Tail(Tail),
+    /// Look for what is unusual in a log, with the thresholds of the configuration
+    Detect(detect::DetectArgs),
     /// Check a log from outside: that nothing in it was changed, removed, added or moved
     Verify(verify::VerifyArgs),
     /// Write the proof that the records of a call are in the log
@@ -80,6 +83,7 @@ pub fn run(command: &Audit, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
             Ok(l) => tail(args, &l.config.audit.path, &l.config.node.id, (out, talk), &|| false),
             Err(exit) => exit,
         },
+        Audit::Detect(args) => detect::run(args, out, talk),
         Audit::Verify(args) => verify::run(args, out, talk),
         Audit::Prove(args) => prove::run(args, out, talk),
         Audit::Export(args) => export::run(args, out, talk),

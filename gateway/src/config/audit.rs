@@ -1,6 +1,6 @@
 //! The audit log and how its tree is signed, as checked.
 
-use super::{Retention, Ship};
+use super::{Retention, Ship, detect::Detect};
 use crate::audit::{field::Fields, note::VerifierKey, subject::Auditor};
 use std::{path::PathBuf, time::Duration};
 use url::Url;
@@ -20,6 +20,8 @@ pub struct Audit {
     pub checkpoints: Checkpoints,
     /// How fields of calls are recorded.
     pub privacy: Privacy,
+    /// What is watched for.
+    pub detect: Detect,
     /// Where records go besides.
     pub ship: Vec<Ship>,
 }

@@ -11,6 +11,7 @@ mod catalog;
 mod collector;
 mod cors;
 mod credential;
+mod detect;
 mod function;
 mod grpc;
 mod identify;
@@ -73,9 +74,9 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
     let zones = settings::zones(&network, &mut desk);
     let mut interface = admin::admin(&admin, &node, &mut desk);
     let policy = settings::policy(&policy, &node, &mut desk);
-    let audit = audit::audit(&audit, &node, &mut desk);
-    let limits = settings::limits(&limits, &mut desk);
     let calendars = calendar::calendars(&calendar, &mut desk);
+    let mut audit = audit::audit(&audit, (&node, &calendars), &mut desk);
+    let limits = settings::limits(&limits, &mut desk);
     let telemetry = telemetry::telemetry(telemetry.as_ref(), &node, &mut desk);
 
     let own = raw::Catalog { app, function };
@@ -102,6 +103,7 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
     usage::check((&text, &identity, &listener), &listeners, interface.as_ref(), &catalog, report);
 
     let functions: Vec<Function> = catalog.functions.into_iter().map(|placed| placed.function).collect();
+    detect::wait_for(&functions, &mut audit.detect);
     let apps = catalog.apps.into_iter().map(|placed| placed.app).collect();
     Some(Config {
         file: path,

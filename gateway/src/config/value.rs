@@ -1,7 +1,7 @@
 //! Single values: durations, numbers, names, addresses, paths. Each is read or reported at its place.
 
 use super::{raw::At, report::Report, text::Text};
-use jiff::{Span, SpanRelativeTo};
+use jiff::{Span, SpanRelativeTo, tz::TimeZone};
 use policy::finding::Finding;
 use std::{
     net::SocketAddr,
@@ -156,6 +156,15 @@ impl Desk<'_> {
                 None
             }
         }
+    }
+
+    /// A time zone such as `Europe/Vienna`; UTC when it is none.
+    pub(crate) fn time_zone(&mut self, written: &At<String>) -> TimeZone {
+        TimeZone::get(&written.value).unwrap_or_else(|_| {
+            let names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+            self.unknown("unknown_time_zone", "time zone", written, names.iter().map(String::as_str));
+            TimeZone::UTC
+        })
     }
 
     /// A path from the configuration's folder.

@@ -307,7 +307,7 @@ pub(crate) fn plain<T: Serialize>(body: &T) -> Vec<u8> {
 }
 
 /// A free text, bounded.
-pub(super) fn text(text: &str) -> Cow<'_, str> {
+pub(crate) fn text(text: &str) -> Cow<'_, str> {
     bounded(text, TEXT_BYTES_MAX)
 }
 

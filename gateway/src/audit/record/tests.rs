@@ -1,7 +1,13 @@
 //! The format: one record of each kind as it must stand in the log, and what is cut from records that are too large.
 
 use super::*;
-use crate::audit::conceal::Redaction;
+use crate::audit::{
+    conceal::Redaction,
+    detect::{
+        finding::{Detector, Unit},
+        sight::Place,
+    },
+};
 use policy::{
     permit::{DenialReason, PolicyName},
     question::Token,
@@ -108,6 +114,7 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
         rule: "age: older than 31536000 s".into(),
         tombstone: "sha256:00".into(),
     };
+    let counted = System::FindingsCounted(Counted { detector: Detector::Denials, count: 70, from: at, to: at });
     let not_judged = Shadow {
         shadow: policy::shadow::Kind::Bundle,
         enforced: "deny".into(),
@@ -135,7 +142,26 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
         (Kind::Shadow, tail::of_call(CALL, &in_shadow())),
         (Kind::Shadow, tail::of_call(CALL, &not_judged)),
         (Kind::System, tail::plain(&retired)),
+        (Kind::System, tail::plain(&found())),
+        (Kind::System, tail::plain(&counted)),
     ]
+}
+
+fn found() -> System {
+    System::Finding(Box::new(Finding {
+        detector: Detector::PolicyChange,
+        caller: Some("corp/bob".to_owned()),
+        function: Some("hello.greet".to_owned()),
+        network: Some("192.0.0.0/16".to_owned()),
+        bundle: Some("sha256:01".to_owned()),
+        by: Some("corp/bob".to_owned()),
+        count: 12,
+        threshold: 1800,
+        unit: Unit::Seconds,
+        since: "2026-11-23T21:04:05.1Z".parse().unwrap(),
+        of_call: Some(CALL),
+        record: Place { incarnation: INCARNATION, seq: 1 },
+    }))
 }
 
 fn in_shadow() -> Shadow {
@@ -190,6 +216,7 @@ fn what_is_written_is_read_back() {
             Body::Summary(summary) => assert_eq!(summary.counts["unauthenticated"], 512),
             Body::Shadow(shadow) if shadow.would.is_some() => assert_eq!(*shadow, in_shadow()),
             Body::Shadow(shadow) => assert_eq!(shadow.not_judged.as_deref(), Some("input")),
+            Body::System(System::Finding(finding)) => assert_eq!(System::Finding(finding), found()),
             Body::System(_) | Body::Attempt(_) | Body::Answered(_) => {}
             Body::Closed(closed) => assert_eq!(closed.outcome, Outcome::TimedOut),
             Body::Refused(body) => assert_eq!(body.function.unwrap().as_str(), "hello.greet"),

@@ -203,6 +203,13 @@ fn of_system(system: &System) -> String {
             };
             format!("log recovered; since {since:.3} {refused} records were refused{ran}: {}", printable(error))
         }
+        System::Finding(finding) => {
+            let call = finding.of_call.map(|call| format!("  call {call}")).unwrap_or_default();
+            format!("{}: {}{call}", finding.detector.as_str(), printable(&finding.to_string()))
+        }
+        System::FindingsCounted(counted) => {
+            format!("{}: {} more findings since {:.3}", counted.detector.as_str(), counted.count, counted.from)
+        }
     }
 }
 

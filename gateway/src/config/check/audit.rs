@@ -1,19 +1,20 @@
 //! `[audit]`: where the log is, what its records survive, and who signs its tree.
 
-use super::{issuer::is_loopback, retention, ship, tls};
+use super::{detect, issuer::is_loopback, retention, ship, tls};
 use crate::{
     audit::{
         conceal,
         field::{FIELDS_MAX, Fields, Mode},
     },
     config::{
-        Audit, Checkpoints, Durability, Node, Privacy, Witness, raw,
+        Audit, Calendar, Checkpoints, Durability, Node, Privacy, Witness, raw,
         raw::At,
         value::{Desk, shorten},
     },
 };
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 use url::Url;
@@ -26,7 +27,7 @@ const COPIES_MAX: usize = 8;
 /// The key that is made outside production, in the log's folder.
 const OWN_KEY: &str = "checkpoint.key";
 
-pub(crate) fn audit(written: &raw::Audit, node: &Node, desk: &mut Desk<'_>) -> Audit {
+pub(crate) fn audit(written: &raw::Audit, (node, calendars): (&Node, &[Arc<Calendar>]), desk: &mut Desk<'_>) -> Audit {
     let path = desk.path(written.path.as_ref().map_or("audit", |path| path.value.as_str()));
     if path.exists() && !path.is_dir() {
         let span = written.path.as_ref().map_or(0..0, |path| path.span.clone());
@@ -40,8 +41,9 @@ pub(crate) fn audit(written: &raw::Audit, node: &Node, desk: &mut Desk<'_>) -> A
     let retention = retention::retention(&written.retention, (&path, segment_bytes_max), desk);
     let checkpoints = checkpoints(written, &path, node.production, desk);
     let privacy = privacy(written, desk);
+    let detect = detect::detect(written.detect.as_ref(), calendars, desk);
     let ship = ship::ships(&written.ship, &path, node, desk);
-    Audit { path, durability, segment_bytes_max, retention, checkpoints, privacy, ship }
+    Audit { path, durability, segment_bytes_max, retention, checkpoints, privacy, ship, detect }
 }
 
 /// How fields are recorded; each mode has the key that it needs.

@@ -90,7 +90,7 @@ fn instant(written: &At<String>, desk: &mut Desk<'_>) -> Option<Timestamp> {
     instant
 }
 
-fn weekday(day: raw::Weekday) -> Weekday {
+pub(crate) fn weekday(day: raw::Weekday) -> Weekday {
     match day {
         raw::Weekday::Monday => Weekday::Monday,
         raw::Weekday::Tuesday => Weekday::Tuesday,

@@ -159,11 +159,7 @@ fn app(
     };
     let zone = match &table.zone {
         None => jiff::tz::TimeZone::UTC,
-        Some(written) => jiff::tz::TimeZone::get(&written.value).unwrap_or_else(|_| {
-            let names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-            desk.unknown("unknown_time_zone", "time zone", written, names.iter().map(String::as_str));
-            jiff::tz::TimeZone::UTC
-        }),
+        Some(written) => desk.time_zone(written),
     };
     let calendar = table.calendar.as_ref().and_then(|written| {
         let found = calendars.iter().find(|calendar| *calendar.name == *written.value);

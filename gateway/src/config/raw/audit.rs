@@ -1,6 +1,6 @@
 //! `[audit]` as written.
 
-use super::{At, Durability, Named, Retention, Ship};
+use super::{At, Detect, Durability, Named, Retention, Ship};
 use crate::audit::field::Mode;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -39,6 +39,8 @@ pub(crate) struct Audit {
     pub(crate) ship: Named<Ship>,
     /// A witness that signs checkpoints, too.
     pub(crate) witness: Option<At<Witness>>,
+    /// What is unusual in the log is recorded, logged and counted, where this table is.
+    pub(crate) detect: Option<Detect>,
 }
 
 /// `witness = { url = "https://…", key = "NAME+ID+KEY" }`
