@@ -34,7 +34,7 @@ async fn records_leave_as_ocsf_and_as_cloud_events() {
     let Some(python) = fetch::export("ocsf-json-schema") else { return };
     let (project, _origin, gateway) = open_shop("fields = { \"/facts/network/source\" = \"drop\" }").await;
     let secret = "a-token-that-nobody-exports";
-    let good = gateway.client().send(Request::post("/orders", "x").header("authorization", secret)).await;
+    let good = gateway.client().send(Request::post("/orders", "x").header("cookie", secret)).await;
     assert_eq!(good.status, 200);
     assert_eq!(gateway.client().send(Request::get("/no/such")).await.status, 404);
     assert_eq!(gateway.client().http2().send(Request::post("/orders", "y")).await.status, 200);
