@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 122] = [
+const ENDS: [(&str, i32); 124] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -103,6 +103,8 @@ const ENDS: [(&str, i32); 122] = [
     ("audit key hash --file made.hash", 0),
     ("audit key hash --file made.hash", 1),
     ("audit key auditor made.auditor --format json", 0),
+    ("audit export -c absent.toml", 3),
+    ("audit export --log nowhere", 1),
     ("audit hash value --key made.hash", 0),
     ("audit hash value --key made.key", 3),
     ("audit hash value", 3),
