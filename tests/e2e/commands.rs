@@ -103,6 +103,8 @@ const ENDS: [(&str, i32); 124] = [
     ("audit key hash --file made.hash", 0),
     ("audit key hash --file made.hash", 1),
     ("audit key auditor made.auditor --format json", 0),
+    ("audit export -c absent.toml", 3),
+    ("audit export --log nowhere", 1),
     ("audit hash value --key made.hash", 0),
     ("audit hash value --key made.key", 3),
     ("audit hash value", 3),

@@ -34,12 +34,10 @@ async fn records_leave_as_ocsf_and_as_cloud_events() {
     let Some(python) = fetch::export("ocsf-json-schema") else { return };
     let (project, _origin, gateway) = open_shop("fields = { \"/facts/network/source\" = \"drop\" }").await;
     let secret = "a-token-that-nobody-exports";
-    let good = gateway.client().send(Request::post("/orders", "x").header("authorization", secret)).await;
+    let good = gateway.client().send(Request::post("/orders", "x").header("cookie", secret)).await;
     assert_eq!(good.status, 200);
     assert_eq!(gateway.client().send(Request::get("/no/such")).await.status, 404);
     assert_eq!(gateway.client().http2().send(Request::post("/orders", "y")).await.status, 200);
-    let reload = Request::post("/latchwork/v1/reload", "").header("latchwork-admin", "1");
-    gateway.admin().send(reload).await;
     gateway.stop().await;
 
     let all = records::read(&project.audit());
@@ -76,7 +74,7 @@ fn ocsf(events: &[Value], all: &[Value], good: &str) {
     assert_eq!(event["actor"]["authorizations"][0]["policy"]["name"], "everyone", "{event:#}");
     let refused = events.iter().find(|event| event["unmapped"]["kind"] == "refused").unwrap();
     assert_eq!((&refused["status"], &refused["activity_name"]), (&"Failure".into(), &"Read".into()), "{refused:#}");
-    assert!(events.iter().any(|event| event["api"]["operation"] == "reload"), "{events:#?}");
+    assert!(events.iter().any(|event| event["api"]["operation"] == "drain"), "{events:#?}");
 }
 
 #[tokio::test]

@@ -96,7 +96,12 @@ impl Stock {
         }
         let retired: HashSet<_> = tombstone::list(home)?.into_iter().map(|(first, last, _)| (first, last)).collect();
         for (name, path) in segment::list_all(home, elsewhere.as_slice())? {
-            let bytes = path.metadata()?.len();
+            let bytes = match path.metadata() {
+                Ok(found) => found.len(),
+                // The writer closed it meanwhile; it is there under its last name next time.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             let Some(last) = name.last else {
                 self.open_bytes += bytes;
                 continue;
