@@ -39,7 +39,9 @@ pub(super) struct Batch {
     pub(super) records: Vec<Line>,
     /// The number that follows them.
     pub(super) next: u64,
-    /// The segment of the last record before `next` is closed, and ends there.
+    /// A segment ended before them.
+    pub(super) opens: bool,
+    /// A segment ends with them.
     pub(super) closes: bool,
     /// The incarnation is over, and there is nothing after these.
     pub(super) ends: bool,
@@ -85,8 +87,20 @@ impl Feed {
         // that what a broken segment holds under the same number is never taken for the record.
         let end = self.end(of)?;
         let sources = query::segments(of.id, &of.directory)?;
-        let mut batch =
-            Batch { incarnation: of.id, records: Vec::new(), next, closes: false, ends: false, behind: 0, missing: 0 };
+        let meets = |seq| {
+            let ends_there = |source: &Source| source.last.is_some_and(|last| last.saturating_add(1) == seq);
+            sources.iter().any(|source| ends_there(source) || source.first == seq)
+        };
+        let mut batch = Batch {
+            incarnation: of.id,
+            records: Vec::new(),
+            next,
+            opens: meets(next),
+            closes: false,
+            ends: false,
+            behind: 0,
+            missing: 0,
+        };
         let mut bytes = 0;
         while batch.records.len() < BATCH_RECORDS_MAX && bytes < BATCH_BYTES_MAX && batch.next < end.before {
             let Some(source) = holding(&sources, batch.next) else {
@@ -113,8 +127,7 @@ impl Feed {
         if let Some(open) = self.open.as_mut().filter(|open| open.reader.source.last.is_none()) {
             open.reader.forget_ahead()?;
         }
-        let ends_there = |source: &Source| source.last.is_some_and(|last| last.saturating_add(1) == batch.next);
-        batch.closes = sources.iter().any(|source| ends_there(source) || source.first == batch.next);
+        batch.closes = meets(batch.next);
         let known =
             sources.iter().filter_map(|source| source.last).map(|last| last.saturating_add(1)).max().unwrap_or(0);
         let known = if end.before == u64::MAX { known } else { end.before };

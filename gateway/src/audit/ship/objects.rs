@@ -80,17 +80,16 @@ impl Objects {
             let have = batch.records.first().map_or(batch.next, |line| line.head.seq);
             State { have, newest: have, gathering: None, notes }
         });
+        // That the segment was at its end may not have been seen when its last records came.
+        if batch.opens {
+            state.finish()?;
+        }
         for line in &batch.records {
             state.add(line, &self.root)?;
         }
-        let old = |gathering: &Gathering| gathering.begun.elapsed() >= self.settings.age_max;
-        let whole = |gathering: &mut Gathering| batch.closes || batch.behind == 0 && old(gathering);
-        if let Some(gathering) = state.gathering.take_if(whole) {
-            (state.newest, state.have) = (gathering.first, gathering.next);
-            if let Err(trouble) = gathering.finish() {
-                state.have = state.newest;
-                return Err(trouble);
-            }
+        let old = state.gathering.as_ref().is_some_and(|object| object.begun.elapsed() >= self.settings.age_max);
+        if batch.closes || batch.behind == 0 && old {
+            state.finish()?;
         }
         state.notes.ship(state.have)?;
         // Never within an object: whoever begins there again must find it by its first record.
@@ -109,6 +108,16 @@ impl Objects {
 }
 
 impl State {
+    /// What was gathered is an object now.
+    fn finish(&mut self) -> Result<(), Trouble> {
+        if let Some(gathering) = self.gathering.take() {
+            let (first, next) = (gathering.first, gathering.next);
+            gathering.finish()?;
+            (self.newest, self.have) = (first, next);
+        }
+        Ok(())
+    }
+
     fn add(&mut self, line: &Line, root: &Path) -> Result<(), Trouble> {
         let seq = line.head.seq;
         if self.gathering.is_none() && seq >= self.have {
