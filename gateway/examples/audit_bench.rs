@@ -148,6 +148,7 @@ fn open(path: &Path) -> Result<Log, Failure> {
         retention: Duration::from_secs(86_400),
         checkpoints: Checkpoints::with_own_key(path.join("key")),
         privacy: Default::default(),
+        ship: Vec::new(),
     };
     Ok(Log::open(&audit, &"bench".into(), Uuid::now_v7())?)
 }

@@ -13,6 +13,7 @@ mod parse;
 mod policy;
 mod raw;
 mod report;
+mod ship;
 mod telemetry;
 pub(crate) mod text;
 pub(crate) mod value;
@@ -27,7 +28,8 @@ pub use self::policy::{Policy, ShadowBundle, SignedBundle};
 pub use credential::{
     ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, UNIX_ALIAS, Webhook,
 };
-pub use telemetry::{Sampling, Signals, Telemetry};
+pub use ship::{FileSink, NatsLogin, NatsSink, ObjectSink, Ship, Sink};
+pub use telemetry::{Collector, Sampling, Signals, Telemetry};
 
 use crate::address::Address;
 use ::policy::{declared, question::PrincipalKind};

@@ -1,6 +1,6 @@
 //! Metrics, logs and spans. Names of metrics are a contract: dashboards and alerts stand on them.
 
-mod attribute;
+pub(crate) mod attribute;
 pub mod export;
 pub(crate) mod lines;
 pub mod logs;

@@ -17,6 +17,7 @@ use tests::{
 
 mod durability;
 mod evidence;
+mod unrecorded;
 
 /// Callers at once under load.
 const CALLERS: usize = 16;

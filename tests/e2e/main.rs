@@ -46,6 +46,7 @@ mod rules;
 mod scaffold_functions;
 mod scenarios;
 mod shadow;
+mod shipping;
 mod sidecar;
 mod skipped;
 mod sockets;

@@ -129,7 +129,8 @@ pub(crate) struct Counters {
 impl Counters {
     pub(crate) fn record(&self, kind: Kind) {
         if let Some(counter) = self.records.get(kind as usize) {
-            counter.fetch_add(1, Ordering::Relaxed);
+            // Whoever reads the number finds the record on the disk.
+            counter.fetch_add(1, Ordering::Release);
         }
     }
 }
@@ -283,6 +284,12 @@ impl Log {
             signed: self.0.signed.signed(),
             witnessed: self.0.signed.witnessed(),
         }
+    }
+
+    /// How many records the log holds for certain: the number of the next one.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.0.counters.records.iter().map(|counter| counter.load(Ordering::Acquire)).sum()
     }
 
     /// The keys of data subjects, and what is on hold.

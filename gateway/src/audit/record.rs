@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 use policy::permit::{BundleId, TargetIndex};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use uuid::Uuid;
@@ -30,8 +31,9 @@ pub const VERSION: u8 = 1;
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
 
 /// What a record is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RecordKind")]
 pub enum Kind {
     /// A permitted call, before its backend is asked.
     Intent,

@@ -9,6 +9,7 @@ mod audit;
 mod calendar;
 mod credential;
 mod shape;
+mod ship;
 mod target;
 mod telemetry;
 
@@ -17,6 +18,7 @@ pub(crate) use audit::{Audit, Witness};
 pub(crate) use calendar::{Calendar, Freeze, Weekday};
 pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
 pub(crate) use shape::{Declared, Durability, Expired, Kind, Metrics, QueryType, Selection, Unrecorded};
+pub(crate) use ship::{FileSink, NatsSink, ObjectSink, OtlpSink, Ship};
 pub(crate) use target::Target;
 pub(crate) use telemetry::{Signal, Telemetry};
 

@@ -80,10 +80,11 @@ impl Pen {
 
     /// Sees to it that what waits is written: here, by whoever has the pen, or by the thread.
     fn turn(&self) {
+        if !self.shared {
+            // The queue wakes the thread itself, once enough waits for a sync.
+            return;
+        }
         for _ in 0..TURNS_MAX {
-            if !self.shared {
-                break;
-            }
             let written = match self.writer.try_lock() {
                 Ok(mut writer) => writer.turn(),
                 // Whoever has it looks again once it is given back.
