@@ -1,7 +1,7 @@
 //! The audit log: what is recorded of every call, before it has an effect and after.
 //!
 //! [`log::Log`] is opened once per incarnation of the gateway; a [`guard::Guard`] is opened per call and settled by
-//! its outcome. [`query`] reads what was written.
+//! its outcome. [`query`] reads what was written, and [`search`] answers questions about it.
 
 pub mod checkpoint;
 pub mod conceal;
@@ -9,6 +9,7 @@ pub(crate) mod early;
 pub mod field;
 pub mod guard;
 pub mod hash;
+pub mod index;
 pub mod log;
 pub(crate) mod notary;
 pub mod note;
@@ -20,6 +21,7 @@ pub(crate) mod queue;
 pub mod record;
 pub mod redact;
 pub(crate) mod repair;
+pub mod search;
 pub(crate) mod segment;
 pub mod signer;
 mod spare;

@@ -14,6 +14,8 @@ use std::{
 };
 use uuid::Uuid;
 
+mod seek;
+
 /// One record, as it was found.
 #[derive(Clone, Debug)]
 pub struct Line {
@@ -364,7 +366,7 @@ impl Reader {
                 self.line += 1;
                 return Some(Err(What::Torn(length)));
             }
-            let (part, ends) = match found.iter().position(|b| *b == b'\n') {
+            let (part, ends) = match memchr::memchr(b'\n', found) {
                 Some(newline) => (found.get(..newline).unwrap_or_default(), true),
                 None => (found, false),
             };
@@ -392,5 +394,5 @@ fn renamed(source: &Source) -> Option<(PathBuf, File)> {
 }
 
 fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    needle.is_empty() || bytes.windows(needle.len()).any(|window| window == needle)
+    memchr::memmem::find(bytes, needle).is_some()
 }

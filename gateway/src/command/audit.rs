@@ -1,7 +1,7 @@
 //! `latchwork audit`: `tail`, the newest records, one line per call, as they come; the other verbs in files of theirs.
 
 use super::{Exit, Format, loaded};
-use crate::audit::query::{self, Line, Problem, Reader, Records, Source, What};
+use crate::audit::query::{self as log, Line, Problem, Reader, Records, Source, What};
 use line::Lines;
 use std::{
     collections::VecDeque,
@@ -15,6 +15,8 @@ pub mod hash;
 pub mod key;
 pub mod line;
 pub mod prove;
+pub mod query;
+pub(crate) mod show;
 pub mod subject;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,8 @@ const CALL_RECORDS_USUAL: u64 = 4;
 pub enum Audit {
     /// Show the newest records, one line per call.
     Tail(Tail),
+    /// Find calls, count them, and report on callers, denials and functions
+    Query(query::QueryArgs),
     /// Check a log from outside: that nothing in it was changed, removed, added or moved
     Verify(verify::VerifyArgs),
     /// Write the proof that the records of a call are in the log
@@ -76,6 +80,7 @@ pub fn run(command: &Audit, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
             Ok(l) => tail(args, &l.config.audit.path, &l.config.node.id, (out, talk), &|| false),
             Err(exit) => exit,
         },
+        Audit::Query(args) => query::run(args, out, talk),
         Audit::Verify(args) => verify::run(args, out, talk),
         Audit::Prove(args) => prove::run(args, out, talk),
         Audit::Hash(args) => hash::run(args, out, talk),
@@ -156,7 +161,7 @@ fn show(
 
 /// The newest segments that surely hold so many lines, or all.
 fn newest(folder: &Path, lines: usize) -> io::Result<Vec<Source>> {
-    let mut sources = query::sources(folder)?;
+    let mut sources = log::sources(folder)?;
     let wanted = (lines as u64).saturating_mul(RECORD_BYTES_USUAL * CALL_RECORDS_USUAL);
     let mut bytes = 0;
     let mut first = sources.len();
@@ -242,9 +247,9 @@ impl Follower<'_> {
         self.idle = self.idle.wrapping_add(1);
         match self.last.as_ref().and_then(|last| Some((last.incarnation, last.path.parent()?))) {
             Some((incarnation, directory)) if !self.idle.is_multiple_of(FOLLOW_ALL_EVERY) => {
-                query::segments(incarnation, directory)
+                log::segments(incarnation, directory)
             }
-            _ => query::sources(self.folder),
+            _ => log::sources(self.folder),
         }
     }
 }
