@@ -3,7 +3,7 @@
 use crate::{
     address::Address,
     admin,
-    audit::{log::Log, record::Admin, subject::act},
+    audit::{index::keeper::Keeper, log::Log, record::Admin, subject::act},
     build::{self, Shared},
     config::{Config, Timeouts, load::Loaded},
     generation::Generation,
@@ -82,6 +82,7 @@ pub struct Running {
     bound: Vec<listener::Bound>,
     admin: admin::Bound,
     reloader: Reloader,
+    index: Keeper,
 }
 
 /// Why a gateway can't start.
@@ -277,7 +278,8 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     gateway.export(&config);
     gateway.generation().identify.warm();
     let reloader = Reloader::start(file, gateway.clone(), shared);
-    Ok(Running { gateway, bound, admin, reloader })
+    let index = Keeper::start(config.audit.path.join(&*config.node.id));
+    Ok(Running { gateway, bound, admin, reloader, index })
 }
 
 impl Running {
@@ -300,7 +302,7 @@ impl Running {
 
     /// Serves until `stop` resolves, then drains: open calls end, processes stop, the log is closed.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { gateway, bound, admin, reloader } = self;
+        let Self { gateway, bound, admin, reloader, index } = self;
         let admin = admin.serve(gateway.clone(), reloader.handle());
         let mut listeners = JoinSet::new();
         for bound in bound {
@@ -330,6 +332,7 @@ impl Running {
             let _ = tokio::task::spawn_blocking(move || exporter.join()).await;
         }
         admin.stop();
+        index.stop();
     }
 }
 

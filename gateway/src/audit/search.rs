@@ -151,7 +151,8 @@ pub fn nodes(folder: &Path) -> io::Result<Vec<Node>> {
     let mut candidates = vec![folder.clone()];
     for entry in fs::read_dir(&folder)? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
+        // The root of a disk has that one, and nobody may read it.
+        if entry.file_type()?.is_dir() && entry.file_name() != "lost+found" {
             candidates.push(entry.path());
         }
     }

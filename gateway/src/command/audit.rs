@@ -120,9 +120,9 @@ fn show(
     stop: &dyn Fn() -> bool,
 ) -> io::Result<()> {
     let mut shown = Shown { lines: Lines::new(jiff::tz::TimeZone::system()), format: args.format, talk };
-    let sources = newest(folder, args.lines)?;
+    let (sources, bytes) = newest(folder, args.lines)?;
     let last = sources.last().cloned();
-    let mut records = Records::of_sources(sources);
+    let mut records = Records::near_end(sources, bytes)?;
     let mut kept = VecDeque::new();
     for found in &mut records {
         if let Some(text) = shown.text(found)? {
@@ -159,17 +159,18 @@ fn show(
     Ok(())
 }
 
-/// The newest segments that surely hold so many lines, or all.
-fn newest(folder: &Path, lines: usize) -> io::Result<Vec<Source>> {
+/// The newest segments that surely hold so many lines, or all, and how much of the first is needed.
+fn newest(folder: &Path, lines: usize) -> io::Result<(Vec<Source>, u64)> {
     let mut sources = log::sources(folder)?;
     let wanted = (lines as u64).saturating_mul(RECORD_BYTES_USUAL * CALL_RECORDS_USUAL);
-    let mut bytes = 0;
+    let (mut bytes, mut before) = (0, 0);
     let mut first = sources.len();
     while first > 0 && bytes <= wanted {
         first -= 1;
+        before = bytes;
         bytes += sources.get(first).map_or(0, |source| fs::metadata(&source.path).map_or(0, |file| file.len()));
     }
-    Ok(sources.split_off(first))
+    Ok((sources.split_off(first), wanted.saturating_sub(before)))
 }
 
 /// The segment after this one, in its incarnation or the next.

@@ -1,13 +1,41 @@
 //! Reading a segment from the middle.
 
-use super::Reader;
+use super::{Head, Reader, Records, Source};
 use std::{
     io::{self, Seek, SeekFrom},
     path::Path,
     sync::Arc,
 };
 
+impl Records {
+    /// Of these segments, of the first only about so many bytes at its end.
+    pub(crate) fn near_end(sources: Vec<Source>, bytes: u64) -> io::Result<Self> {
+        let mut records = Self::of_sources(sources);
+        if let Some(first) = records.segments.front()
+            && let Some(from) = first.path.metadata().ok().and_then(|file| file.len().checked_sub(bytes))
+            && from > 0
+        {
+            let mut reader = Reader::open(first.clone())?;
+            reader.skip_to(from)?;
+            records.segments.pop_front();
+            records.reader = Some(reader);
+        }
+        Ok(records)
+    }
+}
+
 impl Reader {
+    /// Goes to the first line that begins after a byte.
+    fn skip_to(&mut self, byte: u64) -> io::Result<()> {
+        self.seek(byte, 0)?;
+        let _ = self.next();
+        let begin = self.offset;
+        // A record says which it is, and so on which line, if no other was damaged.
+        let head = self.next().and_then(Result::ok).and_then(|line| serde_json::from_slice::<Head>(&line).ok());
+        let number = head.map_or(0, |head| head.seq.saturating_sub(self.source.first));
+        self.seek(begin, number + 1)
+    }
+
     /// Where the next line begins.
     pub(crate) fn offset(&self) -> u64 {
         self.offset

@@ -116,7 +116,9 @@ impl Shown {
         let what = call.function.as_deref().map_or_else(|| "?".to_owned(), shown);
         let mut text = format!("{} {word:<6} {who} → {what}", self.time(call.at));
         // Writing to a string can't fail.
-        XX
+        let mut add = |part: std::fmt::Arguments<'_>| {
+            let _ = text.write_fmt(part);
+        };
         match (call.status, call.duration_us) {
             (Some(status), Some(took)) => add(format_args!("  {status} {}", duration(took))),
             (None, Some(took)) => add(format_args!("  - {}", duration(took))),
