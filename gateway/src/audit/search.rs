@@ -4,6 +4,7 @@
 //! where there is none, from the records themselves by the same code. An answer is as good as the log and its indexes; it is
 //! no proof.
 
+pub mod asked;
 mod call;
 mod field;
 mod filter;
@@ -97,7 +98,7 @@ impl std::fmt::Debug for Means<'_> {
 }
 
 /// How an answer ended.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct End {
     /// Parts that were given.
     pub items: u64,
@@ -106,7 +107,7 @@ pub struct End {
     /// Whether `found` is all there are: a search for the newest ends when it has them.
     pub counted: bool,
     /// What can't be read in the logs, the first hundred.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<String>,
     /// How much can't be.
     pub unreadable: u64,
 }
@@ -164,7 +165,11 @@ pub fn nodes(folder: &Path) -> io::Result<Vec<Node>> {
             nodes.push(Node { id, folder });
         }
     }
-    if nodes.is_empty() { Err(io::Error::new(io::ErrorKind::NotFound, "there is no audit log in it")) } else { Ok(nodes) }
+    if nodes.is_empty() {
+        Err(io::Error::new(io::ErrorKind::NotFound, "there is no audit log in it"))
+    } else {
+        Ok(nodes)
+    }
 }
 
 /// Answers a question; each part of the answer goes to `take`.
@@ -189,10 +194,10 @@ pub fn ask(
 
 impl End {
     /// Remembers what is wrong, up to a number.
-    pub(crate) fn problem(&mut self, problem: Problem) {
+    pub(crate) fn problem(&mut self, problem: &Problem) {
         self.unreadable += 1;
         if self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(problem);
+            self.problems.push(problem.to_string());
         }
     }
 }

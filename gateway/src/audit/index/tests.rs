@@ -394,7 +394,7 @@ fn indexes(audit: &Path) -> Vec<PathBuf> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 
     #[test]
     fn an_indexed_answer_is_that_of_the_records(logs in prop::collection::vec(steps(), 1..4), damage in any::<u32>()) {

@@ -7,7 +7,7 @@ use crate::audit::index::{
 };
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use std::{collections::HashMap, sync::Arc};
 
 /// Most groups of one answer.
@@ -18,10 +18,11 @@ const TIMED_MAX: usize = 5_000;
 const DIGITS: u8 = 2;
 
 /// Calls that have something in common.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Group {
     /// The fields and what the calls have of them, in the order that was asked for.
-    pub by: Vec<(&'static str, String)>,
+    #[serde(serialize_with = "members", deserialize_with = "of_members")]
+    pub by: Vec<(String, String)>,
     /// How many.
     pub calls: u64,
     /// Of those, how many policy denied.
@@ -33,12 +34,12 @@ pub struct Group {
     /// When the last began.
     pub last: Timestamp,
     /// How long those took that ran, where that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
 }
 
 /// How long calls took from arrival to end, in microseconds, to two digits.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     /// How many ran to an end.
     pub ran: u64,
@@ -50,6 +51,18 @@ pub struct Latency {
     pub p95_us: u64,
     /// 99 of 100 took no longer.
     pub p99_us: u64,
+}
+
+fn members<S: Serializer>(by: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(by.len()))?;
+    by.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))?;
+    map.end()
+}
+
+fn of_members<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, String)>, D::Error> {
+    let map = serde_json::Map::deserialize(deserializer)?;
+    let text = |value: serde_json::Value| value.as_str().map(ToOwned::to_owned).unwrap_or_default();
+    Ok(map.into_iter().map(|(name, value)| (name, text(value))).collect())
 }
 
 type Key = [i64; GROUP_FIELDS_MAX];
@@ -206,13 +219,13 @@ impl Groups {
 
     /// The largest groups, the largest first.
     pub(crate) fn largest(self, limit: usize) -> Vec<Group> {
-        let names: Vec<_> = self.fields.iter().map(|field| field.as_str()).collect();
+        let names: Vec<_> = self.fields.iter().map(|field| field.as_str().to_owned()).collect();
         let timed = self.timed;
         let mut all: Vec<_> = self.tallies.into_iter().collect();
         all.sort_by(|(a, one), (b, other)| other.calls.cmp(&one.calls).then_with(|| a.cmp(b)));
         all.truncate(limit);
         let group = |(key, tally): (Vec<String>, Tally)| Group {
-            by: names.iter().copied().zip(key).collect(),
+            by: names.iter().cloned().zip(key).collect(),
             calls: tally.calls,
             denied: tally.denied,
             refused: tally.refused,

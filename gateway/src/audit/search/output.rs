@@ -62,7 +62,7 @@ fn records(
                     }
                     let what = What::Malformed("its index says that one begins there; ask again".to_owned());
                     let file = segment.source.path.as_path().into();
-                    end.problem(Problem { file, line: Some(place.line), what });
+                    end.problem(&Problem { file, line: Some(place.line), what });
                 }
             }
         }

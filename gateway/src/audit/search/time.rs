@@ -15,7 +15,8 @@ pub fn parse(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
     if let Some(moment) = ago() {
         return Ok(moment.timestamp());
     }
-    let civil = text.parse::<civil::DateTime>().ok().and_then(|civil| civil.to_zoned_datetime(now.time_zone().clone()).ok());
+    let civil =
+        text.parse::<civil::DateTime>().ok().and_then(|civil| civil.to_zoned_datetime(now.time_zone().clone()).ok());
     civil.map(|moment| moment.timestamp()).ok_or_else(|| {
         format!("`{text}` is no moment; one is like `2026-11-28T09:00:00Z`, `2026-11-28`, or `1h` for an hour ago")
     })

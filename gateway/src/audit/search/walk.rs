@@ -4,11 +4,7 @@
 //! segment are looked through, the newest first, on several threads; those that can't have what is wanted are left out.
 
 use super::{
-    Call, End, Means, Question, SearchError, Segment, View,
-    filter::On,
-    groups::Groups,
-    text::Texts,
-    top::Top,
+    Call, End, Means, Question, SearchError, Segment, View, filter::On, groups::Groups, text::Texts, top::Top,
 };
 use crate::audit::{
     index::{
@@ -53,11 +49,12 @@ pub(crate) fn walk(
     question: &Question,
     means: Means<'_>,
 ) -> Result<(Gathered, End), SearchError> {
-    let (search, held) = (Search { segments, question, means, texts: Texts::new(&question.filter.texts) }, AtomicUsize::new(0));
+    let (search, held) =
+        (Search { segments, question, means, texts: Texts::new(&question.filter.texts) }, AtomicUsize::new(0));
     let fetched = each(segments.len(), means.workers, |number| search.fetch(number, &held))?;
     let (mut end, mut indexes) = (End::default(), Vec::new());
     for mut index in fetched {
-        std::mem::take(&mut index.problems).into_iter().for_each(|problem| end.problem(problem));
+        std::mem::take(&mut index.problems).into_iter().for_each(|problem| end.problem(&problem));
         indexes.push(index);
     }
     let mut gathered = question.begin();
@@ -185,9 +182,10 @@ impl Search<'_> {
                 Some(texts.found(self.segments, places.collect(), &|| self.stopped()).map_err(stopped)?)
             }
         };
-        let taken = block.rows().enumerate().filter(|(number, (row, _))| {
-            on.takes(row) && texts.as_ref().is_none_or(|texts| texts.contains(number))
-        });
+        let taken = block
+            .rows()
+            .enumerate()
+            .filter(|(number, (row, _))| on.takes(row) && texts.as_ref().is_none_or(|texts| texts.contains(number)));
         match gathered {
             Gathered::Calls(top) => taken.for_each(|(_, (row, _))| {
                 top.add(row.at(), row.call, || Box::new(Call::of(row, block, looked.node, looked.incarnation)));

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::audit::{
     Unrecorded,
-    log::Log,
     index::look,
+    log::Log,
     query::{self, Problem},
     record::{Actor, Admin, Body},
 };

@@ -1,35 +1,35 @@
-//! `latchwork audit query`: which calls there were, from the logs of one node or of several.
+//! `latchwork audit query`: which calls there were, from the logs of one node or of several, or from a running gateway.
 
 use super::show::{self, Shown};
 use crate::{
     audit::{
         record::Kind,
-        search::{self, Field, Filter, GROUP_FIELDS_MAX, LIMIT_MAX, Means, Question, SearchError, Statuses, View, time},
+        search::{
+            self, Call, End, Field, Group, Means, Question, SearchError, View,
+            asked::{self, OUTCOMES, Pair, REPORTS},
+        },
     },
     command::{Exit, administer::Place, loaded, tell},
 };
-use clap::{ValueEnum, builder::PossibleValue};
-use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
+use clap::builder::PossibleValuesParser;
+use jiff::{Timestamp, tz::TimeZone};
+use serde::Deserialize;
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
 };
-use uuid::Uuid;
-
-/// How a call can have ended.
-const OUTCOMES: [&str; 8] =
-    ["completed", "failed", "timed_out", "abandoned", "revoked", "denied", "refused", "open"];
 
 /// `latchwork audit query`
 #[derive(Debug, clap::Args)]
 pub struct QueryArgs {
     /// Which calls
     #[command(flatten)]
-    pub(crate) given: Given,
-    /// A ready-made report instead of the calls
-    #[arg(long, value_enum, value_name = "REPORT", conflicts_with_all = ["group_by", "records"])]
-    report: Option<Report>,
+    given: Given,
+    /// A ready-made report instead of the calls: who calls most; what policy denied; error rate and latency by function
+    #[arg(long, value_name = "REPORT", value_parser = PossibleValuesParser::new(REPORTS))]
+    #[arg(conflicts_with_all = ["group_by", "records"])]
+    report: Option<String>,
     /// Count calls by these fields, up to four
     #[arg(long, value_enum, value_name = "FIELD", value_delimiter = ',', conflicts_with = "records")]
     group_by: Vec<Field>,
@@ -38,28 +38,31 @@ pub struct QueryArgs {
     records: bool,
     /// Only records of these kinds
     #[arg(long, value_name = "KIND", value_delimiter = ',', requires = "records")]
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(Kind::ALL.map(Kind::as_str)))]
+    #[arg(value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::as_str)))]
     kind: Vec<String>,
     /// Show at most so many calls or groups
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 100, value_parser = limit)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = asked::LIMIT, value_parser = asked::limit)]
     limit: usize,
     /// The oldest first, instead of the newest
     #[arg(long)]
     oldest: bool,
     /// Folder of a node's log, or of several nodes, instead of the one that the configuration names
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["config", "admin"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["config", "admin", "gateway"])]
     log: Option<PathBuf>,
     /// Read every record; neither use nor make an index
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["admin", "gateway"])]
     no_index: bool,
-    /// Where the log is, and how the answer is written
+    /// Ask the running gateway, which records who asked, instead of reading the log; `--admin` does so, too
+    #[arg(long)]
+    gateway: bool,
+    /// Where the log or the gateway is, and how the answer is written
     #[command(flatten)]
     place: Place,
 }
 
 /// All that a call must be.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct Given {
+struct Given {
     /// Begun at this moment or later: `2026-11-28T09:00:00Z`, `2026-11-28` (local), or how long ago, such as `1h` or `7d`
     #[arg(long, value_name = "MOMENT")]
     since: Option<String>,
@@ -73,15 +76,14 @@ pub(crate) struct Given {
     #[arg(long, value_name = "FUNCTION")]
     function: Vec<String>,
     /// That ended so
-    #[arg(long, value_name = "OUTCOME", value_delimiter = ',')]
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(OUTCOMES))]
+    #[arg(long, value_name = "OUTCOME", value_delimiter = ',', value_parser = PossibleValuesParser::new(OUTCOMES))]
     outcome: Vec<String>,
     /// Where this policy decided
     #[arg(long, value_name = "POLICY")]
     policy: Vec<String>,
     /// Whose last target has this number
     #[arg(long, value_name = "NUMBER")]
-    target: Vec<u16>,
+    target: Vec<String>,
     /// Refused with this audit word, such as `unauthenticated`
     #[arg(long, value_name = "WORD")]
     refusal: Vec<String>,
@@ -90,7 +92,7 @@ pub(crate) struct Given {
     reason: Vec<String>,
     /// With this HTTP status, or `5xx` for all of them
     #[arg(long, value_name = "STATUS")]
-    status: Vec<Statuses>,
+    status: Vec<String>,
     /// At this listener
     #[arg(long, value_name = "LISTENER")]
     listener: Vec<String>,
@@ -105,113 +107,60 @@ pub(crate) struct Given {
     node: Vec<String>,
     /// With this id
     #[arg(long, value_name = "CALL-ID")]
-    call: Vec<Uuid>,
+    call: Vec<String>,
     /// With this text in a record, as it stands there; repeat for several
     #[arg(long, value_name = "TEXT")]
     text: Vec<String>,
 }
 
-/// A ready-made report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Report {
-    Callers,
-    Denials,
-    Functions,
-}
-
-impl ValueEnum for Report {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Callers, Self::Denials, Self::Functions]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(match self {
-            Self::Callers => PossibleValue::new("callers").help("Who calls most, and how that ended"),
-            Self::Denials => PossibleValue::new("denials").help("What policy denied: by policy, reason and function"),
-            Self::Functions => PossibleValue::new("functions").help("How functions fare: error rate and latency"),
-        })
-    }
-}
-
-impl Report {
-    /// What is wanted of which calls.
-    pub(crate) fn view(self) -> View {
-        match self {
-            Self::Callers => View::Callers,
-            Self::Denials => View::Denials,
-            Self::Functions => View::Functions,
-        }
-    }
-}
-
-fn limit(text: &str) -> Result<usize, String> {
-    let number = text.parse::<usize>().ok().filter(|number| (1..=LIMIT_MAX).contains(number));
-    number.ok_or_else(|| format!("it is a number from 1 to {LIMIT_MAX}; `audit export` writes all"))
-}
-
-impl Given {
-    /// The filter, with moments in the zone of `now`.
-    pub(crate) fn filter(&self, now: &ZonedDateTime) -> Result<Filter, String> {
-        let moment = |name: &str, text: &Option<String>| -> Result<Option<Timestamp>, String> {
-            let parsed = text.as_deref().map(|text| time::parse(text, now));
-            parsed.transpose().map_err(|wrong| format!("{name}: {wrong}"))
-        };
-        if self.text.len() > search::TEXTS_MAX || self.text.iter().any(String::is_empty) {
-            return Err(format!("--text: there are up to {} texts, and none is empty", search::TEXTS_MAX));
-        }
-        Ok(Filter {
-            since: moment("--since", &self.since)?,
-            until: moment("--until", &self.until)?,
-            calls: self.call.clone(),
-            callers: self.caller.clone(),
-            functions: self.function.clone(),
-            outcomes: self.outcome.clone(),
-            policies: self.policy.clone(),
-            targets: self.target.clone(),
-            refusals: self.refusal.clone(),
-            reasons: self.reason.clone(),
-            statuses: self.status.clone(),
-            listeners: self.listener.clone(),
-            tenants: self.tenant.clone(),
-            sources: self.source.clone(),
-            nodes: self.node.clone(),
-            texts: self.text.clone(),
-        })
-    }
-}
-
 impl QueryArgs {
-    fn view(&self) -> View {
-        match self.report {
-            Some(report) => report.view(),
-            None if self.records => {
-                let wanted = |kind: &Kind| self.kind.iter().any(|name| name == kind.as_str());
-                View::Records(Kind::ALL.into_iter().filter(wanted).collect())
-            }
-            None if !self.group_by.is_empty() => View::Groups(self.group_by.clone()),
-            None => View::Calls,
-        }
-    }
-
-    fn question(&self, now: &ZonedDateTime) -> Result<Question, String> {
-        if self.group_by.len() > GROUP_FIELDS_MAX {
-            return Err(format!("--group-by: there are up to {GROUP_FIELDS_MAX} fields"));
-        }
-        let filter = self.given.filter(now)?;
-        Ok(Question { filter, view: self.view(), limit: self.limit, oldest: self.oldest })
+    fn pairs(&self) -> Vec<Pair> {
+        let given = &self.given;
+        let moments = [("since", &given.since), ("until", &given.until), ("report", &self.report)];
+        let mut pairs: Vec<_> =
+            moments.iter().flat_map(|(name, value)| value.iter().map(|value| (*name, value.clone()))).collect();
+        let fields = self.group_by.iter().map(|field| field.as_str().to_owned()).collect();
+        let lists = [
+            ("caller", &given.caller),
+            ("function", &given.function),
+            ("outcome", &given.outcome),
+            ("policy", &given.policy),
+            ("target", &given.target),
+            ("refusal", &given.refusal),
+            ("reason", &given.reason),
+            ("status", &given.status),
+            ("listener", &given.listener),
+            ("tenant", &given.tenant),
+            ("source", &given.source),
+            ("node", &given.node),
+            ("call", &given.call),
+            ("text", &given.text),
+            ("kind", &self.kind),
+            ("group_by", &fields),
+        ];
+        pairs.extend(lists.iter().flat_map(|(name, values)| values.iter().map(|value| (*name, value.clone()))));
+        let flags = [("records", self.records), ("oldest", self.oldest)];
+        pairs.extend(flags.iter().filter(|(_, set)| *set).map(|(name, _)| (*name, "true".to_owned())));
+        pairs.push(("limit", self.limit.to_string()));
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 
 /// Runs `audit query`.
 pub fn run(args: &QueryArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
-    let zone = TimeZone::system();
-    let question = match args.question(&Timestamp::now().to_zoned_datetime(zone.clone())) {
+    let now = Timestamp::now().to_zoned_datetime(TimeZone::system());
+    let pairs = args.pairs();
+    let question = match asked::question(&pairs, &now) {
         Ok(question) => question,
         Err(wrong) => {
             tell(talk, format_args!("latchwork: {wrong}"));
             return Exit::Invalid;
         }
     };
+    let shown = Shown::new(args.place.format, &question.view, now.time_zone().clone());
+    if args.gateway || args.place.admin.is_some() {
+        return from_gateway(args, pairs, &question, shown, (out, talk));
+    }
     let folder = match &args.log {
         Some(folder) => folder.clone(),
         None => match loaded(&args.place.config, talk) {
@@ -219,9 +168,9 @@ pub fn run(args: &QueryArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit 
             Err(exit) => return exit,
         },
     };
-    let shown = Shown::new(args.place.format, &question.view, zone);
-    match read(&folder, &question, !args.no_index, shown, out) {
-        Ok(end) => show::ended(&end, args.limit, out, talk),
+    let done = read(&folder, &question, !args.no_index, shown, out);
+    match done {
+        Ok(end) => show::ended(&end, &question, out, talk),
         Err(SearchError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
         Err(error @ SearchError::Groups(_)) => {
             tell(talk, format_args!("latchwork: {error}"));
@@ -235,16 +184,80 @@ pub fn run(args: &QueryArgs, out: &mut dyn Write, talk: &mut dyn Write) -> Exit 
 }
 
 fn read(
-    folder: &std::path::Path,
+    folder: &Path,
     question: &Question,
     index: bool,
     mut shown: Shown,
     out: &mut dyn Write,
-) -> Result<search::End, SearchError> {
+) -> Result<End, SearchError> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let means = Means { index, workers, stop: &|| false };
     let nodes = search::nodes(folder)?;
-    let end = search::ask(&nodes, question, means, &mut |item| shown.item(&item, out))?;
+    let end = search::ask(&nodes, question, means, &mut |item| match &item {
+        search::Item::Call(call) => shown.call(call, out),
+        search::Item::Record(line) => show::record(&line.bytes, out),
+        search::Item::Group(group) => shown.group(group, out),
+    })?;
+    shown.end(out)?;
+    Ok(end)
+}
+
+/// The last line of a gateway's answer.
+#[derive(Deserialize)]
+struct Last {
+    end: End,
+}
+
+fn from_gateway(
+    args: &QueryArgs,
+    mut pairs: Vec<Pair>,
+    question: &Question,
+    shown: Shown,
+    (out, talk): (&mut dyn Write, &mut dyn Write),
+) -> Exit {
+    // What is local here need not be there.
+    for (name, moment) in [("since", question.filter.since), ("until", question.filter.until)] {
+        let said = pairs.iter_mut().find(|(given, _)| given == name).zip(moment);
+        if let Some(((_, value), moment)) = said {
+            *value = moment.to_string();
+        }
+    }
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+    let (status, body) = match args.place.fetch(&format!("audit/query?{query}"), talk) {
+        Ok(answer) => answer,
+        Err(exit) => return exit,
+    };
+    if status != http::StatusCode::OK {
+        return args.place.refused(status, &body, out, talk);
+    }
+    match relayed(&body, &question.view, shown, out) {
+        Ok(Some(end)) => show::ended(&end, question, out, talk),
+        Ok(None) => {
+            tell(talk, format_args!("latchwork: the answer broke off: the gateway gives up what takes it too long"));
+            Exit::Failed
+        }
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+        Err(error) => {
+            tell(talk, format_args!("latchwork: the answer is not understood: {error}"));
+            Exit::Failed
+        }
+    }
+}
+
+/// Shows the lines of a gateway's answer; how it ended, if it did.
+fn relayed(body: &[u8], view: &View, mut shown: Shown, out: &mut dyn Write) -> io::Result<Option<End>> {
+    let mut end = None;
+    for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        if line.starts_with(b"{\"end\":") {
+            end = Some(serde_json::from_slice::<Last>(line)?.end);
+        } else if matches!(view, View::Records(_)) {
+            show::record(line, out)?;
+        } else if *view == View::Calls {
+            shown.call(&serde_json::from_slice::<Call>(line)?, out)?;
+        } else {
+            shown.group(&serde_json::from_slice::<Group>(line)?, out)?;
+        }
+    }
     shown.end(out)?;
     Ok(end)
 }

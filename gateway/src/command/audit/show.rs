@@ -2,11 +2,10 @@
 
 use super::line::{duration, printable};
 use crate::{
-    audit::search::{Call, End, Group, Item, View},
+    audit::search::{Call, End, Group, Question, View},
     command::{Exit, Format, tell},
 };
 use jiff::{Timestamp, tz::TimeZone};
-use serde_json::{Value, json};
 use std::{
     fmt::Write as _,
     io::{self, Write},
@@ -26,23 +25,24 @@ impl Shown {
         Self { format, zone, view: view.clone(), table: Vec::new() }
     }
 
-    /// Writes a part.
-    pub(crate) fn item(&mut self, item: &Item, out: &mut dyn Write) -> io::Result<()> {
-        match (item, self.format) {
-            (Item::Record(line), _) => {
-                out.write_all(&line.bytes)?;
-                writeln!(out)
-            }
-            (item, Format::Json) => writeln!(out, "{}", as_json(item)?),
-            (Item::Call(call), Format::Human) => writeln!(out, "{}", self.call(call)),
-            (Item::Group(group), Format::Human) => {
-                if self.table.is_empty() {
-                    self.table.push(self.columns(group));
-                }
-                self.table.push(self.row(group));
-                Ok(())
-            }
+    /// Writes a call.
+    pub(crate) fn call(&mut self, call: &Call, out: &mut dyn Write) -> io::Result<()> {
+        match self.format {
+            Format::Human => writeln!(out, "{}", self.line(call)),
+            Format::Json => writeln!(out, "{}", serde_json::to_string(call)?),
         }
+    }
+
+    /// Writes a group, or takes it into the table.
+    pub(crate) fn group(&mut self, group: &Group, out: &mut dyn Write) -> io::Result<()> {
+        if self.format == Format::Json {
+            return writeln!(out, "{}", serde_json::to_string(group)?);
+        }
+        if self.table.is_empty() {
+            self.table.push(self.columns(group));
+        }
+        self.table.push(self.row(group));
+        Ok(())
     }
 
     /// Writes what waits.
@@ -57,7 +57,8 @@ impl Shown {
             let mut line = String::new();
             for (column, (text, width)) in row.iter().zip(&widths).enumerate() {
                 // Texts begin where the one above does, numbers end there. Writing to a string can't fail.
-                let _ = if column < texts { write!(line, "{text:<width$}  ") } else { write!(line, "{text:>width$}  ") };
+                let _ =
+                    if column < texts { write!(line, "{text:<width$}  ") } else { write!(line, "{text:>width$}  ") };
             }
             writeln!(out, "{}", line.trim_end())?;
         }
@@ -104,7 +105,7 @@ impl Shown {
         at.to_zoned_datetime(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
     }
 
-    fn call(&self, call: &Call) -> String {
+    fn line(&self, call: &Call) -> String {
         let word = match &*call.outcome {
             "denied" => "deny",
             "refused" => "refuse",
@@ -145,31 +146,14 @@ impl Shown {
     }
 }
 
-/// A part of an answer for programs.
-pub(crate) fn as_json(item: &Item) -> serde_json::Result<Value> {
-    Ok(match item {
-        Item::Call(call) => serde_json::to_value(call)?,
-        Item::Record(line) => serde_json::from_slice(&line.bytes)?,
-        Item::Group(group) => {
-            let mut value = serde_json::to_value(group)?;
-            let by: serde_json::Map<_, _> =
-                group.by.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str()))).collect();
-            if let Some(members) = value.as_object_mut() {
-                members.insert("by".to_owned(), by.into());
-            }
-            value
-        }
-    })
-}
-
-/// How an answer ended, for programs.
-pub(crate) fn end_json(end: &End) -> Value {
-    let problems: Vec<_> = end.problems.iter().map(ToString::to_string).collect();
-    json!({ "items": end.items, "found": end.found, "counted": end.counted, "unreadable": end.unreadable, "problems": problems })
+/// Writes a record as it is in the log.
+pub(crate) fn record(bytes: &[u8], out: &mut dyn Write) -> io::Result<()> {
+    out.write_all(bytes)?;
+    writeln!(out)
 }
 
 /// Says what else there is to know of an answer.
-pub(crate) fn ended(end: &End, limit: usize, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
+pub(crate) fn ended(end: &End, question: &Question, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
     let _ = out.flush();
     for problem in &end.problems {
         tell(talk, format_args!("warning: {problem}"));
@@ -178,9 +162,12 @@ pub(crate) fn ended(end: &End, limit: usize, out: &mut dyn Write, talk: &mut dyn
     if unsaid > 0 {
         tell(talk, format_args!("warning: {unsaid} more records can't be read"));
     }
-    if end.items >= limit as u64 && (!end.counted || end.found > end.items) {
-        let (least, found) = (if end.counted { "" } else { "at least " }, end.found);
-        tell(talk, format_args!("{limit} are shown, of {least}{found} calls; --limit shows more"));
+    let limit = question.limit as u64;
+    if matches!(question.view, View::Calls | View::Records(_)) && end.found > limit {
+        let least = if end.counted { "" } else { "at least " };
+        tell(talk, format_args!("{limit} of {least}{} are shown; --limit shows more", end.found));
+    } else if end.items >= limit {
+        tell(talk, format_args!("{limit} are shown, and there may be more; --limit shows them"));
     }
     Exit::Ok
 }
