@@ -30,10 +30,20 @@ use hyper_util::{
 use mesh::backend::grpc::is_grpc;
 use peer::Peer;
 use serde_json::{Value, json};
-use std::{convert::Infallible, net::IpAddr, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
 use strangers::Strangers;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    runtime::Runtime,
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
 };
 
@@ -41,12 +51,16 @@ use tokio::{
 const PREFIX: &str = "/latchwork/v1/";
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 64;
+/// Threads for what blocks: questions about the log, keys of subjects.
+const BLOCKING_MAX: usize = 8;
 /// Requests at once over one connection of HTTP/2.
 const STREAMS_MAX: u32 = 16;
 /// Longest head over HTTP/2, in bytes.
 const HEAD_BYTES_MAX: u32 = 64 * 1024;
 /// A head must be there within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection on which nothing more was asked ends after this time; every answer takes less.
+const IDLE_MAX: Duration = Duration::from_secs(180);
 /// A body must be there within this time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Must be sent with everything that changes something: a web page can't send it to another origin.
@@ -106,7 +120,7 @@ impl Bound {
             tracing::warn!("whoever reaches the administrative interface may do everything: `identify` is not set");
         }
         let (stop, stopped) = oneshot::channel();
-        let work = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let work = move || match runtime() {
             Ok(runtime) => runtime.block_on(async {
                 let (own, strangers) = (Peer::own(), Strangers::default());
                 let questions = read_log::places();
@@ -136,6 +150,12 @@ impl Serving {
     }
 }
 
+/// One thread for the interface, and some for what blocks.
+fn runtime() -> std::io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().thread_name("latchwork-admin-work").max_blocking_threads(BLOCKING_MAX).build()
+}
+
 async fn accept(socket: Socket, interface: &Arc<Interface>) {
     let Ok(socket) = socket.accepting() else { return };
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -160,7 +180,10 @@ async fn connection<I>(io: I, peer: (Peer, Option<IpAddr>), interface: Arc<Inter
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let service = service_fn(|request: Request<Incoming>| {
+    let requests = Arc::new(AtomicU64::new(0));
+    let counted = requests.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        counted.fetch_add(1, Ordering::Relaxed);
         let interface = interface.clone();
         async move {
             // A Unix socket has no name that could resolve to it.
@@ -177,15 +200,27 @@ where
     });
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(HEAD_BYTES_MAX)
-        .keep_alive_interval(Some(HEADER_TIMEOUT));
-    // A client that breaks off is no news.
-    let _ = server.serve_connection(TokioIo::new(io), service).await;
+    server.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX).max_header_list_size(HEAD_BYTES_MAX);
+    tokio::select! {
+        // A client that breaks off is no news.
+        _ = server.serve_connection(TokioIo::new(io), service) => {}
+        () = silence(&requests) => {}
+    }
     drop(place);
+}
+
+/// Ends when nothing was asked for too long: whoever says nothing, or half a word, keeps no place from others.
+async fn silence(requests: &AtomicU64) {
+    let mut before = 0;
+    let mut wait = HEADER_TIMEOUT;
+    loop {
+        tokio::time::sleep(wait).await;
+        let now = requests.load(Ordering::Relaxed);
+        if now == before {
+            return;
+        }
+        (before, wait) = (now, IDLE_MAX);
+    }
 }
 
 /// Answers a request; what comes as a stream is told apart here.

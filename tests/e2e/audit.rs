@@ -17,6 +17,7 @@ use tests::{
 
 mod durability;
 mod evidence;
+mod query;
 
 /// Callers at once under load.
 const CALLERS: usize = 16;

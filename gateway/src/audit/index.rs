@@ -14,7 +14,7 @@ pub(crate) mod look;
 #[cfg(test)]
 mod tests;
 
-use super::query::{Problem, Source};
+use super::query::{Problem, Source, What};
 use block::Block;
 use std::{io, path::Path};
 
@@ -29,6 +29,15 @@ pub(crate) struct Index {
     pub(crate) whole: Option<Block>,
     /// What is wrong with the segment. One with an index has no problem.
     pub(crate) problems: Vec<Problem>,
+}
+
+impl Index {
+    /// Of a segment that can't be read.
+    pub(crate) fn unreadable(source: &Source, error: io::Error) -> Self {
+        let problem = Problem { file: source.path.as_path().into(), line: None, what: What::Io(error) };
+        let (reach, parts, whole) = (Reach::default(), Block::default(), Some(Block::default()));
+        Self { reach, parts, whole, problems: vec![problem] }
+    }
 }
 
 /// What the records of a segment span; it says whether they are worth looking at.

@@ -103,11 +103,15 @@ impl Search<'_> {
         }
         let Some(Segment { source, .. }) = self.segments.get(number) else { return Err(SearchError::Stopped) };
         let stop = || self.stopped();
-        let mut index = match self.means.index {
+        let made = match self.means.index {
             true => index::of(source, &stop),
             false => build::build(source, &stop).map(|built| built.index),
-        }
-        .map_err(stopped)?;
+        };
+        let mut index = match made.map_err(stopped) {
+            // A segment that is gone, or another's, hides no other one.
+            Err(SearchError::Io(error)) => Index::unreadable(source, error),
+            made => made?,
+        };
         let rows = index.whole.as_ref().map_or(0, |block| block.rows.len());
         if held.fetch_add(rows, Ordering::Relaxed) + rows > HELD_MAX {
             held.fetch_sub(rows, Ordering::Relaxed);
