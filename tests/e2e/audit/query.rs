@@ -64,11 +64,7 @@ impl World {
     }
 
     fn said(&self, line: &str, expected: i32) -> String {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let output = tokio::task::block_in_place(|| latchwork::command(self.project.folder(), &words));
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert_eq!(output.status.code(), Some(expected), "`{line}`: {said}");
-        said
+        said(&self.project, line, expected)
     }
 
     fn lines(&self, line: &str) -> Vec<Value> {
@@ -78,6 +74,14 @@ impl World {
             .map(|line| serde_json::from_str(line).expect("JSON"))
             .collect()
     }
+}
+
+fn said(project: &Project, line: &str, expected: i32) -> String {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let output = tokio::task::block_in_place(|| latchwork::command(project.folder(), &words));
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(expected), "`{line}`: {said}");
+    said
 }
 
 /// Ids of calls, in their order.
@@ -153,7 +157,7 @@ async fn a_live_log_answers_in_every_way() {
     assert!(asked.iter().any(|record| record["detail"].as_str().is_some_and(|d| d.contains("policy=no-gold"))));
     world.gateway.stop().await;
     // What lies beside the segments is no part of what is proved.
-    world.said("audit verify audit --key audit/test/vkey", 0);
+    said(&world.project, "audit verify audit --key audit/test/vkey", 0);
 }
 
 /// The same questions by Google's client, in clear text, as the interface is local.

@@ -75,7 +75,8 @@ fn keep(folder: &Path, stop: &AtomicBool) {
 
 /// Indexes what was closed since it was seen last, incarnation by incarnation.
 fn look(folder: &Path, seen: &mut HashMap<PathBuf, Vec<PathBuf>>, stop: &dyn Fn() -> bool) -> io::Result<()> {
-    for (incarnation, directory) in query::incarnations(folder)? {
+    // The newest are asked for most.
+    for (incarnation, directory) in query::incarnations(folder)?.into_iter().rev() {
         let mut closed = query::segments(incarnation, &directory)?;
         closed.retain(|source| source.last.is_some());
         let paths: Vec<PathBuf> = closed.iter().map(|source| source.path.clone()).collect();
@@ -86,7 +87,6 @@ fn look(folder: &Path, seen: &mut HashMap<PathBuf, Vec<PathBuf>>, stop: &dyn Fn(
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        // The newest are asked for most.
         for source in closed.iter().rev().filter(|source| file::reach(source).is_none()) {
             index::made(source, stop)?;
         }

@@ -1,6 +1,6 @@
 //! Reading a segment from the middle.
 
-use super::{Head, Reader, Records, Source};
+use super::{Head, RECORD_BYTES_MAX, Reader, Records, Source};
 use std::{
     io::{self, Seek, SeekFrom},
     path::Path,
@@ -10,6 +10,8 @@ use std::{
 impl Records {
     /// Of these segments, of the first only about so many bytes at its end.
     pub(crate) fn near_end(sources: Vec<Source>, bytes: u64) -> io::Result<Self> {
+        // A record that is being written is begun with.
+        let bytes = bytes.max(RECORD_BYTES_MAX as u64);
         let mut records = Self::of_sources(sources);
         if let Some(first) = records.segments.front()
             && let Some(from) = first.path.metadata().ok().and_then(|file| file.len().checked_sub(bytes))
