@@ -36,9 +36,8 @@ mod query;
 
 const PAIRS: usize = 31;
 const CALLS_PER_SECOND: u32 = 4_000;
-const RUN: Duration = Duration::from_secs(1);
-/// Calls that are begun together, as they are when a worker wakes.
-const TICK: Duration = Duration::from_millis(1);
+/// Each has a call of its own pace; together they have a second's.
+const CONNECTIONS: u32 = 32;
 const VERIFIED: u64 = 1_000_000;
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -67,7 +66,7 @@ async fn cost(out: &mut impl Write) -> Result<(), Failure> {
             let without = run(None).await?;
             (run(Some(&log)).await?, without)
         };
-        let calls = f64::from(CALLS_PER_SECOND) * RUN.as_secs_f64();
+        let calls = f64::from(CALLS_PER_SECOND);
         differences.push((with.as_secs_f64() - without.as_secs_f64()) * 1e6 / calls);
     }
     log.shutdown().await;
@@ -84,39 +83,36 @@ async fn cost(out: &mut impl Write) -> Result<(), Failure> {
     Ok(())
 }
 
-/// CPU time of a second's load.
+/// CPU time of a second's load: connections that each have a call now and then, as they do in a gateway.
 async fn run(log: Option<&Log>) -> Result<Duration, Failure> {
     let intent = Arc::new(intent());
-    let (begun, cpu) = (Instant::now(), cpu());
-    let mut tick = tokio::time::interval(TICK);
-    let mut calls = tokio::task::JoinSet::new();
-    let mut sent = 0;
-    while begun.elapsed() < RUN {
-        tick.tick().await;
-        let due = (begun.elapsed().as_secs_f64() * f64::from(CALLS_PER_SECOND)).min(f64::from(CALLS_PER_SECOND));
-        while f64::from(sent) < due {
-            sent += 1;
-            calls.spawn(call(log.cloned(), Arc::clone(&intent)));
-        }
-        while calls.try_join_next().is_some() {}
+    let cpu = cpu();
+    let mut connections = tokio::task::JoinSet::new();
+    for at in 0..CONNECTIONS {
+        let (log, intent) = (log.cloned(), Arc::clone(&intent));
+        let every = Duration::from_secs(1) * CONNECTIONS / CALLS_PER_SECOND;
+        let first = tokio::time::Instant::now() + every * at / CONNECTIONS;
+        connections.spawn(async move {
+            let mut tick = tokio::time::interval_at(first, every);
+            for _ in 0..CALLS_PER_SECOND / CONNECTIONS {
+                tick.tick().await;
+                call(log.as_ref(), &intent).await?;
+            }
+            Ok::<_, Failure>(())
+        });
     }
-    while let Some(done) = calls.join_next().await {
+    while let Some(done) = connections.join_next().await {
         done??;
     }
     Ok(self::cpu() - cpu)
 }
 
-async fn call(log: Option<Log>, intent: Arc<Intent>) -> Result<(), Failure> {
+async fn call(log: Option<&Log>, intent: &Intent) -> Result<(), Failure> {
     let id = Uuid::now_v7();
-    let Some(log) = log else {
-        // As many turns of the scheduler as a call has to wait for.
-        tokio::task::yield_now().await;
-        tokio::task::yield_now().await;
-        return Ok(());
-    };
+    let Some(log) = log else { return Ok(()) };
     let mut guard = log.open_call(id, Timestamp::now())?;
     *guard.known() = Known { listener: Some("public".into()), ..Known::default() };
-    guard.intent(&intent).await?;
+    guard.intent(intent).await?;
     guard.closed(&closed()).await?;
     Ok(())
 }
@@ -130,7 +126,8 @@ async fn verified(out: &mut impl Write) -> Result<(), Failure> {
         if calls.len() >= 512 {
             calls.join_next().await.ok_or("nothing runs")???;
         }
-        calls.spawn(call(Some(log.clone()), Arc::clone(&intent)));
+        let (log, intent) = (log.clone(), Arc::clone(&intent));
+        calls.spawn(async move { call(Some(&log), &intent).await });
     }
     while let Some(done) = calls.join_next().await {
         done??;
@@ -155,6 +152,7 @@ fn open(path: &Path) -> Result<Log, Failure> {
         retention: Duration::from_secs(86_400),
         checkpoints: Checkpoints::with_own_key(path.join("key")),
         privacy: Default::default(),
+        ship: Vec::new(),
     };
     Ok(Log::open(&audit, &"bench".into(), Uuid::now_v7())?)
 }

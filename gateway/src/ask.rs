@@ -95,7 +95,7 @@ fn unread(body: Unread, bounds: Bounds) -> Result<Payload, Refusal> {
 /// Bytes that were read before the function and its limit were known.
 fn within(bytes: Bytes, bounds: &Bounds) -> Result<Bytes, Refusal> {
     let bytes_max = bounds.bytes_max;
-    if bytes.len() as u64 > bytes_max { Err(Refusal::TooLarge { bytes_max }) } else { Ok(bytes) }
+    if bytes.len() as u64 > bytes_max { Err(Refusal::TooLarge { bytes_max: Some(bytes_max) }) } else { Ok(bytes) }
 }
 
 async fn whole(body: Unread, bounds: Bounds, budget: &Arc<Semaphore>) -> Result<Bytes, Refusal> {

@@ -162,9 +162,13 @@ pub(crate) fn tell(out: &mut dyn Write, line: std::fmt::Arguments<'_>) {
     let _ = out.flush();
 }
 
+/// Fewest threads that run calls: one may be held by a disk, as long as a write to it takes.
+const WORKERS_MIN: usize = 2;
+
 /// A runtime for a command that waits.
 pub(crate) fn runtime(talk: &mut dyn Write) -> Result<tokio::runtime::Runtime, Exit> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+    let workers = std::thread::available_parallelism().map_or(WORKERS_MIN, |cores| cores.get().max(WORKERS_MIN));
+    tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build().map_err(|error| {
         tell(talk, format_args!("latchwork: no threads can be started: {error}"));
         Exit::Failed
     })

@@ -13,6 +13,7 @@ mod parse;
 mod policy;
 mod raw;
 mod report;
+mod ship;
 mod telemetry;
 pub(crate) mod text;
 pub(crate) mod value;
@@ -27,7 +28,8 @@ pub use self::policy::{Policy, ShadowBundle, SignedBundle};
 pub use credential::{
     ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, UNIX_ALIAS, Webhook,
 };
-pub use telemetry::{Sampling, Signals, Telemetry};
+pub use ship::{FileSink, NatsLogin, NatsSink, ObjectSink, Ship, Sink};
+pub use telemetry::{Collector, Sampling, Signals, Telemetry};
 
 use crate::address::Address;
 use ::policy::{declared, question::PrincipalKind};
@@ -289,10 +291,22 @@ pub struct Function {
     pub cors: Option<Cors>,
     /// Where it runs.
     pub targets: Vec<Target>,
+    /// Whether it runs while the audit log can't be written.
+    pub unrecorded: Unrecorded,
     /// Until when denials of it are only recorded.
     pub observe: Option<jiff::Timestamp>,
     /// Where its table starts, for messages: file and line.
     pub written: (Arc<str>, usize),
+}
+
+/// What becomes of a function's calls while the audit log can't be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unrecorded {
+    /// They are refused (503).
+    #[default]
+    Refuse,
+    /// They run; their records are written once the log can be written again, if the gateway lives that long.
+    Run,
 }
 
 /// An HTTP route.

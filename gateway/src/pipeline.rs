@@ -54,7 +54,7 @@ async fn steps(
     let meter = gateway.meter();
     let arrived = invoke_by_name::open(arrived, meter.buffered()).await?;
     let routed = route::pass(arrived);
-    trail.routed(&routed);
+    trail.routed(&routed)?;
     *browsers = cors::grant(routed.found.as_ref(), &routed.arrived.head.headers);
     let identified = identify::pass::pass(routed, meter.buffered()).await.map_err(|no| trail.unidentified(no))?;
     trail.identified(&identified);

@@ -41,8 +41,8 @@ pub enum Refusal {
     },
     /// The body is larger than the function takes.
     TooLarge {
-        /// The limit.
-        bytes_max: u64,
+        /// The limit, if it is known.
+        bytes_max: Option<u64>,
     },
     /// The content type or encoding is not the declared one.
     UnsupportedMedia(Cow<'static, str>),
@@ -135,7 +135,7 @@ impl Refusal {
         match self {
             Self::Malformed(what) | Self::UnsupportedMedia(what) => Some(what.to_string()),
             Self::BadInput(what) => Some(what.clone()),
-            Self::TooLarge { bytes_max } => Some(format!("the limit is {bytes_max} bytes")),
+            Self::TooLarge { bytes_max } => bytes_max.map(|bytes_max| format!("the limit is {bytes_max} bytes")),
             Self::Unauthenticated(challenge) => challenge.description.map(str::to_owned),
             Self::MethodUnknown
             | Self::Misdirected
@@ -204,7 +204,7 @@ impl Refusal {
             Self::PolicyError,
             Self::TooMany { retry_after: RETRY_AFTER },
             Self::Busy { retry_after: RETRY_AFTER },
-            Self::TooLarge { bytes_max: 0 },
+            Self::TooLarge { bytes_max: Some(0) },
             Self::UnsupportedMedia("".into()),
             Self::BadInput(String::new()),
             Self::RequestTimeout,

@@ -3,7 +3,13 @@
 use crate::{
     address::Address,
     admin,
-    audit::{index::keeper::Keeper, log::Log, record::Admin, subject::act},
+    audit::{
+        index::keeper::Keeper,
+        log::Log,
+        record::Admin,
+        ship::{END_GRACE, Origin, Shipping},
+        subject::act,
+    },
     build::{self, Shared},
     config::{Config, Timeouts, load::Loaded},
     generation::Generation,
@@ -48,6 +54,8 @@ pub struct Gateway {
     exporter: ArcSwapOption<Exporter>,
     /// The audit log.
     pub log: Log,
+    /// Ships its records to other places.
+    pub shipping: Shipping,
     /// Asks what is in shadow.
     pub judge: Arc<Judge>,
     /// Metrics.
@@ -167,6 +175,7 @@ impl Gateway {
         if generation.config.telemetry != self.generation().config.telemetry {
             self.export(&generation.config);
         }
+        self.shipping.apply(&generation.config.audit.ship);
         for listener in &generation.config.listeners {
             if let Some(slot) = self.listening.get(&listener.name) {
                 slot.store(Arc::new(Listening::of(listener)));
@@ -242,7 +251,10 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     }
     let admin = admin::Bound::bind(sockets.admin.take(), &config.admin)
         .map_err(|source| StartError::Admin { address: config.admin.address.clone(), source })?;
-    let log = Log::open(&config.audit, &config.node.id, Uuid::now_v7()).map_err(StartError::Audit)?;
+    let incarnation = Uuid::now_v7();
+    let log = Log::open(&config.audit, &config.node.id, incarnation).map_err(StartError::Audit)?;
+    let folder = config.audit.path.join(&*config.node.id);
+    let origin = Origin::new(&log, folder, config.node.id.clone(), incarnation);
     let tls = bound.iter().filter_map(|b| Some((b.name().clone(), b.tls()?.clone()))).collect();
     let listening =
         config.listeners.iter().map(|l| (l.name.clone(), ArcSwap::from_pointee(Listening::of(l)))).collect();
@@ -256,6 +268,7 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
         metrics,
         host,
         log,
+        shipping: Shipping::new(origin),
         reloads: reload::Status::default(),
         splices: watch::Sender::new(false),
         draining: watch::Sender::new(false),
@@ -276,6 +289,7 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     }
     state.set(&gateway);
     gateway.export(&config);
+    gateway.shipping.apply(&config.audit.ship);
     gateway.generation().identify.warm();
     let reloader = Reloader::start(file, gateway.clone(), shared);
     let index = Keeper::start(config.audit.path.join(&*config.node.id));
@@ -327,6 +341,9 @@ impl Running {
         gateway.host.shutdown().await;
         gateway.judge.clone().stop().await;
         gateway.log.shutdown().await;
+        let shipped = gateway.clone();
+        // Bounded by its own grace; what is not shipped by then goes at the next start.
+        let _ = tokio::task::spawn_blocking(move || shipped.shipping.shutdown_blocking(END_GRACE)).await;
         if let Some(exporter) = gateway.exporter() {
             // Bounded by its own grace; what the collector does not take by then is gone.
             let _ = tokio::task::spawn_blocking(move || exporter.join()).await;

@@ -1,6 +1,6 @@
 //! Metrics, logs and spans. Names of metrics are a contract: dashboards and alerts stand on them.
 
-mod attribute;
+pub(crate) mod attribute;
 pub mod export;
 pub(crate) mod lines;
 pub mod logs;
@@ -36,6 +36,7 @@ pub struct Metrics {
     in_flight: Family<FunctionLabels, Gauge>,
     denials: Family<DenialLabels, Counter>,
     observed: Family<DenialLabels, Counter>,
+    late: Family<FunctionLabels, Counter>,
     /// Reloads by result.
     pub reloads: Family<ResultLabels, Counter>,
     /// Connections by listener.
@@ -58,6 +59,7 @@ pub struct FunctionMeters {
     in_flight: Gauge,
     denials: Family<DenialLabels, Counter>,
     observed: Family<DenialLabels, Counter>,
+    late: Family<FunctionLabels, Counter>,
 }
 
 /// Labels of calls.
@@ -106,6 +108,7 @@ impl Metrics {
         let in_flight = Family::<FunctionLabels, Gauge>::default();
         let denials = Family::<DenialLabels, Counter>::default();
         let observed = Family::<DenialLabels, Counter>::default();
+        let late = Family::<FunctionLabels, Counter>::default();
         let reloads = Family::<ResultLabels, Counter>::default();
         let connections = Family::<ListenerLabels, Gauge>::default();
         let handshakes_failed = Family::<ListenerLabels, Counter>::default();
@@ -127,6 +130,7 @@ impl Metrics {
         registry.register("calls_in_flight", "Calls between admission and the end of the answer", in_flight.clone());
         registry.register("denials", "Denials of policy by function and reason", denials.clone());
         registry.register("denials_observed", "Denials that were only recorded", observed.clone());
+        registry.register("calls_late", "Calls that ran while the audit log could not be written", late.clone());
         registry.register("reloads", "Reloads by result", reloads.clone());
         registry.register("connections", "Open connections by listener", connections.clone());
         registry.register(
@@ -147,6 +151,7 @@ impl Metrics {
             in_flight,
             denials,
             observed,
+            late,
             reloads,
             connections,
             handshakes_failed,
@@ -185,6 +190,7 @@ impl Metrics {
             in_flight: self.in_flight.get_or_create_owned(&labels),
             denials: self.denials.clone(),
             observed: self.observed.clone(),
+            late: self.late.clone(),
             name,
         }
     }
@@ -219,6 +225,11 @@ impl FunctionMeters {
     /// Policy said no, and the call runs all the same.
     pub fn observed(&self, reason: &'static str) {
         self.observed.get_or_create(&DenialLabels { function: self.name.clone(), reason }).inc();
+    }
+
+    /// A call ran before the log had its intent.
+    pub fn late(&self) {
+        self.late.get_or_create(&FunctionLabels { function: self.name.clone() }).inc();
     }
 
     /// Policy said no.

@@ -7,6 +7,7 @@ use crate::{
         record::{Answered, Attempt, Closed, Intent, Outcome, Refused, Request, Stage},
     },
     call::{Arrived, Envelope, Identified, Permitted, Routed},
+    config,
     front::body::BodyFault,
     identify::pass::Unidentified,
     refusal::{Refusal, Row},
@@ -68,7 +69,8 @@ impl Trail {
     /// # Errors
     /// [`Refusal::Unrecorded`]: what can't be recorded does not happen.
     pub fn open(gateway: &Gateway, envelope: Envelope) -> Result<Self, Refusal> {
-        let guard = gateway.log.open_call(envelope.id, envelope.at).map_err(|_| {
+        let late = || gateway.generation().config.runs_unrecorded();
+        let guard = gateway.log.open_call_unless(envelope.id, envelope.at, late).map_err(|_| {
             gateway.unnamed.ended(Refusal::Unrecorded.row().word, envelope.started.elapsed());
             Refusal::Unrecorded
         })?;
@@ -111,8 +113,12 @@ impl Trail {
         self.know(|known| known.request = Some(request));
     }
 
-    pub(crate) fn routed(&mut self, routed: &Routed) {
-        let Some(found) = &routed.found else { return };
+    /// # Errors
+    /// [`Refusal::Unrecorded`], when the log can't be written and the function does not run without it.
+    pub(crate) fn routed(&mut self, routed: &Routed) -> Result<(), Stopped> {
+        let may = routed.found.as_ref().is_some_and(|f| f.function.config.unrecorded == config::Unrecorded::Run);
+        let recorded = self.guard.as_mut().map_or(Ok(()), |guard| guard.may_run_late(may));
+        let Some(found) = &routed.found else { return recorded.map_err(unrecorded) };
         self.meters = found.function.meters.clone();
         if let Some(span) = &mut self.span {
             span.0.routed(found);
@@ -123,6 +129,7 @@ impl Trail {
             known.function = Some(name);
             known.tenant = tenant;
         });
+        recorded.map_err(unrecorded)
     }
 
     pub(crate) fn identified(&mut self, identified: &Identified) {
@@ -158,7 +165,12 @@ impl Trail {
     /// [`Refusal::Unrecorded`].
     pub async fn intent(&mut self, terms: &Terms, target: TargetIndex) -> Result<(), Refusal> {
         let Some(guard) = &mut self.guard else { return Err(Refusal::Internal) };
-        guard.intent(&Intent::of(terms, target)).await.map_err(|_| Refusal::Unrecorded)?;
+        let late = guard.intent(&Intent::of(terms, target)).await.map_err(|_| Refusal::Unrecorded)?;
+        if late {
+            self.meters.late();
+            let (call, function) = (self.envelope.id, terms.function().as_str());
+            tracing::warn!(%call, function, "the audit log can't be written: the call runs all the same");
+        }
         self.intended = true;
         Ok(())
     }
@@ -294,6 +306,10 @@ impl Drop for Trail {
             self.tell(Outcome::Abandoned.as_str(), 0, None);
         }
     }
+}
+
+fn unrecorded(_: Unrecorded) -> Stopped {
+    Stopped::at(Stage::Front)(Refusal::Unrecorded)
 }
 
 /// How a call ended that failed after its intent.

@@ -2,13 +2,19 @@
 
 pub mod aws_lambda;
 pub mod azure_functions;
+pub mod cloudevents;
 mod endpoint;
 pub(crate) mod exchange;
+mod fn_protocol;
+pub mod fn_server;
 pub mod google_functions;
 pub mod grpc;
 pub mod http;
+pub mod knative;
+pub mod openfaas;
 pub mod openwhisk;
-mod platform;
+pub mod oracle_functions;
+pub(crate) mod platform;
 pub mod process;
 pub mod remote;
 
@@ -26,7 +32,7 @@ pub struct ConfigError {
 }
 
 /// Fields whose text may be a secret that was written where a reference belongs.
-const SECRETS: [&str; 4] = ["credentials", "key", "client_secret", "federated_token"];
+const SECRETS: [&str; 6] = ["credentials", "key", "client_secret", "federated_token", "password", "token"];
 
 impl ConfigError {
     /// Whether what was written there must not be repeated.
@@ -53,11 +59,33 @@ pub enum Backend {
     GoogleFunctions(google_functions::GoogleFunctions),
     /// An action of OpenWhisk.
     OpenWhisk(openwhisk::OpenWhisk),
+    /// A function of an Fn server.
+    FnServer(fn_server::FnServer),
+    /// A function at Oracle Cloud.
+    OracleFunctions(oracle_functions::OracleFunctions),
+    /// What receives CloudEvents.
+    CloudEvents(cloudevents::CloudEvents),
+    /// A service or broker of Knative.
+    Knative(knative::Knative),
+    /// A function of OpenFaaS.
+    OpenFaas(openfaas::OpenFaas),
 }
 
 /// Every kind's name.
-pub const KINDS: [&str; 7] =
-    ["http", "grpc", "process", "aws_lambda", "azure_functions", "google_functions", "openwhisk"];
+pub const KINDS: [&str; 12] = [
+    "http",
+    "grpc",
+    "process",
+    "aws_lambda",
+    "azure_functions",
+    "google_functions",
+    "openwhisk",
+    "fn",
+    "oracle_functions",
+    "cloudevents",
+    "knative",
+    "openfaas",
+];
 
 impl Backend {
     /// The kind's name, as written in the catalog.
@@ -71,6 +99,11 @@ impl Backend {
             Self::AzureFunctions(_) => "azure_functions",
             Self::GoogleFunctions(_) => "google_functions",
             Self::OpenWhisk(_) => "openwhisk",
+            Self::FnServer(_) => "fn",
+            Self::OracleFunctions(_) => "oracle_functions",
+            Self::CloudEvents(_) => "cloudevents",
+            Self::Knative(_) => "knative",
+            Self::OpenFaas(_) => "openfaas",
         }
     }
 
@@ -93,7 +126,12 @@ impl Backend {
             Self::AzureFunctions(backend) => backend.parameters().collect(),
             Self::GoogleFunctions(backend) => backend.parameters().collect(),
             Self::OpenWhisk(backend) => backend.parameters().collect(),
-            Self::Grpc(_) | Self::Process(_) | Self::AwsLambda(_) => Vec::new(),
+            Self::CloudEvents(backend) => backend.parameters().collect(),
+            Self::Knative(backend) => backend.parameters().collect(),
+            Self::OpenFaas(backend) => backend.parameters().collect(),
+            Self::Grpc(_) | Self::Process(_) | Self::AwsLambda(_) | Self::FnServer(_) | Self::OracleFunctions(_) => {
+                Vec::new()
+            }
         }
     }
 
@@ -108,6 +146,11 @@ impl Backend {
             Self::AzureFunctions(backend) => backend.invoke(outbound),
             Self::GoogleFunctions(backend) => backend.invoke(outbound),
             Self::OpenWhisk(backend) => backend.invoke(outbound),
+            Self::FnServer(backend) => backend.invoke(outbound),
+            Self::OracleFunctions(backend) => backend.invoke(outbound),
+            Self::CloudEvents(backend) => backend.invoke(outbound),
+            Self::Knative(backend) => backend.invoke(outbound),
+            Self::OpenFaas(backend) => backend.invoke(outbound),
         }
     }
 }

@@ -89,5 +89,5 @@ async fn collect(mut body: Body) -> Result<Bytes, InvokeError> {
 }
 
 fn too_large() -> InvokeError {
-    InvokeError::RequestTooLarge { bytes_max: REQUEST_BYTES_MAX as u64 }
+    InvokeError::RequestTooLarge { bytes_max: Some(REQUEST_BYTES_MAX as u64) }
 }

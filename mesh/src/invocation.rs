@@ -124,10 +124,10 @@ pub enum InvokeError {
         bytes_max: u64,
     },
     /// The request body is larger than this backend takes.
-    #[error("the request is larger than {bytes_max} bytes")]
+    #[error("the request is larger than {}", bytes_max.map_or("it takes".to_owned(), |bytes_max| format!("{bytes_max} bytes")))]
     RequestTooLarge {
-        /// The limit.
-        bytes_max: u64,
+        /// The limit, if it is known.
+        bytes_max: Option<u64>,
     },
     /// The request's body broke off or was malformed.
     #[error("the request's body broke off")]

@@ -29,13 +29,17 @@ pub(crate) enum Reference {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Stamp(Option<(u64, i64, i64, u64)>);
 
-/// A secret as it is now.
+/// What lies elsewhere, as it is now.
 #[derive(Debug)]
-pub(crate) struct Secret {
+pub(crate) struct Watched<T> {
     name: &'static str,
     reference: Reference,
-    held: Mutex<(Option<Stamp>, SecretString)>,
+    read: fn(&Reference) -> Result<T, String>,
+    held: Mutex<(Option<Stamp>, T)>,
 }
+
+/// A secret of one word as it is now.
+pub(crate) type Secret = Watched<SecretString>;
 
 impl Reference {
     /// Reads how it is written. What is no reference may be the secret itself, so it is not repeated.
@@ -80,24 +84,29 @@ impl Reference {
     }
 }
 
-impl Secret {
+impl<T: Clone> Watched<T> {
     /// Reads it a first time. `name` is the key that it was given under.
-    pub(crate) fn new(name: &'static str, written: &str, base: &Path) -> Result<Self, String> {
+    pub(crate) fn of(
+        name: &'static str,
+        written: &str,
+        base: &Path,
+        read: fn(&Reference) -> Result<T, String>,
+    ) -> Result<Self, String> {
         let reference = Reference::parse(name, written, base)?;
         // The stamp is taken before reading: what changes in between is read again.
         let stamp = reference.file().map(Stamp::of);
-        let value = reference.read()?.into();
-        Ok(Self { name, reference, held: Mutex::new((stamp, value)) })
+        let value = read(&reference)?;
+        Ok(Self { name, reference, read, held: Mutex::new((stamp, value)) })
     }
 
     /// The secret. When its file changed to something that can't be used, the last good one serves on, loudly.
-    pub(crate) fn value(&self) -> SecretString {
+    pub(crate) fn value(&self) -> T {
         let stamp = self.reference.file().map(Stamp::of);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.0 != stamp {
             held.0 = stamp;
-            match self.reference.read() {
-                Ok(value) => held.1 = value.into(),
+            match (self.read)(&self.reference) {
+                Ok(value) => held.1 = value,
                 Err(problem) => {
                     tracing::error!(
                         key = self.name,
@@ -108,6 +117,13 @@ impl Secret {
             }
         }
         held.1.clone()
+    }
+}
+
+impl Secret {
+    /// Reads a key or token a first time. `name` is the key that it was given under.
+    pub(crate) fn new(name: &'static str, written: &str, base: &Path) -> Result<Self, String> {
+        Self::of(name, written, base, |reference| reference.read().map(SecretString::from))
     }
 
     /// The secret as the value of a header, which no log shows.

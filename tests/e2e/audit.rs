@@ -18,6 +18,7 @@ use tests::{
 mod durability;
 mod evidence;
 mod query;
+mod unrecorded;
 
 /// Callers at once under load.
 const CALLERS: usize = 16;

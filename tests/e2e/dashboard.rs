@@ -44,6 +44,7 @@ async fn families() -> BTreeMap<String, Family> {
         .process("shop.process", "GET /process", &nowhere, "", "")
         .policy("@id(\"stock\")\npermit (principal, action == Action::\"shop.stock\", resource);")
         .policy("@id(\"less\") @mode(\"shadow\")\nforbid (principal, action == Action::\"shop.stock\", resource);")
+        .audited("[audit.ship.copy]\nfile = { path = \"shipped.jsonl\" }")
         .tables(&format!("[telemetry]\nendpoint = \"{}\"", collector.url));
     let gateway = latchwork::run(&project.config(), &project.ca()).await;
     for path in ["/stock/7", "/hidden"] {

@@ -18,8 +18,21 @@ fn every_example_is_started_by_a_test() {
     let folders = fs::read_dir(root().join("deploy/examples")).expect("the examples").flatten();
     let names: BTreeSet<String> = folders.map(|f| f.file_name().to_string_lossy().into_owned()).collect();
     // `quickstart` is what `latchwork quickstart` writes and serves: see `quickstart.rs`; `sidecar` has `sidecar.rs`, and
-    // each provider the file of its name.
-    let all = ["azure_functions", "google_functions", "legacy", "openwhisk", "quickstart", "sidecar"];
+    // each provider the file of its name (`fn` and `oracle_functions`: `fn_project.rs`), and `shipping` its own.
+    let all = [
+        "azure_functions",
+        "cloudevents",
+        "fn",
+        "google_functions",
+        "knative",
+        "legacy",
+        "openfaas",
+        "openwhisk",
+        "oracle_functions",
+        "quickstart",
+        "shipping",
+        "sidecar",
+    ];
     assert_eq!(names, BTreeSet::from(all.map(str::to_owned)));
 }
 

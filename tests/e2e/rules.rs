@@ -25,7 +25,7 @@ const IMPORTS: [(&str, &[&str]); 5] = [
 const IMPURE: [&str; 8] = ["tokio", "hyper", "hyper-util", "http", "rustls", "rustix", "notify", "tempfile"];
 
 /// Words of one provider. They are looked for as whole words of identifiers and texts.
-const PROVIDERS: [&str; 14] = [
+const PROVIDERS: [&str; 15] = [
     "aws",
     "amazon",
     "lambda",
@@ -40,11 +40,12 @@ const PROVIDERS: [&str; 14] = [
     "kinesis",
     "pubsub",
     "knative",
+    "openfaas",
 ];
 
 /// What holds such a word and speaks to no provider: a crate, protocols that everybody speaks, identity headers that no
 /// client may send, and the names of backend kinds, which are a closed list that configuration and build go through.
-const NOT_PROVIDERS: [&str; 17] = [
+const NOT_PROVIDERS: [&str; 27] = [
     "aws_lambda",
     "awslambda",
     "azure_functions",
@@ -55,6 +56,16 @@ const NOT_PROVIDERS: [&str; 17] = [
     "openwhiskconfig",
     "self.openwhisk",
     "openwhisk:",
+    "oracle_functions",
+    "oraclefunctions",
+    "knativeconfig",
+    "remoteconfig::knative",
+    "self.knative",
+    "knative:",
+    "openfaasconfig",
+    "remoteconfig::openfaas",
+    "self.openfaas",
+    "openfaas:",
     "aws-lc-rs",
     "aws_lc_rs",
     "crypto::aws_lc::",

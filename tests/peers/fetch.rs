@@ -40,6 +40,22 @@ pub fn google(package: &str) -> Option<PathBuf> {
     (!skip::skipped(package)).then(|| had(package, venv("google")))
 }
 
+/// The Python interpreter that has the runtimes of functions of Fn and Knative; `None` when `package` is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn functions(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, venv("functions")))
+}
+
+/// The Python interpreter that has Oracle Cloud's library; `None` when it is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn oracle(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, venv("oracle")))
+}
+
 /// The folder whose `node_modules` has serverless-offline; `None` when it is skipped on request.
 ///
 /// # Panics
@@ -70,6 +86,15 @@ pub fn program_of(name: &str, package: &str) -> Option<PathBuf> {
 /// With the reason, when it can't be had.
 pub fn sbom(package: &str) -> Option<PathBuf> {
     (!skip::skipped(package)).then(|| had(package, venv("sbom")))
+}
+
+/// The root of a Debian package that is unpacked and not installed, so that it starts nothing and root is not needed;
+/// `None` when it is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn debian(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, unpacked(package)))
 }
 
 fn had<T>(peer: &str, got: Result<T, String>) -> T {
@@ -122,6 +147,20 @@ fn node_modules(set: &str) -> Result<PathBuf, String> {
         }
     }
     Ok(folder)
+}
+
+fn unpacked(package: &str) -> Result<PathBuf, String> {
+    let _lock = lock()?;
+    let folder = folder().join(package);
+    fetched(&folder, "", || {
+        let download = || run(Command::new("apt-get").args(["download", package]).current_dir(&folder));
+        download().or_else(|_| run(Command::new("apt-get").arg("update")).and_then(|_| download()))?;
+        let files = fs::read_dir(&folder).map_err(|e| e.to_string())?.flatten().map(|file| file.path());
+        let is_package = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "deb");
+        let file = files.into_iter().find(is_package).ok_or_else(|| format!("`{package}` was not downloaded"))?;
+        run(Command::new("dpkg-deb").arg("--extract").arg(file).arg(folder.join("root")))
+    })?;
+    Ok(folder.join("root"))
 }
 
 /// Pinned versions, with hashes.

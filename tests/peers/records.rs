@@ -24,6 +24,21 @@ pub fn read(audit: &Path) -> Vec<Value> {
     records
 }
 
+/// Every whole record as it stands, oldest first.
+pub fn lines(audit: &Path) -> Vec<String> {
+    let text = |file: PathBuf| String::from_utf8(fs::read(file).unwrap_or_default()).expect("records are text");
+    let texts = files(audit).into_iter().map(text);
+    let whole = texts.map(|text| text.rsplit_once('\n').map_or(String::new(), |(whole, _)| whole.to_owned()));
+    whole.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// The id of a record, wherever it was shipped to.
+pub fn id(line: &str) -> String {
+    let record: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: `{line}`"));
+    let text = |name: &str| record[name].as_str().unwrap_or_else(|| panic!("no `{name}` in {record}")).to_owned();
+    format!("{}/{}/{}", text("node"), text("incarnation"), record["seq"])
+}
+
 /// The records of one call.
 pub fn of_call(audit: &Path, call_id: &str) -> Vec<Value> {
     read(audit).into_iter().filter(|record| record["call"] == call_id).collect()

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, io::Write as _};
 pub const VARIABLE: &str = "LATCHWORK_SKIP_PEERS";
 
 /// Every peer, by the name that the variable takes, and what is not proved without it.
-pub const PEERS: [(&str, &str); 20] = [
+pub const PEERS: [(&str, &str); 24] = [
     ("oidc-provider", "tokens of an issuer that we did not write"),
     ("awslambdaric", "an unchanged Python function under the process host"),
     ("lambda_runtime", "an unchanged Rust function under the process host"),
@@ -14,6 +14,9 @@ pub const PEERS: [(&str, &str); 20] = [
     ("serverless-offline", "functions behind the Invoke API, their failures included"),
     ("moto", "a signature that somebody else verifies"),
     ("functions-framework", "an unchanged HTTP function"),
+    ("fdk", "an unchanged function of Fn"),
+    ("func-python", "an unchanged function of Knative, which takes and answers events"),
+    ("oci", "a signature that the provider's own library verifies"),
     ("google-auth", "tokens and assertions that the provider's own library verifies"),
     ("grpcio", "gRPC with a client and a server that we did not write"),
     ("standardwebhooks", "webhooks that a library we did not write has signed"),
@@ -24,6 +27,7 @@ pub const PEERS: [(&str, &str); 20] = [
     ("strace", "no answer before its sync returned"),
     ("cc", "a disk whose syncs are slow or fail"),
     ("cvc5", "what a change of policies grants, proved"),
+    ("nats-server", "records in a stream that a real server keeps"),
     ("python3", "actions of a host that verifies its callers"),
     ("curl", "shell functions and pasted calls"),
     ("openssl", "the script of an example that makes certificates"),

@@ -1,7 +1,7 @@
 //! What can be read of a gateway: readiness, metrics, functions.
 
 use super::{error, json_answer};
-use crate::{generation::Served, server::Gateway};
+use crate::{audit::ship::Status, generation::Served, server::Gateway};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
@@ -29,7 +29,11 @@ pub(super) fn ready(gateway: &Gateway, detailed: bool) -> Response<Full<Bytes>> 
     let healthy = gateway.log.healthy();
     let detail = json!({
         "ready": ready,
-        "audit": {"healthy": healthy, "problem": gateway.log.stats().failing.map(|f| f.error)},
+        "audit": {
+            "healthy": healthy,
+            "problem": gateway.log.stats().failing.map(|f| f.error),
+            "ship": gateway.shipping.status().iter().map(|sink| shipped(sink)).collect::<Vec<_>>(),
+        },
         "bundle": generation.policy.id(),
         "reload": gateway.reloads.last(),
         "emergencies": generation.emergencies.list(),
@@ -37,6 +41,23 @@ pub(super) fn ready(gateway: &Gateway, detailed: bool) -> Response<Full<Bytes>> 
         "quarantined": quarantined,
     });
     json_answer(status, &detail)
+}
+
+/// How a sink of records fares.
+fn shipped(sink: &Status) -> Value {
+    let (state, since, problem) = sink.state();
+    json!({
+        "sink": sink.name,
+        "kind": sink.kind,
+        "state": state.as_str(),
+        "since": since,
+        "problem": problem,
+        "records": sink.shipped(),
+        "rejected": sink.rejected(),
+        "missing": sink.missing(),
+        "lag": sink.lag_records(),
+        "lag_seconds": sink.lag_seconds(),
+    })
 }
 
 /// Metrics as OpenMetrics.

@@ -7,7 +7,10 @@ use super::{
     record::{Answered, Attempt, Closed, Intent, Kind, Known, Outcome, Refused, Stage, tail},
 };
 use jiff::Timestamp;
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -15,6 +18,8 @@ use uuid::Uuid;
 const PROMISED_TAIL_BYTES_MAX: usize = CALL_BYTES - tail::HEAD_BYTES_MAX - 512;
 /// The audit word of a call that was dropped before it had an intent: its caller hung up, or the gateway failed.
 const ABANDONED: &str = "abandoned";
+/// How long a call that runs either way waits for a record to be accepted.
+const LATE_WAIT: Duration = Duration::from_millis(500);
 /// nginx's word for a caller that hung up; nothing was sent.
 const STATUS_ABANDONED: u16 = 499;
 
@@ -27,6 +32,8 @@ pub struct Guard {
     opened: Instant,
     known: Known,
     progress: Progress,
+    /// It runs whether or not the log takes its records now.
+    late: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +42,8 @@ enum Progress {
     Opened,
     /// An intent is in the log, or may be.
     Intended,
+    /// It runs; its intent will be in the log if there was room for it, and has no promise.
+    Late,
     /// The last record is on its way.
     Settled,
 }
@@ -42,7 +51,7 @@ enum Progress {
 impl Guard {
     pub(crate) fn new(log: Arc<Inner>, call: Uuid, arrived: Timestamp) -> Self {
         let (opened, known) = (Instant::now(), Known::default());
-        Self { log, call, arrived, opened, known, progress: Progress::Opened }
+        Self { log, call, arrived, opened, known, progress: Progress::Opened, late: false }
     }
 
     /// The call's id.
@@ -62,26 +71,65 @@ impl Guard {
         &mut self.known
     }
 
-    /// Records that the call is permitted and about to have an effect. Returns once that is accepted.
+    /// From here on the call runs even if the log can't take its records; they are written once it can.
+    ///
+    /// # Errors
+    /// Unless it `may`, when the log can't be written.
+    pub fn may_run_late(&mut self, may: bool) -> Result<(), Unrecorded> {
+        self.late = may;
+        if !may && self.log.queue.failing().is_some() { Err(Unrecorded::Failing) } else { Ok(()) }
+    }
+
+    /// Records that the call is permitted and about to have an effect. Returns once that is accepted; `true` if it was
+    /// not, and the call runs all the same.
     ///
     /// # Errors
     /// When it is not: then the call must not have an effect. Refuse it as unrecorded.
-    pub async fn intent(&mut self, intent: &Intent) -> Result<(), Unrecorded> {
+    pub async fn intent(&mut self, intent: &Intent) -> Result<bool, Unrecorded> {
+        if self.late {
+            return Ok(self.intent_late(intent).await);
+        }
         let ready = self.log.redaction.ready(&intent.question.principal.id).await;
         if let Err(error) = ready {
             tracing::error!(%error, "there is no key to encrypt the audit record of a call with");
             return Err(Unrecorded::Failing);
         }
-        let tail = tail::intent(self.call, &self.known, intent, &self.log.redaction);
+        let tail = tail::intent(self.call, &self.known, intent, &self.log.redaction, false);
         let (waiter, accepted) = oneshot::channel();
-        self.log.queue.push(log::entry(Kind::Intent, tail, Duty::Refusable, Promise::Begins, Some(waiter)))?;
+        self.log.pen.push(log::entry(Kind::Intent, tail, Duty::Refusable, Promise::Begins, Some(waiter)))?;
         // Set before waiting: if this future is dropped meanwhile, the intent may be in the log.
         self.progress = Progress::Intended;
         let done = log::wait(accepted).await;
         if matches!(done, Err(Unrecorded::Failing | Unrecorded::Closed)) {
             self.progress = Progress::Opened;
         }
-        done
+        done.map(|()| false)
+    }
+
+    async fn intent_late(&mut self, intent: &Intent) -> bool {
+        if let Err(error) = self.log.redaction.ready(&intent.question.principal.id).await {
+            tracing::warn!(%error, "there is no key to encrypt the audit record of a call with; its fields are dropped");
+        }
+        let failing = self.log.queue.failing().is_some();
+        let tail = tail::intent(self.call, &self.known, intent, &self.log.redaction, failing);
+        let (waiter, accepted) = oneshot::channel();
+        // No room on disk is promised: that is taken back while the disk refuses, and this is owed anyway.
+        let entry = log::entry(Kind::Intent, tail, Duty::Owed, Promise::None, Some(waiter));
+        self.progress = Progress::Late;
+        let queued = self.log.pen.push_late(entry);
+        let late = queued.is_err() || failing || self.accepted_soon(accepted).await.is_err();
+        if late {
+            self.log.queue.ran_late(queued.is_err());
+        }
+        late
+    }
+
+    /// Waits for a record on which nothing depends.
+    async fn accepted_soon(&self, accepted: Accepted) -> Result<(), Unrecorded> {
+        if self.log.queue.failing().is_some() {
+            return Err(Unrecorded::Failing);
+        }
+        tokio::time::timeout(LATE_WAIT, log::wait(accepted)).await.unwrap_or(Err(Unrecorded::TimedOut))
     }
 
     /// Records that another target is about to be asked.
@@ -89,6 +137,9 @@ impl Guard {
     /// # Errors
     /// When it is not accepted: then the target must not be asked.
     pub async fn attempt(&mut self, attempt: &Attempt) -> Result<(), Unrecorded> {
+        if self.late {
+            return self.follow_late(Kind::Attempt, tail::attempt(self.call, attempt)).await;
+        }
         self.log.refusable(Kind::Attempt, tail::attempt(self.call, attempt)).await
     }
 
@@ -98,11 +149,24 @@ impl Guard {
     /// When it is not accepted: then nothing of the reply must be sent.
     pub async fn answered(&mut self, answered: Answered) -> Result<(), Unrecorded> {
         let promise = if self.progress == Progress::Intended { Promise::Uses } else { Promise::None };
-        let (waiter, accepted) = oneshot::channel();
         let tail = tail::of_call(self.call, &answered);
+        if self.late {
+            return self.follow_late(Kind::Answered, tail).await;
+        }
+        let (waiter, accepted) = oneshot::channel();
         let entry = log::entry(Kind::Answered, tail, Duty::Refusable, promise, Some(waiter));
-        self.log.queue.push_promised(entry)?;
+        self.log.pen.push_promised(entry)?;
         log::wait(accepted).await
+    }
+
+    /// What comes after the intent of a call that runs either way.
+    async fn follow_late(&self, kind: Kind, tail: Vec<u8>) -> Result<(), Unrecorded> {
+        let (waiter, accepted) = oneshot::channel();
+        // Where there is no room, the end of the call is recorded all the same.
+        if self.log.pen.push_late(log::entry(kind, tail, Duty::Owed, Promise::None, Some(waiter))).is_ok() {
+            let _ = self.accepted_soon(accepted).await;
+        }
+        Ok(())
     }
 
     /// Records the end of the call. Returns once that is accepted.
@@ -112,6 +176,10 @@ impl Guard {
     pub async fn closed(mut self, closed: &Closed) -> Result<(), Unrecorded> {
         let (waiter, accepted) = oneshot::channel();
         self.settle_closed(closed, Some(waiter))?;
+        if self.late {
+            let _ = self.accepted_soon(accepted).await;
+            return Ok(());
+        }
         drop(self);
         log::wait(accepted).await
     }
@@ -171,7 +239,7 @@ impl Guard {
         let promise = if self.progress == Progress::Intended { Promise::Ends } else { Promise::None };
         self.progress = Progress::Settled;
         let tail = tail::closed(self.call, closed, self.duration_us());
-        self.log.queue.push_promised(last(Kind::Closed, tail, promise, waiter))
+        self.log.pen.push_promised(last(Kind::Closed, tail, promise, waiter))
     }
 
     fn settle_refused(&mut self, refused: &Refused, waits: bool) -> Result<Option<Accepted>, Unrecorded> {
@@ -191,10 +259,10 @@ impl Guard {
         let (duration, redaction) = (self.duration_us(), &self.log.redaction);
         let tail = tail::refused(self.call, &self.known, refused, duration, redaction, false);
         if tail.len() <= PROMISED_TAIL_BYTES_MAX {
-            self.log.queue.push_promised(last(Kind::Refused, tail, Promise::None, waiter))?;
-        } else if let Err(entry) = self.log.queue.push_large(last(Kind::Refused, tail, Promise::None, waiter)) {
+            self.log.pen.push_promised(last(Kind::Refused, tail, Promise::None, waiter))?;
+        } else if let Err(entry) = self.log.pen.push_large(last(Kind::Refused, tail, Promise::None, waiter)) {
             let tail = tail::refused(self.call, &self.known, refused, duration, redaction, true);
-            self.log.queue.push_promised(Entry { tail, ..entry })?;
+            self.log.pen.push_promised(Entry { tail, ..entry })?;
         }
         Ok(accepted)
     }
@@ -213,7 +281,7 @@ impl Drop for Guard {
                 let refused = Refused::worded(ABANDONED, STATUS_ABANDONED, Stage::Front);
                 self.settle_refused(&refused, false).map(drop)
             }
-            Progress::Intended => {
+            Progress::Intended | Progress::Late => {
                 let outcome = Outcome::Abandoned;
                 let closed = Closed { outcome, status: None, bytes_in: 0, bytes_out: 0, error: None };
                 self.settle_closed(&closed, None)

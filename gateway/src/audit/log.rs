@@ -13,7 +13,7 @@ use super::{
     segment::{self, Disk, Folder},
     signer::{KeyError, Signer},
     subject::Subjects,
-    writer::Writer,
+    writer::{Writer, pen::Pen},
 };
 use crate::config::{self, Durability};
 use jiff::Timestamp;
@@ -47,6 +47,7 @@ pub struct Log(pub(crate) Arc<Inner>);
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) queue: Arc<Queue>,
+    pub(crate) pen: Arc<Pen>,
     pub(crate) early: Arc<Early>,
     pub(crate) redaction: Arc<Redaction>,
     counters: Arc<Counters>,
@@ -128,7 +129,8 @@ pub(crate) struct Counters {
 impl Counters {
     pub(crate) fn record(&self, kind: Kind) {
         if let Some(counter) = self.records.get(kind as usize) {
-            counter.fetch_add(1, Ordering::Relaxed);
+            // Whoever reads the number finds the record on the disk.
+            counter.fetch_add(1, Ordering::Release);
         }
     }
 }
@@ -195,14 +197,16 @@ impl Log {
         if let Some(notary) = notary {
             writer.sign_with(notary)?;
         }
+        let pen = Arc::new(Pen::new(writer));
+        let thread = Arc::clone(&pen);
         let run = move || {
             // Held until the last record is written, so that no other process writes or repairs this incarnation.
             let _lock = lock;
-            writer.run();
+            thread.run();
         };
         let writer = thread::Builder::new().name("audit".into()).spawn(run)?;
         let writer = Mutex::new(Some(writer));
-        Ok(Self(Arc::new(Inner { queue, early, redaction, counters, signed, writer })))
+        Ok(Self(Arc::new(Inner { queue, pen, early, redaction, counters, signed, writer })))
     }
 
     /// Opens a call that arrived at `now`. Room for its end is promised, so that it can always be closed.
@@ -210,7 +214,21 @@ impl Log {
     /// # Errors
     /// While the log can't be written, and when too many calls are open.
     pub fn open_call(&self, call: Uuid, now: Timestamp) -> Result<Guard, Unrecorded> {
-        self.0.queue.open_call()?;
+        self.open_call_unless(call, now, || false)
+    }
+
+    /// Like [`Log::open_call`]; while the log can't be written, `late` says whether there are functions that run all
+    /// the same.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_call_unless(
+        &self,
+        call: Uuid,
+        now: Timestamp,
+        late: impl FnOnce() -> bool,
+    ) -> Result<Guard, Unrecorded> {
+        self.0.queue.open_call(late)?;
         Ok(Guard::new(Arc::clone(&self.0), call, now))
     }
 
@@ -268,6 +286,12 @@ impl Log {
         }
     }
 
+    /// How many records the log holds for certain: the number of the next one.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.0.counters.records.iter().map(|counter| counter.load(Ordering::Acquire)).sum()
+    }
+
     /// The keys of data subjects, and what is on hold.
     #[must_use]
     pub fn subjects(&self) -> Option<&Arc<Subjects>> {
@@ -313,7 +337,7 @@ impl Inner {
     /// Records what is not to happen unless it is recorded.
     pub(crate) async fn refusable(&self, kind: Kind, tail: Vec<u8>) -> Result<(), Unrecorded> {
         let (waiter, accepted) = oneshot::channel();
-        self.queue.push(entry(kind, tail, Duty::Refusable, Promise::None, Some(waiter)))?;
+        self.pen.push(entry(kind, tail, Duty::Refusable, Promise::None, Some(waiter)))?;
         wait(accepted).await
     }
 }

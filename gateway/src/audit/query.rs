@@ -318,6 +318,11 @@ impl Reader {
         self.line
     }
 
+    /// Forgets what was read ahead: the writer may take back what it was not able to write whole.
+    pub(crate) fn forget_ahead(&mut self) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(self.offset)).map(drop)
+    }
+
     /// The next record, if it has come meanwhile and is whole.
     pub(crate) fn grown(&mut self) -> io::Result<Option<Result<Line, Problem>>> {
         if self.torn {
@@ -389,8 +394,7 @@ impl Reader {
 fn renamed(source: &Source) -> Option<(PathBuf, File)> {
     let listed = segment::list(source.path.parent()?).ok()?;
     let (_, path) = listed.into_iter().find(|(name, _)| name.first == source.first && name.last.is_some())?;
-    let file = File::open(&path).ok()?;
-    Some((path, file))
+    File::open(&path).ok().map(|file| (path, file))
 }
 
 fn contains(bytes: &[u8], needle: &[u8]) -> bool {

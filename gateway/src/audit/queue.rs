@@ -113,11 +113,16 @@ struct State {
     failing: Option<Failing>,
     /// Refused at once while the log failed.
     refused: u64,
+    /// Ran without an accepted record, and those of them that have none at all.
+    ran_late: u64,
+    lost: u64,
     last_error: Option<String>,
     /// The writer waits to be woken.
     asleep: bool,
     /// How many entries it wants before it is woken.
     wanted: usize,
+    /// Whoever queues a record sees to it that it is written.
+    shared: bool,
     stop: bool,
     ended: bool,
 }
@@ -130,19 +135,24 @@ impl Queue {
             free: room,
             failing: None,
             refused: 0,
+            ran_late: 0,
+            lost: 0,
             last_error: None,
             asleep: false,
             wanted: 1,
+            shared: false,
             stop: false,
             ended: false,
         };
         Self { state: Mutex::new(state), wake: Condvar::new() }
     }
 
-    /// Takes room for a call; refused at once while the log fails.
-    pub(crate) fn open_call(&self) -> Result<(), Unrecorded> {
+    /// Takes room for a call; refused at once while the log fails, unless `late` says that it may run all the same.
+    pub(crate) fn open_call(&self, late: impl FnOnce() -> bool) -> Result<(), Unrecorded> {
         let mut state = self.lock();
-        state.check()?;
+        if state.stop || state.failing.is_none() || !late() {
+            state.check()?;
+        }
         state.free = state.free.less(Room::CALL).ok_or(Unrecorded::NoRoom)?;
         Ok(())
     }
@@ -182,6 +192,32 @@ impl Queue {
         Ok(())
     }
 
+    /// Queues a record of what happens whether or not the disk takes it now, in room of its own.
+    pub(crate) fn push_late(&self, mut entry: Entry) -> Result<(), Unrecorded> {
+        let room = Room::record(entry.tail.len());
+        let mut state = self.lock();
+        if state.stop {
+            return Err(Unrecorded::Closed);
+        }
+        state.free = state.free.less(room).ok_or(Unrecorded::NoRoom)?;
+        entry.room = entry.room.with(room);
+        self.put(state, entry);
+        Ok(())
+    }
+
+    /// A call runs without an accepted record; `lost` if there will be none.
+    pub(crate) fn ran_late(&self, lost: bool) {
+        let mut state = self.lock();
+        state.ran_late += 1;
+        state.lost += u64::from(lost);
+    }
+
+    /// How many calls ran without an accepted record since this was asked last, and of how many there is none.
+    pub(crate) fn take_late(&self) -> (u64, u64) {
+        let mut state = self.lock();
+        (mem::take(&mut state.ran_late), mem::take(&mut state.lost))
+    }
+
     /// Queues a record in room that its call was promised.
     pub(crate) fn push_promised(&self, entry: Entry) -> Result<(), Unrecorded> {
         let mut state = self.lock();
@@ -213,14 +249,39 @@ impl Queue {
         // Taken under the lock, so that `at` never runs backwards in a segment while the clock does not.
         entry.at = Timestamp::now();
         state.entries.push(entry);
-        let wake = state.asleep && state.entries.len() >= state.wanted;
-        if wake {
-            state.asleep = false;
+        if !state.shared && state.entries.len() >= state.wanted {
+            self.rouse(state);
         }
+    }
+
+    /// From now on the writer is woken only when [`Queue::wake`] asks for it.
+    pub(crate) fn share(&self) {
+        self.lock().shared = true;
+    }
+
+    /// Has the writer look at what waits.
+    pub(crate) fn wake(&self) {
+        self.rouse(self.lock());
+    }
+
+    fn rouse(&self, mut state: MutexGuard<'_, State>) {
+        let asleep = mem::take(&mut state.asleep);
         drop(state);
-        if wake {
+        if asleep {
             self.wake.notify_one();
         }
+    }
+
+    /// Puts records back that were taken, before those that came since.
+    pub(crate) fn put_back(&self, mut entries: Vec<Entry>) {
+        let mut state = self.lock();
+        entries.append(&mut state.entries);
+        state.entries = entries;
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().entries.is_empty()
     }
 
     /// Takes all that waits; says whether the log is to stop.
@@ -343,7 +404,7 @@ mod tests {
         let queue = Queue::new(Room { bytes: 8 * CALL_BYTES, calls: 4, extra: 6 });
         assert_eq!(queue.push_spare(entry(4 * CALL_BYTES + 1)), Err(Unrecorded::NoRoom), "half of the bytes, too");
         queue.push_spare(entry(4 * CALL_BYTES)).unwrap();
-        assert_eq!((queue.open_call(), queue.push_spare(entry(1))), (Ok(()), Err(Unrecorded::NoRoom)));
+        assert_eq!((queue.open_call(|| false), queue.push_spare(entry(1))), (Ok(()), Err(Unrecorded::NoRoom)));
         let mut taken = Vec::new();
         queue.take(&mut taken);
         queue.give_back(taken.remove(0).room);

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 use policy::permit::{BundleId, TargetIndex};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use uuid::Uuid;
@@ -30,8 +31,9 @@ pub const VERSION: u8 = 1;
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
 
 /// What a record is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RecordKind")]
 pub enum Kind {
     /// A permitted call, before its backend is asked.
     Intent,
@@ -332,7 +334,18 @@ pub enum System {
         error: String,
         /// Records that were refused meanwhile; what they would have recorded did not happen.
         refused: u64,
+        /// Calls that ran all the same, because their functions' configuration says so.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        ran: u64,
+        /// Those of them whose intent is nowhere, since there was no room for more.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        lost: u64,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The incarnation before this one, as it was found.

@@ -17,7 +17,7 @@ impl Log {
     /// When there is no such room, or the log can't be written.
     pub fn shadow(&self, call: Uuid, shadow: &Shadow) -> Result<(), Unrecorded> {
         let tail = tail::of_call(call, shadow);
-        self.0.queue.push_spare(log::entry(Kind::Shadow, tail, Duty::Owed, Promise::None, None))
+        self.0.pen.push_spare(log::entry(Kind::Shadow, tail, Duty::Owed, Promise::None, None))
     }
 
     /// Errors of a question as they may be recorded, where the record of the call has only `looks` of its input.

@@ -47,6 +47,7 @@ pub(crate) fn config(path: &Path, durability: Durability) -> Audit {
         retention,
         checkpoints,
         privacy: Default::default(),
+        ship: Vec::new(),
     }
 }
 

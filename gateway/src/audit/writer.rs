@@ -24,6 +24,7 @@ use syncer::Syncer;
 
 mod current;
 mod failing;
+pub(crate) mod pen;
 mod syncer;
 
 /// How often counted refusals become summaries.
@@ -54,6 +55,10 @@ pub(crate) struct Writer {
     syncer: Option<Syncer>,
     /// Signs the tree now and then.
     pub(crate) notary: Option<Notary>,
+    /// Callers leave the disk to the thread until then.
+    slow_until: Option<Instant>,
+    /// What callers take turns with.
+    batch: Vec<Entry>,
     state: State,
 }
 
@@ -87,8 +92,21 @@ impl Writer {
     ) -> io::Result<Self> {
         let syncer = if durable { None } else { Some(Syncer::start()?) };
         let state = State::default();
-        let notary = None;
-        Ok(Self { queue, early, counters, disk, durable, segment_bytes_max, identity, syncer, notary, state })
+        let (notary, slow_until, batch) = (None, None, Vec::new());
+        Ok(Self {
+            queue,
+            early,
+            counters,
+            disk,
+            durable,
+            segment_bytes_max,
+            identity,
+            syncer,
+            notary,
+            slow_until,
+            batch,
+            state,
+        })
     }
 
     /// Writes the first record; unlike later ones, it must succeed at once.
@@ -107,37 +125,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Runs until the log is stopped.
-    pub(crate) fn run(mut self) {
-        let _ending = Ending(Arc::clone(&self.queue));
-        let mut batch = Vec::new();
-        let mut summarised = Instant::now();
-        let mut taken = 0;
-        loop {
-            self.queue.wait(self.patience(summarised));
-            // A slow sync is better shared: calls that are open will want one soon.
-            self.queue.gather(taken, (self.state.sync_took / GATHER_PART).min(GATHER_MAX));
-            let stop = self.queue.take(&mut batch);
-            taken = batch.len();
-            let last = stop && batch.is_empty();
-            self.handle(mem::take(&mut batch));
-            if summarised.elapsed() >= SUMMARY_EVERY || last {
-                summarised = Instant::now();
-                self.tick();
-            }
-            self.notarise(false);
-            if last {
-                return self.finish();
-            }
-        }
-    }
-
-    fn patience(&self, summarised: Instant) -> Duration {
+    /// How long the thread may wait for records, and how long a batch may gather then.
+    fn patience(&self, summarised: Instant) -> (Duration, Duration) {
         let summary = SUMMARY_EVERY.saturating_sub(summarised.elapsed());
-        match &self.state.failing {
+        let patience = match &self.state.failing {
             Some(failure) => summary.min(PROBE_EVERY.saturating_sub(failure.probed.elapsed())),
             None => summary,
-        }
+        };
+        (patience, (self.state.sync_took / GATHER_PART).min(GATHER_MAX))
     }
 
     fn handle(&mut self, batch: Vec<Entry>) {
@@ -160,14 +155,19 @@ impl Writer {
                 continue;
             }
             let mut rest = batch.split_off(fitting);
-            match self.commit(&batch, Some(0)) {
-                Ok(()) => self.accept(batch),
-                Err(error) => {
-                    batch.append(&mut rest);
-                    return self.fail(&error, batch);
-                }
+            self.write_all(&mut batch);
+            if self.state.failing.is_some() {
+                return self.endure(rest);
             }
-            batch = rest;
+            mem::swap(&mut batch, &mut rest);
+        }
+    }
+
+    /// Writes what fits into the current segment, and leaves the vector empty.
+    fn write_all(&mut self, batch: &mut Vec<Entry>) {
+        match self.commit(batch, Some(0)) {
+            Ok(()) => self.accept(batch.drain(..)),
+            Err(error) => self.fail(&error, mem::take(batch)),
         }
     }
 
@@ -251,7 +251,7 @@ impl Writer {
         }
     }
 
-    fn accept(&mut self, entries: Vec<Entry>) {
+    fn accept(&mut self, entries: impl IntoIterator<Item = Entry>) {
         let mut room = Room::default();
         for entry in entries {
             room = room.with(entry.room);
@@ -329,7 +329,7 @@ impl Writer {
         self.write(own_records);
     }
 
-    fn finish(mut self) {
+    fn finish(&mut self) {
         let entries = self.queue.end();
         if self.state.failing.is_some() {
             self.recover();

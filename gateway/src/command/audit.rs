@@ -1,7 +1,10 @@
 //! `latchwork audit`: `tail`, the newest records, one line per call, as they come; the other verbs in files of theirs.
 
 use super::{Exit, Format, loaded};
-use crate::audit::query::{self as log, Line, Problem, Reader, Records, Source, What};
+use crate::audit::{
+    follow::Follower,
+    query::{self as log, Line, Problem, Records, Source, What},
+};
 use line::Lines;
 use std::{
     collections::VecDeque,
@@ -24,8 +27,6 @@ pub mod verify;
 
 /// How often `--follow` looks for more.
 const FOLLOW_EVERY: Duration = Duration::from_millis(100);
-/// In how many of those looks it looks for new incarnations, too.
-const FOLLOW_ALL_EVERY: u32 = 5;
 /// What a record takes at most, nearly always; it says how far back reading starts.
 const RECORD_BYTES_USUAL: u64 = 4096;
 /// Records of one call, nearly always at most.
@@ -142,7 +143,7 @@ fn show(
         return out.flush();
     }
     out.flush()?;
-    let mut follower = Follower { folder, reader: records.into_reader(), last, idle: 0 };
+    let mut follower = Follower::after(folder, records, last);
     while !stop() {
         let mut quiet = true;
         while let Some(found) = follower.next()? {
@@ -173,13 +174,6 @@ fn newest(folder: &Path, lines: usize) -> io::Result<(Vec<Source>, u64)> {
     Ok((sources.split_off(first), wanted.saturating_sub(before)))
 }
 
-/// The segment after this one, in its incarnation or the next.
-fn after<'s>(sources: &'s [Source], last: &Source) -> Option<&'s Source> {
-    let same = |source: &&Source| source.incarnation == last.incarnation;
-    let later = |source: &&Source| same(source) && (source.first, source.again) > (last.first, last.again);
-    sources.iter().find(later).or_else(|| sources.iter().skip_while(|s| !same(s)).find(|s| !same(s)))
-}
-
 struct Shown<'a> {
     lines: Lines,
     format: Format,
@@ -201,56 +195,6 @@ impl Shown<'_> {
                 writeln!(self.talk, "warning: {problem}")?;
                 Ok(None)
             }
-        }
-    }
-}
-
-/// Goes on where reading ended, from segment to segment.
-struct Follower<'a> {
-    folder: &'a Path,
-    reader: Option<Reader>,
-    last: Option<Source>,
-    /// Looks in a row that found nothing.
-    idle: u32,
-}
-
-impl Follower<'_> {
-    fn next(&mut self) -> io::Result<Option<Result<Line, Problem>>> {
-        if let Some(reader) = &mut self.reader
-            && let Some(found) = reader.grown()?
-        {
-            self.idle = 0;
-            return Ok(Some(found));
-        }
-        let sources = self.sources()?;
-        let next = match &self.last {
-            None => sources.first(),
-            // Found by number: a segment that was closed has another name.
-            Some(last) => after(&sources, last),
-        };
-        let Some(next) = next else { return Ok(None) };
-        // What came between the last look and the new segment comes first.
-        if let Some(reader) = &mut self.reader
-            && let Some(found) = reader.grown()?
-        {
-            return Ok(Some(found));
-        }
-        let mut reader = Reader::open(next.clone())?;
-        let found = reader.grown()?;
-        self.reader = Some(reader);
-        self.last = Some(next.clone());
-        self.idle = 0;
-        Ok(found)
-    }
-
-    /// The segments of the incarnation that is read, and now and then of all: looking at those takes longer.
-    fn sources(&mut self) -> io::Result<Vec<Source>> {
-        self.idle = self.idle.wrapping_add(1);
-        match self.last.as_ref().and_then(|last| Some((last.incarnation, last.path.parent()?))) {
-            Some((incarnation, directory)) if !self.idle.is_multiple_of(FOLLOW_ALL_EVERY) => {
-                log::segments(incarnation, directory)
-            }
-            _ => log::sources(self.folder),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The audit log and how its tree is signed, as checked.
 
+use super::Ship;
 use crate::audit::{field::Fields, note::VerifierKey, subject::Auditor};
 use std::{path::PathBuf, time::Duration};
 use url::Url;
@@ -19,6 +20,8 @@ pub struct Audit {
     pub checkpoints: Checkpoints,
     /// How fields of calls are recorded.
     pub privacy: Privacy,
+    /// Where records go besides.
+    pub ship: Vec<Ship>,
 }
 
 /// How fields of calls are recorded.

@@ -40,6 +40,12 @@ pub struct SignedBundle {
 }
 
 impl Config {
+    /// Whether any function runs while the audit log can't be written.
+    #[must_use]
+    pub fn runs_unrecorded(&self) -> bool {
+        self.functions.iter().any(|function| function.unrecorded == super::Unrecorded::Run)
+    }
+
     /// Functions whose denials are only recorded, and until when.
     #[must_use]
     pub fn observed(&self) -> Observed {

@@ -9,6 +9,7 @@ mod audit;
 mod calendar;
 mod credential;
 mod shape;
+mod ship;
 mod target;
 mod telemetry;
 
@@ -16,7 +17,8 @@ pub(crate) use at::At;
 pub(crate) use audit::{Audit, Witness};
 pub(crate) use calendar::{Calendar, Freeze, Weekday};
 pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
-pub(crate) use shape::{Declared, Durability, Expired, Kind, Metrics, QueryType, Selection};
+pub(crate) use shape::{Declared, Durability, Expired, Kind, Metrics, QueryType, Selection, Unrecorded};
+pub(crate) use ship::{FileSink, NatsSink, ObjectSink, OtlpSink, Ship};
 pub(crate) use target::Target;
 pub(crate) use telemetry::{Signal, Telemetry};
 
@@ -378,6 +380,8 @@ pub(crate) struct Function {
     pub(crate) cors: Option<At<Cors>>,
     /// The last day, such as `"2027-01-31"` (UTC), through which denials are recorded and not enforced. Default none.
     pub(crate) observe: Option<At<String>>,
+    /// What becomes of its calls while the audit log can't be written: `"refuse"` (503) or `"run"`. Default `"refuse"`.
+    pub(crate) unrecorded: Option<At<Unrecorded>>,
     /// Where it runs, in order of preference.
     #[schemars(required)]
     pub(crate) targets: Option<At<Vec<At<Target>>>>,

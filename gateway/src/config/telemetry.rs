@@ -7,24 +7,31 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 /// `[telemetry]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Telemetry {
-    /// The collector (OTLP over gRPC): scheme, host and port.
-    pub endpoint: http::Uri,
+    /// Where it goes.
+    pub collector: Collector,
     /// What is sent.
     pub signals: Signals,
-    /// Headers of every request to the collector.
-    pub headers: Vec<(HeaderName, Secret)>,
-    /// PEM file of the authorities that may vouch for the collector, instead of the system's.
-    pub ca: Option<PathBuf>,
     /// Which calls have a span.
     pub sampling: Sampling,
     /// How often metrics are sent; spans and log lines wait at most as long.
     pub interval: Duration,
-    /// Longest time for one request to the collector.
-    pub timeout: Duration,
     /// Most spans, and most log lines, that may wait.
     pub queue_max: usize,
     /// Attributes of the resource besides the node's id.
     pub resource: Vec<(Arc<str>, Arc<str>)>,
+}
+
+/// A collector (OTLP over gRPC).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Collector {
+    /// Scheme, host and port.
+    pub endpoint: http::Uri,
+    /// Headers of every request.
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// PEM file of the authorities that may vouch for it, instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// Longest time for one request.
+    pub timeout: Duration,
 }
 
 /// What is sent.

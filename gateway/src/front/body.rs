@@ -53,7 +53,7 @@ impl BodyFault {
     #[must_use]
     pub fn refusal(self) -> Refusal {
         match self {
-            Self::TooLarge(bytes_max) => Refusal::TooLarge { bytes_max },
+            Self::TooLarge(bytes_max) => Refusal::TooLarge { bytes_max: Some(bytes_max) },
             Self::TimedOut => Refusal::RequestTimeout,
             Self::Gone => Refusal::Malformed("the request body broke off".into()),
         }

@@ -2,9 +2,9 @@
 //!
 //! A call hands over what it leaves behind and goes on: what the collector does not take is counted and dropped.
 
-mod client;
+pub(crate) mod client;
 mod link;
-mod message;
+pub(crate) mod message;
 mod pump;
 
 use super::{Metrics, lines, lines::Line, span::CallSpan};
@@ -95,7 +95,7 @@ impl Exporter {
     #[must_use]
     pub fn start(settings: &config::Telemetry, node: &str, metrics: &Metrics) -> Option<Arc<Self>> {
         let (stop, stopping) = watch::channel(false);
-        let resource = Resource::new(settings, node);
+        let resource = Resource::new(&settings.resource, node);
         let link = |signal| Link::new(signal, settings.clone(), metrics, stopping.clone());
         let (spans, traces) = queue(settings.signals.traces, Signal::Traces, settings, metrics);
         let (lines, logs) = queue(settings.signals.logs, Signal::Logs, settings, metrics);

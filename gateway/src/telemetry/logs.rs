@@ -13,7 +13,8 @@ pub const FILTER_VARIABLE: &str = "LATCHWORK_LOG";
 /// `quiet` keeps everything below warnings out unless the variable says otherwise.
 #[must_use]
 pub fn start(quiet: bool) -> Option<WorkerGuard> {
-    let fallback = if quiet { "warn" } else { "info" };
+    // What a client of a sink says of each try, our own line says once.
+    let fallback = if quiet { "warn,async_nats=off" } else { "info,async_nats=off" };
     let filter = EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new(fallback));
     let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);

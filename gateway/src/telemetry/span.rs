@@ -200,6 +200,6 @@ fn code(number: u8) -> String {
 }
 
 /// Nanoseconds since 1970.
-pub(super) fn nanos(at: Timestamp) -> u64 {
+pub(crate) fn nanos(at: Timestamp) -> u64 {
     u64::try_from(at.as_nanosecond()).unwrap_or_default()
 }

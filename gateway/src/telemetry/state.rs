@@ -1,6 +1,10 @@
 //! Metrics that are read when they are asked for: policy, keys, audit log, processes.
 
-use crate::{reload::Outcome, server::Gateway};
+use crate::{
+    audit::ship::{self, Status},
+    reload::Outcome,
+    server::Gateway,
+};
 use policy::bundle::validity::Expiries;
 use prometheus_client::{
     collector::Collector,
@@ -30,6 +34,7 @@ impl Collector for State {
         policy(&gateway, &mut encoder)?;
         issuers(&gateway, &mut encoder)?;
         audit(&gateway, &mut encoder)?;
+        shipping(&gateway, &mut encoder)?;
         processes(&gateway, &mut encoder)?;
         certificates(&gateway, &mut encoder)?;
         telemetry(&gateway, &mut encoder)
@@ -109,6 +114,38 @@ fn audit(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result 
     counter(encoder, "audit_syncs", "Syncs to disk", &[(&[], stats.syncs)])?;
     gauge(encoder, "audit_waiting", "Records that wait to be written", &[(&[], stats.queued as i64)])?;
     gauge(encoder, "audit_healthy", "1 while the log can be written", &[(&[], i64::from(gateway.log.healthy()))])
+}
+
+/// There are none where nothing is shipped.
+fn shipping(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let sinks = gateway.shipping.status();
+    if sinks.is_empty() {
+        return Ok(());
+    }
+    let labels: Vec<_> = sinks.iter().map(|sink| [("sink", sink.name.to_string())]).collect();
+    let each = |value: fn(&Status) -> u64| -> Vec<(&[(&str, String)], u64)> {
+        labels.iter().zip(&sinks).map(|(label, sink)| (label.as_slice(), value(sink))).collect()
+    };
+    let now = |value: fn(&Status) -> u64| -> Vec<(&[(&str, String)], i64)> {
+        each(value).into_iter().map(|(label, value)| (label, signed(value))).collect()
+    };
+    counter(encoder, "audit_ship_records", "Records that the sink has acknowledged", &each(Status::shipped))?;
+    counter(encoder, "audit_ship_failures", "Tries to ship that failed", &each(Status::failures))?;
+    let help = "Records that the sink answered it will never take";
+    counter(encoder, "audit_ship_rejected", help, &each(Status::rejected))?;
+    let help = "Records that could not be shipped because the log does not have them any more";
+    counter(encoder, "audit_ship_missing", help, &each(Status::missing))?;
+    let help = "1 while records are shipped, 0 while that fails or another process does it";
+    let healthy = now(|sink| u64::from(sink.state().0 == ship::State::Shipping));
+    gauge(encoder, "audit_ship_healthy", help, &healthy)?;
+    gauge(
+        encoder,
+        "audit_ship_lag",
+        "Records of the log that the sink has not acknowledged",
+        &now(Status::lag_records),
+    )?;
+    let help = "How long the oldest record has waited that the sink was given and has not acknowledged";
+    gauge(encoder, "audit_ship_lag_seconds", help, &now(Status::lag_seconds))
 }
 
 fn processes(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

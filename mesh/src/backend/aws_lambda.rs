@@ -163,7 +163,7 @@ impl AwsLambda {
 /// What the service would refuse anyhow, refused before anything is sent.
 fn check(form: EventForm, event: &[u8]) -> Result<(), InvokeError> {
     if event.len() > REQUEST_BYTES_MAX {
-        return Err(InvokeError::RequestTooLarge { bytes_max: REQUEST_BYTES_MAX as u64 });
+        return Err(InvokeError::RequestTooLarge { bytes_max: Some(REQUEST_BYTES_MAX as u64) });
     }
     match form {
         EventForm::Body if serde_json::from_slice::<IgnoredAny>(event).is_err() => {

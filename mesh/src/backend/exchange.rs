@@ -4,7 +4,10 @@ use super::{
     ConfigError,
     http::{connect::Connector, trust::Trust},
 };
-use crate::{dial::Dial, invocation::InvokeError};
+use crate::{
+    dial::Dial,
+    invocation::{CallContext, InvokeError},
+};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, Response, header::RETRY_AFTER};
 use http_body_util::{BodyExt, Full};
@@ -81,6 +84,11 @@ impl Exchange {
         };
         timeout_at(deadline, asked).await.map_err(|_| InvokeError::TimedOut)?
     }
+}
+
+/// The largest answer of a call that is read whole.
+pub(crate) fn answer_bytes_max(context: &CallContext) -> usize {
+    usize::try_from(context.response_bytes_max).unwrap_or(usize::MAX)
 }
 
 async fn read(mut body: Incoming, bytes_max: usize) -> Result<Bytes, InvokeError> {

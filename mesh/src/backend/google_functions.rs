@@ -10,13 +10,12 @@ use super::{
 };
 pub use crate::event::cloud_events::{CloudEventConfig, Mode};
 use crate::{
-    event,
     invocation::{InvokeError, Invoking, Outbound},
-    payload::{Payload, Reply},
+    payload::Reply,
     secret::sensitive,
     token::Kept,
 };
-use http::{HeaderName, Method, StatusCode, header::AUTHORIZATION};
+use http::{HeaderName, StatusCode, header::AUTHORIZATION};
 pub use identity::GoogleCredentials;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -141,10 +140,7 @@ impl GoogleFunctions {
         Box::pin(async move {
             outbound.head.headers.remove(PLATFORM_AUTHORIZATION);
             if let Some(event) = &self.0.config.event {
-                let body = event::whole(outbound.payload, &outbound.context).await?;
-                let body = event.apply(&mut outbound.head.headers, body, &outbound.context)?;
-                outbound.payload = Payload::Buffered(body);
-                outbound.head.method = Method::POST;
+                event.raise(&mut outbound).await?;
             }
             let token = match &self.0.token {
                 None => None,

@@ -16,7 +16,7 @@ use crate::{
 use connect::Connector;
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE},
 };
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -110,6 +110,8 @@ struct Inner {
     config: HttpConfig,
     trust: Trust,
     template: Template,
+    /// What the server is told that it is asked as, instead of the host in the URL.
+    host: Option<HeaderValue>,
     client: Client<Connector, Outgoing>,
 }
 
@@ -119,6 +121,15 @@ impl Http {
     /// # Errors
     /// [`ConfigError`], naming the field.
     pub fn new(config: &HttpConfig, base: &Path) -> Result<Self, ConfigError> {
+        Self::named(config, None, base)
+    }
+
+    /// As [`Http::new`], for a service that its server knows by another `host` than the URL's.
+    pub(in crate::backend) fn named(
+        config: &HttpConfig,
+        host: Option<HeaderValue>,
+        base: &Path,
+    ) -> Result<Self, ConfigError> {
         let template = Template::parse(&config.url)?;
         let timeout = duration("connect_timeout", &config.connect_timeout)?;
         let tls = template.is_tls();
@@ -140,7 +151,7 @@ impl Http {
             .http2_adaptive_window(true)
             .http2_keep_alive_interval(PING_INTERVAL)
             .build(connector);
-        Ok(Self(Arc::new(Inner { config: config.clone(), trust, template, client })))
+        Ok(Self(Arc::new(Inner { config: config.clone(), trust, template, host, client })))
     }
 
     /// Whether [`Http::new`] would make the same backend again, so that a reload can keep the open connections.
@@ -183,6 +194,7 @@ impl Http {
         let uri = self.0.template.render(&head)?;
         let upgrade = head.headers.get(UPGRADE).cloned();
         outgoing::prepare(&mut head.headers, &head.host, &context, self.0.config.http2);
+        head.headers.extend(self.0.host.clone().map(|host| (HOST, host)));
         let (wire, near) = match payload {
             Payload::Empty => (Wire::Empty, None),
             Payload::Buffered(bytes) => (Wire::Full(bytes), None),

@@ -6,9 +6,43 @@ use crate::{
     payload::{Answer, Reply},
 };
 use http::{
-    HeaderMap, StatusCode,
-    header::{CONTENT_TYPE, WWW_AUTHENTICATE},
+    HeaderMap, HeaderName, Response, StatusCode,
+    header::{CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS},
 };
+
+/// Removes what only a platform or the gateway may say: headers that begin so. `_` counts as `-`, since many servers fold
+/// them.
+pub(crate) fn reserve(headers: &mut HeaderMap, prefixes: &[&str]) {
+    let same = |(byte, of_prefix): (u8, u8)| byte == of_prefix || (byte == b'_' && of_prefix == b'-');
+    let begins = |name: &str, prefix: &str| name.len() >= prefix.len() && name.bytes().zip(prefix.bytes()).all(same);
+    let theirs = |name: &&HeaderName| prefixes.iter().any(|prefix| begins(name.as_str(), prefix));
+    let theirs: Vec<HeaderName> = headers.keys().filter(theirs).cloned().collect();
+    for name in theirs {
+        headers.remove(name);
+    }
+}
+
+/// An answer without a body that says that the call was taken, and no more.
+pub(super) fn accepted() -> Reply {
+    let mut reply = Response::new(Answer::Empty);
+    *reply.status_mut() = StatusCode::ACCEPTED;
+    reply
+}
+
+/// What a platform's own refusal means by its status. `words` are for the log; `bytes_max` is its limit, if it is known.
+pub(super) fn refused(status: StatusCode, headers: &HeaderMap, words: String, bytes_max: Option<usize>) -> InvokeError {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            InvokeError::Throttled { retry_after: retry_after(headers) }
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => InvokeError::RequestTooLarge { bytes_max: bytes_max.map(|max| max as u64) },
+        StatusCode::GATEWAY_TIMEOUT => InvokeError::TimedOut,
+        // What is not supported there will not be the next time either.
+        StatusCode::NOT_IMPLEMENTED => InvokeError::Refused(words),
+        _ if status.is_server_error() => InvokeError::FunctionFailed(words),
+        _ => InvokeError::Refused(words),
+    }
+}
 
 /// The function's answer, or what the platform's means. A function's own answer passes whatever its status: it has a body
 /// with a type that is no page for browsers. A platform refuses with an empty body or such a page.
@@ -30,14 +64,31 @@ pub(super) fn told(reply: Reply) -> Result<Reply, InvokeError> {
     }
 }
 
-fn is_page(reply: &Reply) -> bool {
+/// Whether an answer is plain text.
+pub(super) fn is_plain(reply: &Reply) -> bool {
+    says(reply, &CONTENT_TYPE, b"text/plain")
+}
+
+/// Whether an answer looks like those that platforms written in Go give of themselves: plain text that is not to be taken
+/// for anything else.
+pub(super) fn is_terse(reply: &Reply) -> bool {
+    is_plain(reply) && says(reply, &X_CONTENT_TYPE_OPTIONS, b"nosniff")
+}
+
+fn says(reply: &Reply, name: &HeaderName, start: &[u8]) -> bool {
+    reply
+        .headers()
+        .get(name)
+        .and_then(|value| value.as_bytes().get(..start.len()))
+        .is_some_and(|v| v.eq_ignore_ascii_case(start))
+}
+
+/// Whether an answer has no body or is a page for browsers.
+pub(super) fn is_page(reply: &Reply) -> bool {
     if matches!(reply.body(), Answer::Empty) {
         return true;
     }
-    match reply.headers().get(CONTENT_TYPE).map(|kind| kind.as_bytes()) {
-        None => true,
-        Some(kind) => kind.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"text/html")),
-    }
+    !reply.headers().contains_key(CONTENT_TYPE) || says(reply, &CONTENT_TYPE, b"text/html")
 }
 
 /// What asks for a bearer token names tenants and issuers, and speaks of the gateway's own token.

@@ -2,7 +2,9 @@
 
 use super::{
     Backend, ConfigError, aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig,
-    google_functions::GoogleFunctionsConfig, openwhisk::OpenWhiskConfig,
+    cloudevents::CloudEventsConfig, fn_server::FnServerConfig, google_functions::GoogleFunctionsConfig,
+    knative::KnativeConfig, openfaas::OpenFaasConfig, openwhisk::OpenWhiskConfig,
+    oracle_functions::OracleFunctionsConfig,
 };
 use std::path::{Path, PathBuf};
 
@@ -17,6 +19,16 @@ pub enum RemoteConfig {
     GoogleFunctions(Box<GoogleFunctionsConfig>),
     /// `openwhisk = { … }`
     OpenWhisk(Box<OpenWhiskConfig>),
+    /// `fn = { … }`
+    FnServer(Box<FnServerConfig>),
+    /// `oracle_functions = { … }`
+    OracleFunctions(Box<OracleFunctionsConfig>),
+    /// `cloudevents = { … }`
+    CloudEvents(Box<CloudEventsConfig>),
+    /// `knative = { … }`
+    Knative(Box<KnativeConfig>),
+    /// `openfaas = { … }`
+    OpenFaas(Box<OpenFaasConfig>),
 }
 
 /// What every remote kind can say of its configuration.
@@ -28,6 +40,10 @@ pub(super) trait Remote {
     /// The path parameters that it uses; the route must have them all.
     fn parameters(&self) -> Vec<String> {
         Vec::new()
+    }
+    /// Whether calls cross a network in clear text.
+    fn is_exposed(&self) -> bool {
+        false
     }
     /// Makes the backend of a configuration without problems; connects to nothing.
     fn build(&self, base: &Path) -> Result<Backend, ConfigError>;
@@ -54,6 +70,12 @@ impl RemoteConfig {
         self.remote().parameters()
     }
 
+    /// Whether calls cross a network in clear text.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        self.remote().is_exposed()
+    }
+
     /// The file of authorities that vouch for the server, to be made absolute.
     pub fn ca(&mut self) -> &mut Option<PathBuf> {
         match self {
@@ -61,6 +83,11 @@ impl RemoteConfig {
             Self::AzureFunctions(config) => &mut config.ca,
             Self::GoogleFunctions(config) => &mut config.ca,
             Self::OpenWhisk(config) => &mut config.ca,
+            Self::FnServer(config) => &mut config.ca,
+            Self::OracleFunctions(config) => &mut config.ca,
+            Self::CloudEvents(config) => &mut config.ca,
+            Self::Knative(config) => &mut config.ca,
+            Self::OpenFaas(config) => &mut config.ca,
         }
     }
 
@@ -87,6 +114,11 @@ impl RemoteConfig {
             Self::AzureFunctions(config) => &**config,
             Self::GoogleFunctions(config) => &**config,
             Self::OpenWhisk(config) => &**config,
+            Self::FnServer(config) => &**config,
+            Self::OracleFunctions(config) => &**config,
+            Self::CloudEvents(config) => &**config,
+            Self::Knative(config) => &**config,
+            Self::OpenFaas(config) => &**config,
         }
     }
 }

@@ -1,12 +1,16 @@
 //! CloudEvents 1.0 over HTTP: a call as an event, with its attributes in headers or all of it in JSON.
 
+pub(crate) mod reply;
+
 use crate::{
-    backend::ConfigError,
-    invocation::{CallContext, InvokeError},
+    backend::{ConfigError, platform},
+    event,
+    invocation::{CallContext, InvokeError, Outbound},
+    payload::Payload,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header::CONTENT_TYPE};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value};
@@ -71,6 +75,16 @@ impl CloudEventConfig {
         problems
     }
 
+    /// Makes a call into an event.
+    pub(crate) async fn raise(&self, outbound: &mut Outbound) -> Result<(), InvokeError> {
+        let payload = std::mem::replace(&mut outbound.payload, Payload::Empty);
+        let body = event::whole(payload, &outbound.context).await?;
+        let body = self.apply(&mut outbound.head.headers, body, &outbound.context)?;
+        outbound.payload = Payload::Buffered(body);
+        outbound.head.method = Method::POST;
+        Ok(())
+    }
+
     /// Makes headers and body into the event's. A caller's own attributes do not count.
     pub(crate) fn apply(
         &self,
@@ -78,12 +92,12 @@ impl CloudEventConfig {
         body: Bytes,
         context: &CallContext,
     ) -> Result<Bytes, InvokeError> {
-        let theirs: Vec<HeaderName> =
-            headers.keys().filter(|name| name.as_str().starts_with(PREFIX)).cloned().collect();
-        for name in theirs {
-            headers.remove(name);
-        }
+        platform::reserve(headers, &[PREFIX]);
         match self.mode {
+            // Its reader would take the body for the event, and the caller's attributes for ours.
+            Mode::Binary if kind(headers).is_some_and(is_event) => {
+                Err(InvokeError::Unsupported("a body that is an event already"))
+            }
             Mode::Binary => {
                 for (name, value) in self.attributes(context) {
                     let encoded = utf8_percent_encode(&value, ENCODED).to_string();
@@ -120,7 +134,7 @@ impl CloudEventConfig {
         if body.is_empty() {
             return Ok(Value::Object(event).to_string());
         }
-        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("application/octet-stream");
+        let kind = kind(headers).unwrap_or("application/octet-stream");
         event.insert("datacontenttype".to_owned(), kind.into());
         match str::from_utf8(body) {
             Ok(text) if is_json(kind) => {
@@ -135,6 +149,15 @@ impl CloudEventConfig {
         };
         Ok(Value::Object(event).to_string())
     }
+}
+
+fn kind(headers: &HeaderMap) -> Option<&str> {
+    headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok())
+}
+
+/// Whether a reader takes a body of this type for an event or several.
+fn is_event(kind: &str) -> bool {
+    kind.trim_start().to_ascii_lowercase().starts_with("application/cloudevents")
 }
 
 fn is_json(kind: &str) -> bool {

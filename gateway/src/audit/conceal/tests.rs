@@ -45,7 +45,7 @@ fn office(modes: &[(&str, Mode)]) -> Office {
 
 impl Office {
     fn line(&self, intent: &Intent, known: &Known) -> String {
-        let tail = tail::intent(CALL, known, intent, &self.redaction);
+        let tail = tail::intent(CALL, known, intent, &self.redaction, false);
         let mut line = Vec::new();
         let kind = crate::audit::record::Kind::Intent;
         tail::line(&mut line, kind, 1, jiff::Timestamp::UNIX_EPOCH, &tail::identity("gw", CALL), &tail);
@@ -278,7 +278,7 @@ fn what_has_no_key_is_dropped_and_never_shown() {
     let modes = [("/input/a", Mode::Hmac), ("/input/b", Mode::Encrypted)];
     let subjects = Arc::new(Subjects::open(std::path::Path::new("/nonexistent"), None).unwrap());
     let redaction = Redaction::new(Fields::new(modes).unwrap(), None, subjects);
-    let tail = tail::intent(CALL, &Known::default(), &of(json!({"a": "canary", "b": "canary"})), &redaction);
+    let tail = tail::intent(CALL, &Known::default(), &of(json!({"a": "canary", "b": "canary"})), &redaction, false);
     let text = String::from_utf8(tail).unwrap();
     assert!(!text.contains("canary") && text.matches(DROPPED).count() == 2, "{text}");
 }

@@ -41,6 +41,9 @@ pub struct IntentBody {
     pub decision: String,
     /// Why policy said no, where that was only observed.
     pub observed: Option<DenialReason>,
+    /// The call ran before the log took this, as its function's configuration allows.
+    #[serde(default)]
+    pub late: bool,
     /// The permits that were satisfied.
     pub determining: Vec<PolicyName>,
     /// The targets on which it may run.

@@ -58,6 +58,8 @@ struct IntentTail<'a> {
     decision: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     observed: Option<DenialReason>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    late: bool,
     determining: &'a [PolicyName],
     targets: &'a [TargetIndex],
     target: TargetIndex,
@@ -163,7 +165,7 @@ pub(crate) fn line(buffer: &mut Vec<u8>, kind: Kind, seq: u64, at: Timestamp, id
 }
 
 /// The tail of an `intent`.
-pub(crate) fn intent(call: Uuid, known: &Known, intent: &Intent, redaction: &Redaction) -> Vec<u8> {
+pub(crate) fn intent(call: Uuid, known: &Known, intent: &Intent, redaction: &Redaction, late: bool) -> Vec<u8> {
     let everything = Looks::everything();
     smallest(call, |level| {
         let (question, mut truncated) = cut(&intent.question, level);
@@ -185,6 +187,7 @@ pub(crate) fn intent(call: Uuid, known: &Known, intent: &Intent, redaction: &Red
             bundle: &intent.bundle,
             decision: if intent.observed.is_some() { "deny" } else { "allow" },
             observed: intent.observed,
+            late,
             determining,
             targets,
             target: intent.target,

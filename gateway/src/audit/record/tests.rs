@@ -99,7 +99,8 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
         to: at,
         counts: [("unauthenticated".into(), 512), ("malformed".into(), 3)].into(),
     };
-    let recovered = System::LogRecovered { since: at, error: "no space left on device".into(), refused: 9 };
+    let recovered =
+        System::LogRecovered { since: at, error: "no space left on device".into(), refused: 9, ran: 4, lost: 1 };
     let not_judged = Shadow {
         shadow: policy::shadow::Kind::Bundle,
         enforced: "deny".into(),
@@ -113,7 +114,7 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
     };
     vec![
         (Kind::System, tail::plain(&started(predecessor))),
-        (Kind::Intent, tail::intent(CALL, &known(), &intent(json!({"name": "x", "token": 1})), &redaction)),
+        (Kind::Intent, tail::intent(CALL, &known(), &intent(json!({"name": "x", "token": 1})), &redaction, true)),
         (Kind::Attempt, tail::attempt(CALL, &attempt)),
         (Kind::Answered, tail::of_call(CALL, &Answered { status: 200, target: TargetIndex(1) })),
         (Kind::Closed, tail::closed(CALL, &closed, 1234)),
@@ -213,7 +214,7 @@ fn a_record_that_is_too_large_is_cut_in_defined_places() {
     cases.push((with(&|q| q.principal.groups = vec![large(40); 5000].into()), &groups));
     cases.push((with(&|q| q.principal.id = large(100_000)), &all));
     for (intent, truncated) in cases {
-        let tail = tail::intent(CALL, &known(), &intent, &Redaction::default());
+        let tail = tail::intent(CALL, &known(), &intent, &Redaction::default(), false);
         assert!(tail.len() <= tail::TAIL_BYTES_MAX);
         let mut line = Vec::new();
         tail::line(&mut line, Kind::Intent, u64::MAX, Timestamp::MAX, &tail::identity(&"n".repeat(128), CALL), &tail);
@@ -233,7 +234,7 @@ fn lists_and_texts_are_bounded() {
     known.trace = Some(large(100_000));
     known.listener = Some(large(100_000));
     known.request = Some(Request { method: large(9000), path: large(9000), version: "x".into() });
-    let tail = tail::intent(CALL, &known, &huge, &Redaction::default());
+    let tail = tail::intent(CALL, &known, &huge, &Redaction::default(), false);
     let line = [b"{", tail.as_slice()].concat();
     let Body::Intent(body) = Body::parse(Kind::Intent, &line).unwrap() else { panic!() };
     assert_eq!((body.targets.len(), body.determining.len()), (64, 64));

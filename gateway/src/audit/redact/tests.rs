@@ -35,7 +35,7 @@ fn of_question(question: Question) -> String {
     };
     let fields = [("/input/card/number", Mode::Drop), ("/input/people/*/iban", Mode::Drop)];
     let redaction = Redaction::new(Fields::new(fields).unwrap(), None, subjects());
-    line(tail::intent(Uuid::nil(), &Known::default(), &intent, &redaction))
+    line(tail::intent(Uuid::nil(), &Known::default(), &intent, &redaction, false))
 }
 
 /// The tail is well formed, too.

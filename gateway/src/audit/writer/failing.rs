@@ -25,6 +25,9 @@ pub(super) struct Failure {
     pub(super) since: Timestamp,
     pub(super) error: String,
     pub(super) refused: u64,
+    /// Calls that ran all the same, and those of them of which nothing is known any more.
+    pub(super) ran: u64,
+    pub(super) lost: u64,
     pub(super) probed: Instant,
 }
 
@@ -34,7 +37,7 @@ impl Writer {
         tracing::error!(%error, "the audit log can't be written; calls are refused until it can");
         let since = Timestamp::now();
         self.queue.set_failing(Some(Failing { since, error: error.clone() }));
-        self.state.failing = Some(Failure { since, error, refused: 0, probed: Instant::now() });
+        self.state.failing = Some(Failure { since, error, refused: 0, ran: 0, lost: 0, probed: Instant::now() });
         if let Some(current) = &mut self.state.current {
             // A cut gave the promised room back; if it can't be had again, what is owed waits in memory.
             let _ = current.reserve(self.state.promised);
@@ -90,8 +93,10 @@ impl Writer {
         let Some(failure) = &mut self.state.failing else { return };
         failure.probed = Instant::now();
         failure.refused += self.queue.take_refused();
-        let recovered =
-            System::LogRecovered { since: failure.since, error: failure.error.clone(), refused: failure.refused };
+        let (ran, lost) = self.queue.take_late();
+        (failure.ran, failure.lost) = (failure.ran + ran, failure.lost + lost);
+        let Failure { since, refused, ran, lost, .. } = *failure;
+        let recovered = System::LogRecovered { since, error: failure.error.clone(), refused, ran, lost };
         if self.state.current.as_ref().is_none_or(|current| current.broken) && self.rotate().is_err() {
             return;
         }

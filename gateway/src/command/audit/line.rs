@@ -192,8 +192,13 @@ fn of_system(system: &System) -> String {
         System::Stopped { calls_open: 0 } => "stopped".to_owned(),
         System::Stopped { calls_open } => format!("stopped with {calls_open} calls open"),
         System::ClockSetBack { by_ms } => format!("clock set back by {by_ms} ms"),
-        System::LogRecovered { since, error, refused } => {
-            format!("log recovered; since {since:.3} {refused} records were refused: {}", printable(error))
+        System::LogRecovered { since, error, refused, ran, lost } => {
+            let ran = match (ran, lost) {
+                (0, _) => String::new(),
+                (ran, 0) => format!(", {ran} calls ran all the same"),
+                (ran, lost) => format!(", {ran} calls ran all the same, {lost} of them without a record"),
+            };
+            format!("log recovered; since {since:.3} {refused} records were refused{ran}: {}", printable(error))
         }
     }
 }

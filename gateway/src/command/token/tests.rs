@@ -68,6 +68,7 @@ fn config(folder: &Path, identifier: &str) -> Config {
             retention: timeout,
             checkpoints: config::Checkpoints::with_own_key(folder.join("audit.key")),
             privacy: Default::default(),
+            ship: Vec::new(),
         },
         limits: config::Limits { caller_rate: rate, network_rate: rate, buffered_bytes_max: 1, queue_max: 1 },
         telemetry: None,

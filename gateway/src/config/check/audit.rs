@@ -1,6 +1,6 @@
 //! `[audit]`: where the log is, what its records survive, and who signs its tree.
 
-use super::{issuer::is_loopback, tls};
+use super::{issuer::is_loopback, ship, tls};
 use crate::{
     audit::{
         conceal,
@@ -40,7 +40,8 @@ pub(crate) fn audit(written: &raw::Audit, node: &Node, desk: &mut Desk<'_>) -> A
     let retention = desk.duration(written.retention.as_ref(), 365 * DAY, DAY..=36_500 * DAY);
     let checkpoints = checkpoints(written, &path, node.production, desk);
     let privacy = privacy(written, desk);
-    Audit { path, durability, segment_bytes_max, retention, checkpoints, privacy }
+    let ship = ship::ships(&written.ship, &path, node, desk);
+    Audit { path, durability, segment_bytes_max, retention, checkpoints, privacy, ship }
 }
 
 /// How fields are recorded; each mode has the key that it needs.

@@ -1,7 +1,7 @@
 //! `[function."NAME"]`
 
 use super::{calendar, catalog::Known, cors, grpc, input, issuer::kind_of, route, target};
-use crate::config::{Function, raw, raw::At, value::Desk, value::shorten};
+use crate::config::{Function, Unrecorded, raw, raw::At, value::Desk, value::shorten};
 use policy::{
     declared::{self, QueryType},
     question::{FunctionName, PrincipalKind},
@@ -66,6 +66,7 @@ pub(crate) fn function(
     let forward_headers = forward_headers(table, desk);
     let cors = cors::cors(table.cors.as_ref(), desk);
     let observe = table.observe.as_ref().and_then(|until| observe(until, desk));
+    let unrecorded = unrecorded(table.unrecorded.as_ref(), desk);
     let written = (desk.text.file.clone(), desk.text.line(&name.span));
     let (name, app) = (parsed?, app?.value.into());
     let declared = declared::Function {
@@ -95,9 +96,21 @@ pub(crate) fn function(
         forward_headers,
         cors,
         targets,
+        unrecorded,
         observe,
         written,
     })
+}
+
+fn unrecorded(written: Option<&At<raw::Unrecorded>>, desk: &mut Desk<'_>) -> Unrecorded {
+    match written.map(|written| (written.value, &written.span)) {
+        None | Some((raw::Unrecorded::Refuse, _)) => Unrecorded::Refuse,
+        Some((raw::Unrecorded::Run, span)) => {
+            let message = "calls of this function run although the audit log can't take their records";
+            desk.warn("runs_unrecorded", span, message, "leave it out unless an outage is worse than a gap");
+            Unrecorded::Run
+        }
+    }
 }
 
 /// The end of the last day of observation.

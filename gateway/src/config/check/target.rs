@@ -64,7 +64,7 @@ fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, de
         (Some(http), ..) => BackendConfig::Http(self::http(http, path, production, desk)),
         (_, Some(process), ..) => BackendConfig::Process(self::process(process, desk)),
         (.., Some(grpc), _) => BackendConfig::Grpc(grpc::backend(grpc, production, desk)),
-        (.., Some(remote)) => BackendConfig::Remote(self::remote(remote, path, desk)),
+        (.., Some(remote)) => BackendConfig::Remote(self::remote(remote, path, production, desk)),
         (None, None, None, None) => {
             let finding = desk.text.error("no_backend", span, "the target has no backend").help(format!(
                 "`http = {{ url = … }}`, `process = {{ command = […] }}`, or another of {}",
@@ -82,7 +82,7 @@ fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, de
     Some(Target { region, backend })
 }
 
-fn remote(written: At<RemoteConfig>, path: Option<&[&str]>, desk: &mut Desk<'_>) -> RemoteConfig {
+fn remote(written: At<RemoteConfig>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> RemoteConfig {
     let At { value: mut config, span } = written;
     for problem in config.problems() {
         let place = desk.text.within(&span, problem.field);
@@ -92,6 +92,9 @@ fn remote(written: At<RemoteConfig>, path: Option<&[&str]>, desk: &mut Desk<'_>)
             finding.text = None;
         }
         desk.report.push(finding);
+    }
+    if production && config.is_exposed() {
+        clear_text(&span, desk);
     }
     if let Some(path) = path {
         check_parameters(config.parameters().iter().map(String::as_str), path, &span, desk);
@@ -160,12 +163,16 @@ pub(crate) fn url(written: &At<String>, path: Option<&[&str]>, production: bool,
         desk.error("bad_url", span, "a caller never chooses the host: no parameter there");
     }
     if production && url.scheme() == "http" && !is_loopback(&url) {
-        let message = "the target is reached in clear text, in production";
-        desk.warn("clear_text_target", span, message, "`https://`, with `ca` if its authority is your own");
+        clear_text(span, desk);
     }
     if let Some(path) = path {
         check_parameters(names.into_iter(), path, span, desk);
     }
+}
+
+fn clear_text(span: &Range<usize>, desk: &mut Desk<'_>) {
+    let message = "the target is reached in clear text, in production";
+    desk.warn("clear_text_target", span, message, "`https://`, with `ca` if its authority is your own");
 }
 
 /// The URL with each `{name}` filled in, and the names; `None` when braces don't match.

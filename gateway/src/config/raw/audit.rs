@@ -1,6 +1,6 @@
 //! `[audit]` as written.
 
-use super::{At, Durability};
+use super::{At, Durability, Named, Ship};
 use crate::audit::field::Mode;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -35,6 +35,8 @@ pub(crate) struct Audit {
     pub(crate) hash_key: Option<At<String>>,
     /// Who may read what is `"encrypted"`: the public key that `latchwork audit key auditor` prints.
     pub(crate) auditor: Option<At<String>>,
+    /// Where records go besides, by name.
+    pub(crate) ship: Named<Ship>,
     /// A witness that signs checkpoints, too.
     pub(crate) witness: Option<At<Witness>>,
 }

@@ -162,3 +162,13 @@ impl JsonSchema for Declared {
         json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
     }
 }
+
+/// What becomes of a function's calls while the audit log can't be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Unrecorded {
+    /// They are refused (503).
+    Refuse,
+    /// They run; their records are written once the log can be written again, if the gateway lives that long.
+    Run,
+}

@@ -2,8 +2,10 @@
 
 use super::At;
 use mesh::backend::{
-    aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig, google_functions::GoogleFunctionsConfig,
-    grpc::GrpcConfig, http::HttpConfig, openwhisk::OpenWhiskConfig, process::ProcessConfig, remote::RemoteConfig,
+    aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig, cloudevents::CloudEventsConfig,
+    fn_server::FnServerConfig, google_functions::GoogleFunctionsConfig, grpc::GrpcConfig, http::HttpConfig,
+    knative::KnativeConfig, openfaas::OpenFaasConfig, openwhisk::OpenWhiskConfig,
+    oracle_functions::OracleFunctionsConfig, process::ProcessConfig, remote::RemoteConfig,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -28,6 +30,17 @@ pub(crate) struct Target {
     pub(crate) google_functions: Option<At<Box<GoogleFunctionsConfig>>>,
     /// An action of OpenWhisk.
     pub(crate) openwhisk: Option<At<Box<OpenWhiskConfig>>>,
+    /// A function of an Fn server.
+    #[serde(rename = "fn")]
+    pub(crate) fn_server: Option<At<Box<FnServerConfig>>>,
+    /// A function at Oracle Cloud.
+    pub(crate) oracle_functions: Option<At<Box<OracleFunctionsConfig>>>,
+    /// What receives CloudEvents.
+    pub(crate) cloudevents: Option<At<Box<CloudEventsConfig>>>,
+    /// A service or broker of Knative.
+    pub(crate) knative: Option<At<Box<KnativeConfig>>>,
+    /// A function of OpenFaaS.
+    pub(crate) openfaas: Option<At<Box<OpenFaasConfig>>>,
 }
 
 impl Target {
@@ -41,6 +54,11 @@ impl Target {
             one(&self.azure_functions, RemoteConfig::AzureFunctions),
             one(&self.google_functions, RemoteConfig::GoogleFunctions),
             one(&self.openwhisk, RemoteConfig::OpenWhisk),
+            one(&self.fn_server, RemoteConfig::FnServer),
+            one(&self.oracle_functions, RemoteConfig::OracleFunctions),
+            one(&self.cloudevents, RemoteConfig::CloudEvents),
+            one(&self.knative, RemoteConfig::Knative),
+            one(&self.openfaas, RemoteConfig::OpenFaas),
         ];
         all.into_iter().flatten().collect()
     }

@@ -74,7 +74,7 @@ pub(super) fn split(bytes: &mut Bytes, bytes_max: u64) -> Result<Option<Bytes>, 
     }
     let length = prefix.get_u32() as usize;
     if length as u64 > bytes_max {
-        return Err(Refusal::TooLarge { bytes_max });
+        return Err(Refusal::TooLarge { bytes_max: Some(bytes_max) });
     }
     if prefix.len() < length {
         return Ok(None);

@@ -24,7 +24,7 @@ const TOLD_CHARS_MAX: usize = 200;
 
 /// A connection, opened when it is first used.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     pool: Pool<HttpsConnector<HttpConnector>, Body>,
     origin: http::Uri,
     headers: HeaderMap,
@@ -33,7 +33,7 @@ pub(super) struct Client {
 /// Why a request was not taken.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
-pub(super) struct ExportError {
+pub(crate) struct ExportError {
     text: String,
     /// The same request may be taken later.
     pub(super) passing: bool,
@@ -41,7 +41,7 @@ pub(super) struct ExportError {
 
 impl Client {
     /// Reads the authorities; opens nothing.
-    pub(super) fn new(settings: &config::Telemetry) -> Result<Self, ExportError> {
+    pub(crate) fn new(settings: &config::Collector) -> Result<Self, ExportError> {
         let config = ClientConfig::builder_with_provider(tls::provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| unusable(error.to_string()))?
@@ -68,7 +68,7 @@ impl Client {
     }
 
     /// Sends a request once. Answers how many items of it the collector rejected, and why.
-    pub(super) async fn send(&self, message: Message) -> Result<(i64, String), ExportError> {
+    pub(crate) async fn send(&self, message: Message) -> Result<(i64, String), ExportError> {
         let (pool, origin) = (self.pool.clone(), self.origin.clone());
         let rejected = match message {
             Message::Traces(spans) => {
@@ -99,7 +99,7 @@ impl Client {
 
 impl ExportError {
     /// The collector did not answer in time.
-    pub(super) fn late(after: Duration) -> Self {
+    pub(crate) fn late(after: Duration) -> Self {
         Self { text: format!("no answer within {after:?}"), passing: true }
     }
 
@@ -130,7 +130,7 @@ fn unusable(text: String) -> ExportError {
     ExportError { text, passing: true }
 }
 
-fn roots(settings: &config::Telemetry) -> Result<RootCertStore, ExportError> {
+fn roots(settings: &config::Collector) -> Result<RootCertStore, ExportError> {
     let mut roots = RootCertStore::empty();
     match &settings.ca {
         Some(path) => {

@@ -73,10 +73,11 @@ impl Link {
     async fn attempt(&mut self, message: Message) -> Result<(i64, String), ExportError> {
         let client = match self.client.take() {
             Some(client) => client,
-            None => Client::new(&self.settings)?,
+            None => Client::new(&self.settings.collector)?,
         };
-        let longest = if *self.stopping.borrow() { FLUSH_GRACE } else { self.settings.timeout };
-        let sent = tokio::time::timeout(longest.min(self.settings.timeout), client.send(message)).await;
+        let timeout = self.settings.collector.timeout;
+        let longest = if *self.stopping.borrow() { FLUSH_GRACE } else { timeout };
+        let sent = tokio::time::timeout(longest.min(timeout), client.send(message)).await;
         let rejected = sent.unwrap_or_else(|_| Err(ExportError::late(longest)))?;
         self.client = Some(client);
         Ok(rejected)
@@ -109,7 +110,7 @@ impl Link {
             tracing::warn!(
                 target: "gateway::telemetry",
                 signal = self.signal.as_str(),
-                collector = %self.settings.endpoint,
+                collector = %self.settings.collector.endpoint,
                 %error,
                 "the collector does not take telemetry; calls go on, what can't be sent is dropped"
             );

@@ -1,6 +1,6 @@
 //! The requests of OTLP: what is sent, wrapped in what it is of.
 
-use crate::{config, telemetry::attribute::text};
+use crate::telemetry::attribute::text;
 use opentelemetry_proto::tonic::{
     collector::{
         logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
@@ -13,25 +13,26 @@ use opentelemetry_proto::tonic::{
     trace::v1::{ResourceSpans, ScopeSpans, Span},
 };
 use opentelemetry_semantic_conventions::attribute as name;
+use std::sync::Arc;
 
 /// `service.name` unless configured.
 const SERVICE: &str = "latchwork";
 
 /// The gateway, as every request names it.
 #[derive(Clone, Debug)]
-pub(super) struct Resource(v1::Resource);
+pub(crate) struct Resource(v1::Resource);
 
 /// One request.
 #[derive(Clone, Debug)]
-pub(super) enum Message {
+pub(crate) enum Message {
     Traces(ExportTraceServiceRequest),
     Metrics(ExportMetricsServiceRequest),
     Logs(ExportLogsServiceRequest),
 }
 
 impl Resource {
-    pub(super) fn new(settings: &config::Telemetry, node: &str) -> Self {
-        let mut attributes: Vec<_> = settings.resource.iter().map(|(name, value)| text(name, &**value)).collect();
+    pub(crate) fn new(configured: &[(Arc<str>, Arc<str>)], node: &str) -> Self {
+        let mut attributes: Vec<_> = configured.iter().map(|(name, value)| text(name, &**value)).collect();
         if attributes.iter().all(|attribute| attribute.key != name::SERVICE_NAME) {
             attributes.push(text(name::SERVICE_NAME, SERVICE));
         }
@@ -47,7 +48,7 @@ impl Resource {
         Message::Traces(ExportTraceServiceRequest { resource_spans })
     }
 
-    pub(super) fn lines(&self, log_records: Vec<LogRecord>) -> Message {
+    pub(crate) fn lines(&self, log_records: Vec<LogRecord>) -> Message {
         let scope_logs = vec![ScopeLogs { scope: scope(), log_records, ..ScopeLogs::default() }];
         let resource = Some(self.0.clone());
         let resource_logs = vec![ResourceLogs { resource, scope_logs, ..ResourceLogs::default() }];

@@ -42,7 +42,7 @@ fn refused(status: StatusCode, headers: &HeaderMap) -> InvokeError {
     let words = format!("{} {}", status.as_u16(), plain(kind.split(':').next().unwrap_or_default()));
     match status {
         StatusCode::TOO_MANY_REQUESTS => InvokeError::Throttled { retry_after: retry_after(headers) },
-        StatusCode::PAYLOAD_TOO_LARGE => InvokeError::RequestTooLarge { bytes_max: REQUEST_BYTES_MAX as u64 },
+        StatusCode::PAYLOAD_TOO_LARGE => InvokeError::RequestTooLarge { bytes_max: Some(REQUEST_BYTES_MAX as u64) },
         // Networks, keys or files of the function that aren't right: like all 4xx, for operators to mend.
         StatusCode::BAD_GATEWAY => InvokeError::Refused(words),
         _ if status.is_server_error() => InvokeError::FunctionFailed(words),

@@ -146,7 +146,7 @@ async fn failures_are_told_apart() {
     assert!(throttled(failure(429, &[("retry-after", "7")], b"{}").await, seconds(7)));
     assert!(throttled(failure(429, &[("retry-after", "99999999")], b"{}").await, seconds(3600)));
     assert!(throttled(failure(429, &[], b"{}").await, None));
-    assert!(matches!(failure(413, &[], b"").await, InvokeError::RequestTooLarge { bytes_max: 6_291_456 }));
+    assert!(matches!(failure(413, &[], b"").await, InvokeError::RequestTooLarge { bytes_max: Some(6_291_456) }));
     for status in [302, 400, 403, 404, 409, 415, 502] {
         let error = failure(status, &[("x-amzn-errortype", "AnException:http://x/")], b"{}").await;
         assert_eq!(error.to_string(), format!("the backend's service refused the call: {status} AnException"));

@@ -164,7 +164,7 @@ fn refused(answer: &Response<Bytes>) -> InvokeError {
     let status = answer.status();
     let word = status.as_u16().to_string();
     match status {
-        StatusCode::PAYLOAD_TOO_LARGE => InvokeError::RequestTooLarge { bytes_max: PARAMETERS_BYTES_MAX as u64 },
+        StatusCode::PAYLOAD_TOO_LARGE => InvokeError::RequestTooLarge { bytes_max: Some(PARAMETERS_BYTES_MAX as u64) },
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             InvokeError::Throttled { retry_after: retry_after(answer.headers()) }
         }

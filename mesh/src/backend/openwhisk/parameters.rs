@@ -27,7 +27,7 @@ pub(super) async fn of(head: &Head, payload: Payload, context: &CallContext) -> 
     };
     let parameters = if others.is_empty() && !body.is_empty() { body } else { joined(members, others, &body)? };
     match parameters.len() > PARAMETERS_BYTES_MAX {
-        true => Err(InvokeError::RequestTooLarge { bytes_max: PARAMETERS_BYTES_MAX as u64 }),
+        true => Err(InvokeError::RequestTooLarge { bytes_max: Some(PARAMETERS_BYTES_MAX as u64) }),
         false => Ok(parameters),
     }
 }
