@@ -5,6 +5,7 @@ use super::{
     segment::{self, Name},
 };
 use jiff::Timestamp;
+use memchr::memmem;
 use std::{
     collections::VecDeque,
     fs::{self, File},
@@ -239,7 +240,7 @@ impl Iterator for Records {
                     return problem(what);
                 }
             };
-            if self.needle.as_ref().is_some_and(|needle| !contains(&bytes, needle)) {
+            if self.needle.as_ref().is_some_and(|needle| memmem::find(&bytes, needle).is_none()) {
                 continue;
             }
             let head = match serde_json::from_slice::<Head>(&bytes) {
@@ -395,8 +396,4 @@ fn renamed(source: &Source) -> Option<(PathBuf, File)> {
     let listed = segment::list(source.path.parent()?).ok()?;
     let (_, path) = listed.into_iter().find(|(name, _)| name.first == source.first && name.last.is_some())?;
     File::open(&path).ok().map(|file| (path, file))
-}
-
-fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    memchr::memmem::find(bytes, needle).is_some()
 }
