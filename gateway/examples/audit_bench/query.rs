@@ -28,7 +28,7 @@ const QUESTIONS: [(&str, &str); 9] = [
     ("one function, last 6 hours of it", "function=app7.function-7&since=2026-08-01T08:00:00Z&limit=1000"),
     ("denied by one policy", "policy=no-nights-3&outcome=denied"),
     ("newest 100", "limit=100"),
-    ("text in an input", "text=item-77777%22"),
+    ("text in an input", "text=item-77777"),
     ("text of one caller", "caller=corp/user-42&text=item-"),
     ("by function and outcome", "group_by=function&group_by=outcome"),
     ("report callers", "report=callers"),
@@ -73,7 +73,7 @@ fn ask(nodes: &[Node], question: &str, index: bool) -> Result<(Duration, u64), F
 }
 
 fn form(question: &str) -> Vec<(String, String)> {
-    let pair = |pair: &str| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.replace("%22", "\"")));
+    let pair = |pair: &str| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     question.split('&').filter_map(pair).collect()
 }
 
