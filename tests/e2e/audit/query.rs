@@ -47,7 +47,7 @@ impl World {
             .anonymous()
             .http("shop.stock", "GET /stock/{sku}", &origin.url, "")
             .http("shop.gold", "GET /gold/{sku}", &origin.url, "")
-            .audited("segment_bytes_max = 8192")
+            .audited("segment_bytes_max = 65536")
             .tables(&table)
             .policy(POLICIES);
         let config = fs::read_to_string(project.config()).expect("a configuration");
@@ -94,9 +94,9 @@ async fn a_live_log_answers_in_every_way() {
     let Some(world) = World::start().await else { return };
     let client = world.gateway.client();
     let (mut stock, mut gold) = (Vec::new(), Vec::new());
-    for number in 0..20 {
+    for number in 0..80 {
         stock.push(client.send(Request::get(&format!("/stock/{number}"))).await.call_id());
-        if number % 4 == 0 {
+        if number % 16 == 0 {
             let denied = client.send(Request::get(&format!("/gold/{number}"))).await;
             assert_eq!(denied.status, 404);
             gold.push(denied.call_id());
@@ -113,13 +113,13 @@ async fn a_live_log_answers_in_every_way() {
         let ask = |question: &str| world.lines(&format!("audit query --format json {question}{way}"));
         assert_eq!(ids(&ask("--function shop.stock --outcome completed")), stock, "{way}");
         assert_eq!(ids(&ask("--policy no-gold --since 1h")), gold, "{way}");
-        assert_eq!(ids(&ask("--text /gold/8")), [gold[2].clone()], "{way}");
-        assert_eq!(ids(&ask("--function shop.* -n 2 --oldest"))[0], stock[19], "{way}");
+        assert_eq!(ids(&ask("--text /gold/32")), [gold[2].clone()], "{way}");
+        assert_eq!(ids(&ask("--function shop.* -n 2 --oldest"))[0], stock[79], "{way}");
         let denials = ask("--report denials");
         assert_eq!(denials[0]["by"], json!({"policy": "no-gold", "reason": "forbidden", "function": "shop.gold"}));
         assert_eq!(denials[0]["calls"], 5, "{way}");
         let functions = ask("--report functions --function shop.stock");
-        assert_eq!((&functions[0]["calls"], &functions[0]["latency"]["ran"]), (&json!(20), &json!(20)), "{way}");
+        assert_eq!((&functions[0]["calls"], &functions[0]["latency"]["ran"]), (&json!(80), &json!(80)), "{way}");
         assert!(functions[0]["latency"]["p50_us"].as_u64().is_some_and(|took| took > 0), "{way}");
         let counts = ask("--group-by refusal,status --outcome denied,refused");
         assert_eq!(counts.iter().map(|count| count["calls"].as_u64().unwrap()).sum::<u64>(), 6, "{way}");
@@ -193,7 +193,7 @@ async fn over_grpc(world: &World, stock: &[String], gold: &[String]) {
     let calls =
         found.iter().filter_map(|part| if let Part::Call(call) = part { Some(call.call.clone()) } else { None });
     assert_eq!(calls.collect::<Vec<_>>(), stock);
-    assert!(matches!(found.last(), Some(Part::End(end)) if end.items == 20 && end.counted), "{found:?}");
+    assert!(matches!(found.last(), Some(Part::End(end)) if end.items == 80 && end.counted), "{found:?}");
     assert!(matches!(&parts(&answers[1])[0], Part::Group(group) if group.calls == 5), "{}", answers[1]);
     let Part::Record(record) = &parts(&answers[2])[0] else { panic!("{}", answers[2]) };
     let record: Value = serde_json::from_slice(record).expect("JSON");
