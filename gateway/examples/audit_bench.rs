@@ -1,5 +1,5 @@
-//! What auditing costs, and how fast a log is verified:
-//! `cargo run --release -p gateway --example audit_bench -- cost|verify`.
+//! What auditing costs, and how fast a log is verified and asked:
+//! `cargo run --release -p gateway --example audit_bench -- cost|verify|query`.
 //!
 //! `cost` runs pairs of the same paced load, with and without the log, and compares the CPU time of the process.
 
@@ -31,6 +31,9 @@ use std::{
 };
 use uuid::Uuid;
 
+#[path = "audit_bench/query.rs"]
+mod query;
+
 const PAIRS: usize = 31;
 const CALLS_PER_SECOND: u32 = 4_000;
 /// Each has a call of its own pace; together they have a second's.
@@ -45,7 +48,8 @@ fn main() -> Result<(), Failure> {
     match std::env::args().nth(1).as_deref() {
         Some("cost") => runtime.block_on(cost(&mut out)),
         Some("verify") => runtime.block_on(verified(&mut out)),
-        _ => Err("`cost` or `verify`".into()),
+        Some("query") => query::answered(&mut out),
+        _ => Err("`cost`, `verify` or `query`".into()),
     }
 }
 

@@ -8,6 +8,7 @@ mod page;
 mod peer;
 mod publish;
 mod read;
+mod read_log;
 mod strangers;
 
 use crate::{
@@ -20,15 +21,29 @@ use crate::{
 use asker::Asker;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use http_body_util::{BodyExt, Full, Limited, combinators::UnsyncBoxBody};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use mesh::backend::grpc::is_grpc;
 use peer::Peer;
 use serde_json::{Value, json};
-use std::{convert::Infallible, net::IpAddr, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
 use strangers::Strangers;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    runtime::Runtime,
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
 };
 
@@ -36,8 +51,16 @@ use tokio::{
 const PREFIX: &str = "/latchwork/v1/";
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 64;
+/// Threads for what blocks: questions about the log, keys of subjects.
+const BLOCKING_MAX: usize = 8;
+/// Requests at once over one connection of HTTP/2.
+const STREAMS_MAX: u32 = 16;
+/// Longest head over HTTP/2, in bytes.
+const HEAD_BYTES_MAX: u32 = 64 * 1024;
 /// A head must be there within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection on which nothing more was asked ends after this time; every answer takes less.
+const IDLE_MAX: Duration = Duration::from_secs(180);
 /// A body must be there within this time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Must be sent with everything that changes something: a web page can't send it to another origin.
@@ -51,7 +74,12 @@ struct Interface {
     /// The user of this process.
     own: Peer,
     strangers: Strangers,
+    /// Places for questions about the log.
+    questions: Arc<Semaphore>,
 }
+
+/// A body that goes out, whole or as it comes.
+type Outgoing = UnsyncBoxBody<Bytes, Infallible>;
 
 /// A bound interface.
 #[derive(Debug)]
@@ -92,10 +120,11 @@ impl Bound {
             tracing::warn!("whoever reaches the administrative interface may do everything: `identify` is not set");
         }
         let (stop, stopped) = oneshot::channel();
-        let work = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let work = move || match runtime() {
             Ok(runtime) => runtime.block_on(async {
                 let (own, strangers) = (Peer::own(), Strangers::default());
-                let interface = Arc::new(Interface { gateway, reloads, own, strangers });
+                let questions = read_log::places();
+                let interface = Arc::new(Interface { gateway, reloads, own, strangers, questions });
                 tokio::select! {
                     () = accept(self.socket, &interface) => {}
                     _ = stopped => {}
@@ -119,6 +148,12 @@ impl Serving {
             let _ = thread.join();
         }
     }
+}
+
+/// One thread for the interface, and some for what blocks.
+fn runtime() -> std::io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().thread_name("latchwork-admin-work").max_blocking_threads(BLOCKING_MAX).build()
 }
 
 async fn accept(socket: Socket, interface: &Arc<Interface>) {
@@ -145,26 +180,70 @@ async fn connection<I>(io: I, peer: (Peer, Option<IpAddr>), interface: Arc<Inter
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let service = service_fn(|request: Request<Incoming>| {
+    let requests = Arc::new(AtomicU64::new(0));
+    let counted = requests.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        counted.fetch_add(1, Ordering::Relaxed);
         let interface = interface.clone();
         async move {
             // A Unix socket has no name that could resolve to it.
             let answer = if peer.1.is_some() && !page::names_loopback(&request) {
                 let title = "the administrative interface answers only to a loopback host";
-                error(StatusCode::MISDIRECTED_REQUEST, title)
+                whole(error(StatusCode::MISDIRECTED_REQUEST, title))
             } else if page::is_made_by_one(request.headers()) {
-                error(StatusCode::FORBIDDEN, "the administrative interface takes no requests of web pages")
+                whole(error(StatusCode::FORBIDDEN, "the administrative interface takes no requests of web pages"))
             } else {
-                answer(&interface, peer, request).await
+                answered(&interface, peer, request).await
             };
             Ok::<_, Infallible>(answer)
         }
     });
-    let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    // A client that breaks off is no news.
-    let _ = server.serve_connection(TokioIo::new(io), service).await;
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    server.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX).max_header_list_size(HEAD_BYTES_MAX);
+    tokio::select! {
+        // A client that breaks off is no news.
+        _ = server.serve_connection(TokioIo::new(io), service) => {}
+        () = silence(&requests) => {}
+    }
     drop(place);
+}
+
+/// Ends when nothing was asked for too long: whoever says nothing, or half a word, keeps no place from others.
+async fn silence(requests: &AtomicU64) {
+    let mut before = 0;
+    let mut wait = HEADER_TIMEOUT;
+    loop {
+        tokio::time::sleep(wait).await;
+        let now = requests.load(Ordering::Relaxed);
+        if now == before {
+            return;
+        }
+        (before, wait) = (now, IDLE_MAX);
+    }
+}
+
+/// Answers a request; what comes as a stream is told apart here.
+async fn answered(
+    interface: &Interface,
+    peer: (Peer, Option<IpAddr>),
+    request: Request<Incoming>,
+) -> Response<Outgoing> {
+    if is_grpc(request.headers()) {
+        let asker = Asker::of(interface, peer, request.headers()).await;
+        return read_log::answer_grpc(interface, &asker, request).await;
+    }
+    let path = request.uri().path();
+    let name = path.strip_prefix(PREFIX).or_else(|| path.strip_prefix('/')).unwrap_or_default();
+    if name == "audit/query" && *request.method() == Method::GET {
+        let asker = Asker::of(interface, peer, request.headers()).await;
+        return read_log::answer(interface, &asker, request.uri().query().unwrap_or_default()).await;
+    }
+    whole(answer(interface, peer, request).await)
+}
+
+fn whole(response: Response<Full<Bytes>>) -> Response<Outgoing> {
+    response.map(BodyExt::boxed_unsync)
 }
 
 async fn answer(

@@ -1,7 +1,7 @@
 //! The audit log: what is recorded of every call, before it has an effect and after.
 //!
 //! [`log::Log`] is opened once per incarnation of the gateway; a [`guard::Guard`] is opened per call and settled by
-//! its outcome. [`query`] reads what was written.
+//! its outcome. [`query`] reads what was written, and [`search`] answers questions about it.
 
 pub(crate) mod archive;
 pub mod checkpoint;
@@ -13,6 +13,7 @@ pub mod field;
 pub(crate) mod follow;
 pub mod guard;
 pub mod hash;
+pub mod index;
 pub mod log;
 pub(crate) mod notary;
 pub mod note;
@@ -26,6 +27,7 @@ pub mod record;
 pub mod redact;
 pub(crate) mod repair;
 pub mod retention;
+pub mod search;
 pub(crate) mod segment;
 pub mod ship;
 pub mod signer;

@@ -5,6 +5,7 @@ use crate::{
     admin,
     audit::{
         detect::Watcher,
+        index,
         log::Log,
         record::Admin,
         retention::Keeper,
@@ -95,6 +96,7 @@ pub struct Running {
     bound: Vec<listener::Bound>,
     admin: admin::Bound,
     reloader: Reloader,
+    index: index::keeper::Keeper,
 }
 
 /// Why a gateway can't start.
@@ -318,7 +320,8 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     gateway.shipping.apply(&config.audit.ship);
     gateway.generation().identify.warm();
     let reloader = Reloader::start(file, gateway.clone(), shared);
-    Ok(Running { gateway, bound, admin, reloader })
+    let index = index::keeper::Keeper::start(config.audit.path.join(&*config.node.id));
+    Ok(Running { gateway, bound, admin, reloader, index })
 }
 
 impl Running {
@@ -341,7 +344,7 @@ impl Running {
 
     /// Serves until `stop` resolves, then drains: open calls end, processes stop, the log is closed.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { gateway, bound, admin, reloader } = self;
+        let Self { gateway, bound, admin, reloader, index } = self;
         let admin = admin.serve(gateway.clone(), reloader.handle());
         let mut listeners = JoinSet::new();
         for bound in bound {
@@ -379,6 +382,7 @@ impl Running {
             let _ = tokio::task::spawn_blocking(move || exporter.join()).await;
         }
         admin.stop();
+        index.stop();
     }
 }
 

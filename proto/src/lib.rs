@@ -13,6 +13,15 @@ pub mod invoke {
     }
 }
 
+/// What administrators ask a running gateway.
+pub mod admin {
+    /// Version 1.
+    #[rustfmt::skip]
+    pub mod v1 {
+        include!("gen/latchwork.admin.v1.rs");
+    }
+}
+
 /// The error model of gRPC: what a status says beyond its code.
 pub mod rpc {
     #[rustfmt::skip]

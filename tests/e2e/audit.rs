@@ -18,6 +18,7 @@ use tests::{
 mod durability;
 mod evidence;
 mod export;
+mod query;
 mod retention;
 mod unrecorded;
 

@@ -62,10 +62,10 @@ pub(super) async fn answer(asker: &Asker<'_>, name: &str, request: Request<Incom
         (&Method::POST, "holds") => hold(asker, request).await,
         (&Method::GET | &Method::HEAD, "holds") => holds(asker).await,
         (&Method::POST, "reveals") => reveal(asker, request).await,
-        (_, "erasures" | "holds" | "reveals") => {
+        (_, "erasures" | "holds" | "reveals" | "query") => {
             Err(error(StatusCode::METHOD_NOT_ALLOWED, "the method is not supported here"))
         }
-        _ => Err(error(StatusCode::NOT_FOUND, "there is audit/erasures, audit/holds and audit/reveals")),
+        _ => Err(error(StatusCode::NOT_FOUND, "there is audit/query, audit/erasures, audit/holds and audit/reveals")),
     };
     done.unwrap_or_else(|refused| refused)
 }

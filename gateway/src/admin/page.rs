@@ -10,7 +10,9 @@ pub(super) fn is_made_by_one(headers: &HeaderMap) -> bool {
 
 /// Whether the host is loopback by name: others resolve to it by accident or by design (DNS rebinding).
 pub(super) fn names_loopback<B>(request: &Request<B>) -> bool {
-    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    // Over HTTP/2 it is part of what is asked for.
+    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    let host = host.or(request.uri().authority().map(http::uri::Authority::as_str)).unwrap_or_default();
     let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
     let name = authority.host().trim_start_matches('[').trim_end_matches(']');
     name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())

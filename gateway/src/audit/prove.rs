@@ -2,9 +2,10 @@
 
 use super::{
     checkpoint::{self, Head},
+    index::look,
     note::{NOTE_BYTES_MAX, Note},
     proof::Proof,
-    query::{self, Line, Part, Parts, Problem, Records},
+    query::{self, Line, Part, Parts, Problem},
     tree::{self, Frontier, Hash},
 };
 use std::{fs, io, ops::Range, path::Path};
@@ -95,14 +96,8 @@ pub fn call(folder: &Path, call: Uuid) -> Result<Vec<Proof>, ProveError> {
     let mut proofs = Vec::new();
     for (incarnation, directory) in query::incarnations(folder)? {
         let mut found = Vec::new();
-        for line in Records::of_incarnation(incarnation, &directory)?.containing(&call.to_string()) {
-            // A damaged line is no record of the call; whether the others are as they were, the checkpoint says.
-            if let Ok(line) = line
-                && line.head.call == Some(call)
-            {
-                found.push(line);
-            }
-        }
+        // A damaged line is no record of the call; whether the others are as they were, the checkpoint says.
+        found.extend(look::records(&query::segments(incarnation, &directory)?, call)?.into_iter().flatten());
         if !found.is_empty() {
             proofs.extend(records(&node, incarnation, &directory, &found)?);
         }

@@ -7,6 +7,7 @@ use super::{
     tombstone,
 };
 use jiff::Timestamp;
+use memchr::memmem;
 use std::{
     collections::VecDeque,
     fs, io,
@@ -17,9 +18,10 @@ use uuid::Uuid;
 
 mod parts;
 mod reader;
+mod seek;
 
 pub(crate) use parts::{Part, Parts};
-pub(crate) use reader::Reader;
+pub(crate) use reader::{Reader, plain_bytes};
 
 /// One record, as it was found.
 #[derive(Clone, Debug)]
@@ -184,7 +186,7 @@ impl Source {
     /// # Errors
     /// When it can't be read.
     pub fn bytes(&self) -> io::Result<u64> {
-        reader::plain_bytes(&self.path)
+        plain_bytes(&self.path)
     }
 
     /// The file of the tombstone that would stand for it.
@@ -286,7 +288,7 @@ impl Iterator for Records {
                     return problem(what);
                 }
             };
-            if self.needle.as_ref().is_some_and(|needle| !contains(&bytes, needle)) {
+            if self.needle.as_ref().is_some_and(|needle| memmem::find(&bytes, needle).is_none()) {
                 continue;
             }
             let head = match serde_json::from_slice::<Head>(&bytes) {
@@ -346,8 +348,4 @@ pub(crate) fn segments_in(incarnation: Uuid, directory: &Path, others: &[PathBuf
         Source { incarnation, path: path.clone(), first, again, last, void_from, after_retired, home }
     };
     Ok(listed.iter().zip(next).map(source).collect())
-}
-
-fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    needle.is_empty() || bytes.windows(needle.len()).any(|window| window == needle)
 }

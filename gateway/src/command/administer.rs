@@ -88,6 +88,36 @@ impl Place {
 
     /// Sends bytes to the interface; says so when there is no answer.
     pub(crate) fn send(&self, method: Method, path: &str, body: Bytes, talk: &mut dyn Write) -> Result<Answer, Exit> {
+        let response = self.exchange(method, path, body, talk)?;
+        let body = serde_json::from_slice(response.body()).map_err(|_| {
+            tell(talk, format_args!("latchwork: the answer is not JSON; is this the administrative interface?"));
+            Exit::Failed
+        })?;
+        Ok(Answer { status: response.status(), body })
+    }
+
+    /// What the interface has at a path, as it comes; says so when there is no answer.
+    pub(crate) fn fetch(&self, path: &str, talk: &mut dyn Write) -> Result<(StatusCode, Bytes), Exit> {
+        let response = self.exchange(Method::GET, path, Bytes::new(), talk)?;
+        Ok((response.status(), response.into_body()))
+    }
+
+    /// Says why it was refused.
+    pub(crate) fn refused(&self, status: StatusCode, body: &[u8], out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
+        let answer = Answer { status, body: serde_json::from_slice(body).unwrap_or_default() };
+        if !answer.told(self.format, out, talk) {
+            tell(talk, format_args!("latchwork: the gateway answers {status}"));
+        }
+        answer.exit()
+    }
+
+    fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        talk: &mut dyn Write,
+    ) -> Result<http::Response<Bytes>, Exit> {
         let admin = self.address(talk)?;
         let socket = admin.strip_prefix(UNIX).map(|path| Through(path.into()));
         let base = if socket.is_some() { "http://localhost" } else { &admin };
@@ -103,15 +133,10 @@ impl Place {
         if let Some(socket) = socket {
             request.extensions_mut().insert(socket);
         }
-        let response = runtime(talk)?.block_on(client::send(request, &Trust::default(), TIMEOUT)).map_err(|error| {
+        runtime(talk)?.block_on(client::send(request, &Trust::default(), TIMEOUT)).map_err(|error| {
             tell(talk, format_args!("latchwork: {error}; is the gateway running?"));
             Exit::Failed
-        })?;
-        let body = serde_json::from_slice(response.body()).map_err(|_| {
-            tell(talk, format_args!("latchwork: the answer is not JSON; is this the administrative interface?"));
-            Exit::Failed
-        })?;
-        Ok(Answer { status: response.status(), body })
+        })
     }
 
     /// The header that says who administers.

@@ -3,7 +3,7 @@
 use super::{Exit, Format, loaded};
 use crate::audit::{
     follow::Follower,
-    query::{self, Line, Problem, Records, Source, What},
+    query::{self as log, Line, Problem, Records, Source, What},
 };
 use line::Lines;
 use std::{
@@ -20,6 +20,8 @@ pub mod hash;
 pub mod key;
 pub mod line;
 pub mod prove;
+pub mod query;
+pub(crate) mod show;
 pub mod subject;
 #[cfg(test)]
 mod tests;
@@ -39,6 +41,8 @@ pub enum Audit {
     Tail(Tail),
     /// Look for what is unusual in a log, with the thresholds of the configuration
     Detect(detect::DetectArgs),
+    /// Find calls, count them, and report on callers, denials and functions
+    Query(query::QueryArgs),
     /// Check a log from outside: that nothing in it was changed, removed, added or moved
     Verify(verify::VerifyArgs),
     /// Write the proof that the records of a call are in the log
@@ -84,6 +88,7 @@ pub fn run(command: &Audit, out: &mut dyn Write, talk: &mut dyn Write) -> Exit {
             Err(exit) => exit,
         },
         Audit::Detect(args) => detect::run(args, out, talk),
+        Audit::Query(args) => query::run(args, out, talk),
         Audit::Verify(args) => verify::run(args, out, talk),
         Audit::Prove(args) => prove::run(args, out, talk),
         Audit::Export(args) => export::run(args, out, talk),
@@ -124,9 +129,9 @@ fn show(
     stop: &dyn Fn() -> bool,
 ) -> io::Result<()> {
     let mut shown = Shown { lines: Lines::new(jiff::tz::TimeZone::system()), format: args.format, talk };
-    let sources = newest(folder, args.lines)?;
+    let (sources, bytes) = newest(folder, args.lines)?;
     let last = sources.last().cloned();
-    let mut records = Records::of_sources(sources);
+    let mut records = Records::near_end(sources, bytes)?;
     let mut kept = VecDeque::new();
     for found in &mut records {
         if let Some(text) = shown.text(found)? {
@@ -163,17 +168,18 @@ fn show(
     Ok(())
 }
 
-/// The newest segments that surely hold so many lines, or all.
-fn newest(folder: &Path, lines: usize) -> io::Result<Vec<Source>> {
-    let mut sources = query::sources(folder)?;
+/// The newest segments that surely hold so many lines, or all, and how much of the first is needed.
+fn newest(folder: &Path, lines: usize) -> io::Result<(Vec<Source>, u64)> {
+    let mut sources = log::sources(folder)?;
     let wanted = (lines as u64).saturating_mul(RECORD_BYTES_USUAL * CALL_RECORDS_USUAL);
-    let mut bytes = 0;
+    let (mut bytes, mut before) = (0, 0);
     let mut first = sources.len();
     while first > 0 && bytes <= wanted {
         first -= 1;
+        before = bytes;
         bytes += sources.get(first).map_or(0, |source| fs::metadata(&source.path).map_or(0, |file| file.len()));
     }
-    Ok(sources.split_off(first))
+    Ok((sources.split_off(first), wanted.saturating_sub(before)))
 }
 
 struct Shown<'a> {

@@ -6,8 +6,10 @@ use super::{
     findings_told, loaded, tell, written,
 };
 use crate::audit::{
+    index::look,
     query::{self, Line, Problem, Records},
     record::{Body, Kind},
+    search,
 };
 use policy::{
     engine::Snapshot,
@@ -24,6 +26,8 @@ mod story;
 #[cfg(test)]
 mod tests;
 
+/// How far from the end of a segment the newest call is looked for first, in bytes.
+const LAST_BYTES: u64 = 256 * 1024;
 /// Most records of one call that are shown.
 const RECORDS_MAX: usize = 1000;
 
@@ -103,7 +107,7 @@ pub fn explain(
     snapshot: Option<&Snapshot>,
     (out, talk): (&mut dyn Write, &mut dyn Write),
 ) -> Exit {
-    let (exit, error) = match records(args, &audit.join(node), snapshot, out, talk) {
+    let (exit, error) = match records(args, (audit, node), snapshot, out, talk) {
         Ok(()) => return Exit::Ok,
         Err(Error::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Exit::Ok,
         Err(error @ Error::NotACall(_)) => (Exit::Invalid, error.to_string()),
@@ -142,12 +146,12 @@ impl Error {
 
 fn records(
     args: &Explain,
-    folder: &Path,
+    log: (&Path, &str),
     snapshot: Option<&Snapshot>,
     out: &mut dyn Write,
     talk: &mut dyn Write,
 ) -> Result<(), Error> {
-    let (call, records) = found(args.call.as_deref(), folder, talk)?;
+    let (call, records) = found(args.call.as_deref(), log, talk)?;
     let clauses = snapshot.map(|snapshot| clauses::of(&records, snapshot));
     match args.format {
         Format::Human => {
@@ -162,21 +166,33 @@ fn records(
     Ok(())
 }
 
-/// The records of a call, or of the newest one.
-pub(super) fn found(call: Option<&str>, folder: &Path, talk: &mut dyn Write) -> Result<(Uuid, Vec<Record>), Error> {
+/// The records of a call, or of the newest one of a node, from the logs of all nodes in the audit folder.
+pub(super) fn found(
+    call: Option<&str>,
+    (audit, node): (&Path, &str),
+    talk: &mut dyn Write,
+) -> Result<(Uuid, Vec<Record>), Error> {
     let call = match call {
         Some(text) => Uuid::try_parse(text).map_err(|_| Error::NotACall(text.chars().take(64).collect()))?,
-        None => last(folder)?.ok_or(Error::NoCall)?,
+        None => last(&audit.join(node))?.ok_or(Error::NoCall)?,
     };
-    let mut records = Vec::new();
-    for found in Records::of_node(folder)?.containing(&call.to_string()) {
+    let nodes: Vec<PathBuf> = match search::nodes(audit) {
+        Ok(nodes) => nodes.into_iter().map(|node| node.folder).collect(),
+        // A log in which nobody has written yet.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => vec![audit.join(node)],
+        Err(error) => return Err(error.into()),
+    };
+    let mut records: Vec<Record> = Vec::new();
+    for found in look::in_nodes(&nodes, call)? {
         match found.and_then(|line| line.body().map(|body| (line, body))) {
-            Ok((line, body)) if line.head.call == Some(call) && records.len() < RECORDS_MAX => {
-                records.push((line, body));
-            }
+            Ok(record) if records.len() < RECORDS_MAX => records.push(record),
             Ok(_) => {}
             Err(problem) => warn(&problem, talk)?,
         }
+    }
+    if records.iter().any(|(line, _)| records.first().is_some_and(|(first, _)| first.head.node != line.head.node)) {
+        // Each node tells in order; between them there are only their clocks.
+        records.sort_by_key(|(line, _)| line.head.at);
     }
     // What the shadow says may be in the log before the decision that it is about.
     let begins = records.iter().position(|(line, _)| matches!(line.head.kind, Kind::Intent | Kind::Refused));
@@ -196,10 +212,18 @@ pub(super) type Record = (Line, Body);
 /// The newest call of a node: the newest `intent` or `refused` by time, in the newest segment that has one.
 fn last(folder: &Path) -> io::Result<Option<Uuid>> {
     for source in query::sources(folder)?.into_iter().rev() {
-        let begins = |line: &Line| matches!(line.head.kind, Kind::Intent | Kind::Refused);
-        let lines = Records::of_sources(vec![source]).filter_map(Result::ok).filter(begins);
-        if let Some(line) = lines.max_by_key(|line| (line.head.at, line.head.seq)) {
-            return Ok(line.head.call);
+        let length = source.path.metadata().map_or(u64::MAX, |file| file.len());
+        let mut wanted = LAST_BYTES;
+        loop {
+            let begins = |line: &Line| matches!(line.head.kind, Kind::Intent | Kind::Refused);
+            let lines = Records::near_end(vec![source.clone()], wanted)?.filter_map(Result::ok).filter(begins);
+            if let Some(line) = lines.max_by_key(|line| (line.head.at, line.head.seq)) {
+                return Ok(line.head.call);
+            }
+            if wanted >= length {
+                break;
+            }
+            wanted = wanted.saturating_mul(16);
         }
     }
     Ok(None)

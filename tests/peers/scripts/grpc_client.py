@@ -8,11 +8,15 @@ import grpc
 
 with open(sys.argv[1], encoding="utf-8") as file:
     plan = json.load(file)
-with open(plan["ca"], "rb") as file:
-    credentials = grpc.ssl_channel_credentials(file.read())
-if plan.get("token"):
-    credentials = grpc.composite_channel_credentials(credentials, grpc.access_token_call_credentials(plan["token"]))
-channel = grpc.secure_channel(plan["target"], credentials, [("grpc.max_receive_message_length", 64 << 20)])
+OPTIONS = [("grpc.max_receive_message_length", 64 << 20)]
+if plan["target"].startswith("http://"):
+    channel = grpc.insecure_channel(plan["target"].removeprefix("http://"), OPTIONS)
+else:
+    with open(plan["ca"], "rb") as file:
+        credentials = grpc.ssl_channel_credentials(file.read())
+    if plan.get("token"):
+        credentials = grpc.composite_channel_credentials(credentials, grpc.access_token_call_credentials(plan["token"]))
+    channel = grpc.secure_channel(plan["target"], credentials, OPTIONS)
 
 
 def shown(metadata):
@@ -23,6 +27,7 @@ def outcome(call, messages, error=None):
     failed = error or call
     return {
         "messages": [m.decode("utf-8", "replace") for m in messages],
+        "hex": [m.hex() for m in messages],
         "code": failed.code().name,
         "details": failed.details(),
         "initial": shown(failed.initial_metadata()),
@@ -33,7 +38,7 @@ def outcome(call, messages, error=None):
 def native(step):
     metadata = [(k, bytes.fromhex(v) if k.endswith("-bin") else v) for k, v in step.get("metadata", {}).items()]
     options = {"metadata": metadata, "timeout": step.get("timeout", 20)}
-    sent = [text.encode() for text in step["send"]]
+    sent = [bytes.fromhex(text) for text in step["send_hex"]] if "send_hex" in step else [text.encode() for text in step["send"]]
     method, messages = step["method"], []
     try:
         if step["shape"] == "unary":

@@ -14,6 +14,9 @@ use std::{
     sync::Arc,
 };
 
+/// How far ahead a packed segment is read on rather than opened anew, in bytes.
+const NEAR_BYTES_MAX: i64 = 256 * 1024;
+
 /// What a segment's bytes come from.
 #[derive(Debug)]
 enum Bytes {
@@ -52,7 +55,7 @@ fn is_packed(path: &Path) -> bool {
 }
 
 /// How many bytes of records a segment has, packed or not.
-pub(super) fn plain_bytes(path: &Path) -> io::Result<u64> {
+pub(crate) fn plain_bytes(path: &Path) -> io::Result<u64> {
     if !is_packed(path) {
         return Ok(path.metadata()?.len());
     }
@@ -85,14 +88,38 @@ impl Reader {
         self.line
     }
 
-    /// Goes on at this offset of the segment's plain bytes, where the line after `line` begins.
+    /// Where the next line begins, in the segment's plain bytes.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The file that is read.
+    pub(crate) fn path(&self) -> Arc<Path> {
+        Arc::clone(&self.path)
+    }
+
+    /// Goes to the byte of the segment's plain bytes at which a line begins. Near by, what was read already is read on.
     pub(crate) fn seek(&mut self, offset: u64, line: u64) -> io::Result<()> {
-        match &mut self.file {
-            Bytes::Plain(file) => drop(file.seek(SeekFrom::Start(offset))?),
-            Bytes::Packed(_) => self.file = Bytes::at(&self.path, File::open(&self.path)?, offset)?,
+        let by = i64::try_from(i128::from(offset) - i128::from(self.offset)).ok().filter(|_| !self.torn);
+        match (&mut self.file, by) {
+            (Bytes::Plain(file), Some(by)) => file.seek_relative(by)?,
+            (Bytes::Plain(file), None) => drop(file.seek(SeekFrom::Start(offset))?),
+            (Bytes::Packed(file), Some(by @ 0..=NEAR_BYTES_MAX)) => pass_over(file, by.unsigned_abs())?,
+            (Bytes::Packed(_), _) => self.file = Bytes::at(&self.path, File::open(&self.path)?, offset)?,
         }
-        (self.offset, self.line, self.torn) = (offset, line, false);
+        (self.offset, self.line, self.torn) = (offset, line.saturating_sub(1), false);
         Ok(())
+    }
+
+    /// Goes to the first line that begins after a byte.
+    pub(super) fn skip_to(&mut self, byte: u64) -> io::Result<()> {
+        self.seek(byte, 0)?;
+        let _ = self.next();
+        let begin = self.offset;
+        // A record says which it is, and so on which line, if no other was damaged.
+        let head = self.next().and_then(Result::ok).and_then(|line| serde_json::from_slice::<Head>(&line).ok());
+        let number = head.map_or(0, |head| head.seq.saturating_sub(self.source.first));
+        self.seek(begin, number + 1)
     }
 
     /// Forgets what was read ahead: the writer may take back what it was not able to write whole.
@@ -107,7 +134,7 @@ impl Reader {
     /// The next record, if it has come meanwhile and is whole.
     pub(crate) fn grown(&mut self) -> io::Result<Option<Result<Line, Problem>>> {
         if self.torn {
-            self.seek(self.offset, self.line - 1)?;
+            self.seek(self.offset, self.line)?;
         }
         let found = match self.next() {
             None | Some(Err(What::Torn(_))) => return Ok(None),
@@ -150,7 +177,7 @@ impl Reader {
                 self.line += 1;
                 return Some(Err(What::Torn(length)));
             }
-            let (part, ends) = match found.iter().position(|b| *b == b'\n') {
+            let (part, ends) = match memchr::memchr(b'\n', found) {
                 Some(newline) => (found.get(..newline).unwrap_or_default(), true),
                 None => (found, false),
             };
@@ -167,6 +194,19 @@ impl Reader {
             }
         }
     }
+}
+
+/// Reads so many bytes and forgets them.
+fn pass_over(file: &mut Unpacked, mut bytes: u64) -> io::Result<()> {
+    while bytes > 0 {
+        let here = u64::try_from(file.fill_buf()?.len()).unwrap_or(bytes).min(bytes);
+        if here == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.consume(usize::try_from(here).unwrap_or_default());
+        bytes -= here;
+    }
+    Ok(())
 }
 
 /// A segment that was closed, and so renamed, since it was listed.

@@ -169,7 +169,7 @@ fn newest(path: &Path) -> io::Result<Timestamp> {
         _ => path.metadata()?.len().saturating_sub(2 * RECORD_BYTES_MAX as u64),
     };
     let mut reader = Reader::open(source)?;
-    reader.seek(end, 0)?;
+    reader.seek(end, 1)?;
     let mut last = None;
     while let Some(read) = reader.next() {
         // The first of them may be the end of a record.

@@ -7,8 +7,9 @@ use super::{
 };
 use crate::audit::{
     Unrecorded,
+    index::look,
     log::Log,
-    query::{Problem, Records},
+    query::{self, Problem},
     record::{Actor, Admin, Body},
 };
 use serde::Serialize;
@@ -173,11 +174,11 @@ pub async fn reveal(
 
 fn found(subjects: &Subjects, call: Uuid) -> io::Result<Option<Revealed>> {
     let (mut records, mut owners, mut wanted) = (Vec::new(), BTreeSet::from([NOBODY.to_owned()]), BTreeSet::new());
-    for found in Records::of_node(subjects.node())?.containing(&call.to_string()) {
+    for found in look::records(&query::sources(subjects.node())?, call)? {
         let line = match found {
-            Ok(line) if line.head.call == Some(call) => line,
+            Ok(line) => line,
             // What can't be read is for `audit verify` to say.
-            Ok(_) | Err(Problem { .. }) => continue,
+            Err(Problem { .. }) => continue,
         };
         let Ok(body) = line.body() else { continue };
         let (principal, protected) = match body {

@@ -24,7 +24,12 @@ const NAME_WIDTH: usize = 10;
 pub(super) fn human(call: Uuid, records: &[Record], out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "call {call}: {}", verdict(records))?;
     let mut story = Story { out };
+    let several = records.iter().any(|(line, _)| records.first().is_some_and(|(f, _)| f.head.node != line.head.node));
+    let mut node = None;
     for (line, body) in records {
+        if several && node.replace(&line.head.node) != Some(&line.head.node) {
+            story.line("node", &printable(&line.head.node))?;
+        }
         let at = format!("{:.6}", line.head.at);
         match body {
             Body::Intent(intent) => story.intent(&at, intent)?,

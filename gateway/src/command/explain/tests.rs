@@ -149,3 +149,28 @@ fn what_is_no_call_id_is_invalid() {
     assert_eq!(explain(&args, (Path::new("/nowhere"), "gw"), None, (&mut Vec::new(), &mut talk)), Exit::Invalid);
     assert!(String::from_utf8(talk).unwrap().starts_with("error: `hello` is not a call id"));
 }
+
+#[tokio::test]
+async fn what_several_nodes_recorded_is_one_story() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = |node: &str| Log::open(&config(folder.path(), Durability::Write), &node.into(), Uuid::now_v7()).unwrap();
+    let (one, other) = (log("gw"), log("gw-2"));
+    let call = Uuid::now_v7();
+    let mut first = one.open_call(call, Timestamp::now()).unwrap();
+    first.intent(&intent(None)).await.unwrap();
+    let mut second = other.open_call(call, Timestamp::now()).unwrap();
+    second.intent(&intent(None)).await.unwrap();
+    second.closed(&completed()).await.unwrap();
+    first.closed(&completed()).await.unwrap();
+    let (exit, out, talk) = explained(Some(call), Format::Human, folder.path());
+    assert_eq!((exit, talk.as_str()), (Exit::Ok, ""));
+    let nodes: Vec<_> = out.lines().map(str::trim_start).filter(|line| line.starts_with("node")).collect();
+    let nodes: Vec<_> = nodes.iter().filter_map(|line| line.split_whitespace().nth(1)).collect();
+    assert_eq!(nodes, ["gw", "gw-2", "gw"], "{out}");
+    assert_eq!(out.lines().filter(|line| line.trim_start().starts_with("outcome")).count(), 2, "{out}");
+    let (_, json, _) = explained(Some(call), Format::Json, folder.path());
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["records"].as_array().unwrap().len(), 4);
+    one.shutdown().await;
+    other.shutdown().await;
+}

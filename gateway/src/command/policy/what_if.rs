@@ -77,8 +77,8 @@ fn recorded(
     snapshot: &Snapshot,
     talk: &mut dyn Write,
 ) -> Result<(Question, Hidden), (Exit, String)> {
-    let folder = loaded.config.audit.path.join(&*loaded.config.node.id);
-    let found = explain::found(args.call.as_deref(), &folder, talk);
+    let log = (&*loaded.config.audit.path, &*loaded.config.node.id);
+    let found = explain::found(args.call.as_deref(), log, talk);
     let (_, records) = found.map_err(|error| (error.exit(), error.to_string()))?;
     let bodies: Vec<_> = records.iter().map(|(_, body)| body).collect();
     let recorded = asked::recorded(&bodies, snapshot).map_err(|error| (Exit::Failed, error))?;

@@ -73,6 +73,11 @@ pub(crate) fn is_late(trailers: &HeaderMap) -> bool {
     trailers.get(STATUS).is_some_and(|code| code == "4")
 }
 
+/// Any other end.
+pub(crate) fn of(code: u8, message: &str) -> HeaderMap {
+    fields(code, Some(message))
+}
+
 /// The end of a stream that broke.
 pub(crate) fn broken(error: &GrpcError) -> HeaderMap {
     fields(error.code, Some(error.message))
