@@ -264,7 +264,7 @@ impl Log {
     pub(crate) fn system_blocking(&self, system: &System) -> Result<(), Unrecorded> {
         let (waiter, accepted) = oneshot::channel();
         let (kind, tail) = (Kind::System, tail::plain(system));
-        self.0.queue.push(entry(kind, tail, Duty::Refusable, Promise::None, Some(waiter)))?;
+        self.0.pen.push(entry(kind, tail, Duty::Refusable, Promise::None, Some(waiter)))?;
         accepted.blocking_recv().unwrap_or(Err(Unrecorded::Closed))
     }
 

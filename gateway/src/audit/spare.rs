@@ -25,7 +25,7 @@ impl Log {
     /// # Errors
     /// When there is no such room, or the log can't be written.
     pub(crate) fn found(&self, found: &System) -> Result<(), Unrecorded> {
-        self.0.queue.push_spare(log::entry(Kind::System, tail::plain(found), Duty::Owed, Promise::None, None))
+        self.0.pen.push_spare(log::entry(Kind::System, tail::plain(found), Duty::Owed, Promise::None, None))
     }
 
     /// Errors of a question as they may be recorded, where the record of the call has only `looks` of its input.

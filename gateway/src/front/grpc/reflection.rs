@@ -25,6 +25,8 @@ use uuid::Uuid;
 /// All questions of one stream together, in bytes.
 const QUESTIONS_BYTES_MAX: u64 = 256 * 1024;
 
+/// What the packages of the administrative interface begin with.
+const ADMINISTRATIVE: &str = "latchwork.admin.";
 const NOT_FOUND: i32 = 5;
 const INVALID_ARGUMENT: i32 = 3;
 
@@ -110,7 +112,8 @@ impl Exchange {
 impl Known {
     fn of(set: FileDescriptorSet) -> Self {
         let mut known = Self::default();
-        for file in set.file {
+        // What another port serves is nobody's business here.
+        for file in set.file.into_iter().filter(|file| !file.package().starts_with(ADMINISTRATIVE)) {
             let (name, package) = (file.name().to_owned(), file.package().to_owned());
             let messages = file.message_type.iter().map(|m| m.name());
             let enums = file.enum_type.iter().map(|e| e.name());
