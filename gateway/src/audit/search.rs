@@ -22,6 +22,7 @@ pub use groups::{Group, Latency};
 pub use text::TEXTS_MAX;
 
 use super::{
+    index::entry::DENIED,
     query::{self, Line, Problem, Source},
     record::Kind,
 };
@@ -182,6 +183,11 @@ pub fn ask(
     means: Means<'_>,
     take: &mut dyn FnMut(Item) -> io::Result<()>,
 ) -> Result<End, SearchError> {
+    let mut question = question.clone();
+    if question.view == View::Denials {
+        question.filter.outcomes = vec![DENIED.to_owned()];
+    }
+    let question = &question;
     let mut segments = Vec::new();
     for node in nodes.iter().filter(|node| question.filter.takes_node(&node.id)) {
         let sources = query::sources(&node.folder)?;

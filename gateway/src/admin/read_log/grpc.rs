@@ -28,7 +28,7 @@ const INVALID_ARGUMENT: u8 = 3;
 const DEADLINE_EXCEEDED: u8 = 4;
 const PERMISSION_DENIED: u8 = 7;
 const RESOURCE_EXHAUSTED: u8 = 8;
-const UNIMPLEMENTED: u8 = 12;
+const METHOD_UNKNOWN: u8 = 12;
 const INTERNAL: u8 = 13;
 const UNAVAILABLE: u8 = 14;
 const UNAUTHENTICATED: u8 = 16;
@@ -40,7 +40,7 @@ pub(in crate::admin) async fn answer(
     request: Request<Incoming>,
 ) -> Response<Outgoing> {
     if request.uri().path() != PATH {
-        return ended(status::of(UNIMPLEMENTED, "there is latchwork.admin.v1.Audit/Query"));
+        return ended(status::of(METHOD_UNKNOWN, "there is latchwork.admin.v1.Audit/Query"));
     }
     let mut body = match read_body(request, BODY_BYTES_MAX).await {
         Ok(body) => body,
