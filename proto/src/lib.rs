@@ -16,6 +16,7 @@ pub mod invoke {
 /// What administrators ask a running gateway.
 pub mod admin {
     /// Version 1.
+    #[expect(clippy::large_enum_variant, reason = "generated: messages are made, sent and dropped one by one")]
     #[rustfmt::skip]
     pub mod v1 {
         include!("gen/latchwork.admin.v1.rs");

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 126] = [
+const ENDS: [(&str, i32); 127] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -123,6 +123,7 @@ const ENDS: [(&str, i32); 126] = [
     ("audit detect --audit absent", 3),
     ("audit verify -c absent.toml", 3),
     ("audit prove 01930000-0000-7000-8000-000000000000 -c absent.toml", 3),
+    ("audit query -c absent.toml", 3),
     ("audit tail -c absent.toml", 3),
     ("audit", 3),
     ("completions bash", 0),

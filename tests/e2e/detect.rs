@@ -100,7 +100,7 @@ async fn a_first_use_and_a_burst_of_denials_are_recorded_counted_and_logged_and_
         gateway.stderr().lines().find(|line| line.contains("unusual") && line.contains("denials")).map(str::to_owned)
     });
     let line = line.await;
-    for part in ["WARN", &caller, "stock.order", "count=5", "threshold=5"] {
+    for part in ["WARN", &caller, "stock.order", "\"count\":5", "\"threshold\":5"] {
         assert!(line.contains(part), "`{part}` is not in {line}");
     }
 

@@ -39,8 +39,9 @@ pub fn library() -> Option<PathBuf> {
     let compiler = fetch::program_of("cc", "gcc")?;
     let folder = built::target().join("peers/shim");
     fs::create_dir_all(&folder).expect("the folder is ours");
-    // Built under a name of this process, then moved: other tests may load it meanwhile.
-    let (source, library) = (folder.join(format!("sync-{}.c", std::process::id())), folder.join("sync.so"));
+    // Built under a name of its own, then moved: other tests may build or load it meanwhile.
+    let own = tempfile::tempdir_in(&folder).expect("the folder is ours");
+    let (source, library) = (own.path().join("sync.c"), folder.join("sync.so"));
     let fresh = source.with_extension("so");
     fs::write(&source, SOURCE).expect("the folder is ours");
     let built =

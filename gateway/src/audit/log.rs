@@ -11,7 +11,7 @@ use super::{
     record::{Admin, Kind, Known, Predecessor, Refused, System, tail},
     repair,
     segment::{self, Disk, Folder},
-    signer::{KeyError, Signer},
+    signer::Signer,
     subject::Subjects,
     writer::{Writer, pen::Pen},
 };
@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use std::{
     fs::File,
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -31,7 +31,7 @@ use std::{
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-pub use super::queue::Failing;
+pub use super::{opening::OpenError, queue::Failing};
 
 /// Longest time that a caller waits for its record to be accepted.
 const ACCEPT_WAIT: Duration = Duration::from_secs(10);
@@ -54,32 +54,6 @@ pub(crate) struct Inner {
     signed: Arc<Progress>,
     signer: Option<Arc<dyn Signer>>,
     writer: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// Why a log can't be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The node id can't be part of a path.
-    #[error("`{0}` can't be a node's id: letters, digits, `-`, `_` and `.`, at most 128, not starting with a dot")]
-    Node(String),
-    /// Another process writes this incarnation, or has written it.
-    #[error("incarnation {0} has been used already")]
-    Taken(Uuid),
-    /// The key that signs checkpoints can't be used.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// A witness can't be asked as it is configured.
-    #[error("the witness of the audit log can't be used: {0}")]
-    Witness(String),
-    /// The disk refuses.
-    #[error("the audit log at `{path}` can't be opened")]
-    Io {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
 }
 
 /// How a log fares.

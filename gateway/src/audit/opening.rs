@@ -4,7 +4,6 @@ use super::{
     conceal::Redaction,
     field::Mode,
     hash::HashKey,
-    log::OpenError,
     note::VerifierKey,
     signer::{FileKey, KeyError},
     subject::{self, NOBODY, Subjects},
@@ -14,9 +13,36 @@ use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
+use uuid::Uuid;
+
+/// Why a log can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The node id can't be part of a path.
+    #[error("`{0}` can't be a node's id: letters, digits, `-`, `_` and `.`, at most 128, not starting with a dot")]
+    Node(String),
+    /// Another process writes this incarnation, or has written it.
+    #[error("incarnation {0} has been used already")]
+    Taken(Uuid),
+    /// The key that signs checkpoints can't be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A witness can't be asked as it is configured.
+    #[error("the witness of the audit log can't be used: {0}")]
+    Witness(String),
+    /// The disk refuses.
+    #[error("the audit log at `{path}` can't be opened")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
 
 /// The key that signs checkpoints. Outside production one is made where there is none.
 pub(super) fn key(config: &config::Audit, node: &str) -> Result<FileKey, KeyError> {
