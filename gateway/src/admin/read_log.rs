@@ -23,12 +23,11 @@ use serde_json::json;
 use std::{
     convert::Infallible,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
-use tokio::sync::{
-    Semaphore,
-    mpsc::{self, error::TrySendError},
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, mpsc},
 };
 
 pub(super) use grpc::answer as answer_grpc;
@@ -43,8 +42,6 @@ const LIMIT_MAX: usize = 10_000;
 const TIME_MAX: Duration = Duration::from_secs(30);
 /// Parts of an answer that wait for who reads it.
 const WAITING_MAX: usize = 64;
-/// How long to wait for who reads before looking again.
-const WAIT: Duration = Duration::from_millis(2);
 
 /// A part of an answer on its way.
 enum Piece {
@@ -123,7 +120,7 @@ fn work(nodes: &[Node], question: &Question, sender: &mpsc::Sender<Piece>) {
     let stop = || Instant::now() >= until || sender.is_closed();
     let means = Means { index: true, workers: 1, stop: &stop };
     let mut give = |item| {
-        let given = send(sender, Piece::Item(item), &stop);
+        let given = send(sender, Piece::Item(item), until);
         if given { Ok(()) } else { Err(std::io::ErrorKind::TimedOut.into()) }
     };
     let last = match search::ask(nodes, question, means, &mut give) {
@@ -133,20 +130,11 @@ fn work(nodes: &[Node], question: &Question, sender: &mpsc::Sender<Piece>) {
             Piece::Failed(error)
         }
     };
-    send(sender, last, &stop);
+    send(sender, last, until);
 }
 
-/// Whether somebody takes it in time.
-fn send(sender: &mpsc::Sender<Piece>, mut piece: Piece, stop: &dyn Fn() -> bool) -> bool {
-    loop {
-        match sender.try_send(piece) {
-            Ok(()) => return true,
-            Err(TrySendError::Closed(_)) => return false,
-            Err(TrySendError::Full(back)) if !stop() => {
-                piece = back;
-                thread::sleep(WAIT);
-            }
-            Err(TrySendError::Full(_)) => return false,
-        }
-    }
+/// Whether somebody takes it in time. It blocks, as a thread for that may.
+fn send(sender: &mpsc::Sender<Piece>, piece: Piece, until: Instant) -> bool {
+    let taken = tokio::time::timeout_at(until.into(), sender.send(piece));
+    matches!(Handle::current().block_on(taken), Ok(Ok(())))
 }

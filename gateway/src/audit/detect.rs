@@ -187,8 +187,8 @@ impl Detectors {
                 }
             }
             Seen::Policy { bundle, who } => {
-                state.policy_change.changed(bundle, Some(who), &mut scene);
-                state.first_seen.changed(bundle, &mut scene);
+                state.policy_change.changed(bundle, Some(who), &scene);
+                state.first_seen.changed(bundle, &scene);
             }
             Seen::Started { ended } => state.outcomes.started(ended, &mut scene),
             Seen::Stopped => state.outcomes.stopped(&mut scene),

@@ -42,7 +42,7 @@ pub enum Audit {
     /// Look for what is unusual in a log, with the thresholds of the configuration
     Detect(detect::DetectArgs),
     /// Find calls, count them, and report on callers, denials and functions
-    Query(query::QueryArgs),
+    Query(Box<query::QueryArgs>),
     /// Check a log from outside: that nothing in it was changed, removed, added or moved
     Verify(verify::VerifyArgs),
     /// Write the proof that the records of a call are in the log

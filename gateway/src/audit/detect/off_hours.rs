@@ -66,7 +66,7 @@ impl State {
             self.callers.insert(who.id.as_ref().into(), habits, scene.at);
         }
         let Some(habits) = self.callers.get(&*who.id, scene.at) else { return };
-        let day = i64::from(local.date().duration_since(jiff::civil::date(1970, 1, 1)).as_hours() / 24);
+        let day = local.date().duration_since(jiff::civil::date(1970, 1, 1)).as_hours() / 24;
         let hour = usize::try_from(local.hour()).unwrap_or(0) % HOURS;
         let known = habits.days >= config.days && (business || scene.age(habits.since) >= WEEKENDS_AFTER);
         let away = habits.away(config, (business, hour, known), local);

@@ -8,8 +8,8 @@ use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 pub(super) enum Sink {
     File(Appended),
     Objects(Objects),
-    Otlp(Logs),
-    Nats(Published),
+    Otlp(Box<Logs>),
+    Nats(Box<Published>),
 }
 
 /// Why records were not taken. The same ones are given again.
@@ -20,8 +20,10 @@ impl Sink {
     pub(super) fn new(settings: &config::Sink, origin: &Origin) -> Self {
         match settings {
             config::Sink::File(settings) => Self::File(Appended::new(settings.clone())),
-            config::Sink::Otlp(settings) => Self::Otlp(Logs::new(settings.clone(), Arc::clone(&origin.node))),
-            config::Sink::Nats(settings) => Self::Nats(Published::new(settings.clone(), Arc::clone(&origin.node))),
+            config::Sink::Otlp(settings) => Self::Otlp(Box::new(Logs::new(settings.clone(), Arc::clone(&origin.node)))),
+            config::Sink::Nats(settings) => {
+                Self::Nats(Box::new(Published::new(settings.clone(), Arc::clone(&origin.node))))
+            }
             config::Sink::Objects(settings) => {
                 Self::Objects(Objects::new(settings.clone(), origin.folder.clone(), &origin.node))
             }

@@ -132,7 +132,7 @@ impl Writer {
             (3, Some(open)) => self.record("answered", Some(self.open[open]), golden(3)),
             (4, Some(open)) => self.record("attempt", Some(self.open[open]), golden(2)),
             (5, _) => {
-                let mut body = golden(if step.who % 2 == 0 { 5 } else { 6 });
+                let mut body = golden(if step.who.is_multiple_of(2) { 5 } else { 6 });
                 body["function"] = function.into();
                 let call = self.call();
                 self.record("refused", Some(call), body)
