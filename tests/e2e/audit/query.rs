@@ -125,7 +125,7 @@ async fn a_live_log_answers_in_every_way() {
         assert_eq!(counts.iter().map(|count| count["calls"].as_u64().unwrap()).sum::<u64>(), 6, "{way}");
         let records = ask(&format!("--records --call {}", stock[0]));
         assert_eq!(records, records::of_call(&world.project.audit(), &stock[0]), "{way}");
-        assert_eq!(ask("--records --kind admin --text \"start --oldest")[0]["verb"], "start", "{way}");
+        assert_eq!(ask("--records --kind admin --text start --oldest")[0]["verb"], "start", "{way}");
         let table = world.said(&format!("audit query --report callers{way}"), 0);
         assert!(table.starts_with("CALLER"), "{table}");
         let line = world.said(&format!("audit query --outcome denied -n 1{way}"), 0);
