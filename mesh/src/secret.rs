@@ -1,5 +1,6 @@
 //! Secrets that lie elsewhere: named by reference, and read again when their file changes.
 
+use crate::invocation::InvokeError;
 use secrecy::{ExposeSecret, SecretString};
 use std::{
     env,
@@ -126,10 +127,10 @@ impl Secret {
         Self::of(name, written, base, |reference| reference.read().map(SecretString::from))
     }
 
-    /// The secret as the value of a header, which no log shows.
-    pub(crate) fn header(&self, prefix: &str) -> Option<http::HeaderValue> {
+    /// The secret as the value of a header, which no log shows; see [`credential`].
+    pub(crate) fn header(&self, what: &str, prefix: &str) -> Result<http::HeaderValue, InvokeError> {
         let value = self.value();
-        sensitive(&format!("{prefix}{}", value.expose_secret()))
+        credential(what, &format!("{prefix}{}", value.expose_secret()))
     }
 }
 
@@ -145,6 +146,11 @@ pub(crate) fn sensitive(text: &str) -> Option<http::HeaderValue> {
     let mut value = http::HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+/// The same of a call's credential; `what` names it where it can't be one: `"the token"`.
+pub(crate) fn credential(what: &str, text: &str) -> Result<http::HeaderValue, InvokeError> {
+    sensitive(text).ok_or_else(|| InvokeError::NoCredential(format!("{what} can't stand in a header")))
 }
 
 /// A file's text, if it is one and not too long.

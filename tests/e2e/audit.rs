@@ -146,13 +146,7 @@ async fn a_full_disk_refuses_calls_and_recovers_by_itself() {
     let client = gateway.client();
     assert_eq!(client.send(Request::post("/orders", "x")).await.status, 200);
 
-    match &disk {
-        Ok(disk) => disk.fill(),
-        Err(why) => {
-            skip::say(&format!("\nno disk can be mounted ({why}): a limit on file sizes stands in for a full one\n"));
-            limit_files(gateway.id(), Some(LIMIT_BYTES));
-        }
-    }
+    fill(&disk, &gateway);
     let mut session = client.open().await.unwrap();
     let mut taken = BTreeSet::new();
     let refused = loop {
@@ -175,10 +169,7 @@ async fn a_full_disk_refuses_calls_and_recovers_by_itself() {
     }
     assert_eq!(origin.seen().len(), reached, "an unrecorded call reached the service");
 
-    match &disk {
-        Ok(disk) => disk.free(),
-        Err(_) => limit_files(gateway.id(), None),
-    }
+    free(&disk, &gateway);
     wait::until("recovery", Duration::from_secs(10), || async {
         (client.send(Request::post("/orders", "x")).await.status == 200).then_some(())
     })
@@ -192,6 +183,24 @@ async fn a_full_disk_refuses_calls_and_recovers_by_itself() {
     .await;
     gateway.stop().await;
     drop(disk);
+}
+
+/// From here on the log's disk is full.
+fn fill(disk: &Result<SmallDisk, String>, gateway: &Running) {
+    match disk {
+        Ok(disk) => disk.fill(),
+        Err(why) => {
+            skip::say(&format!("\nno disk can be mounted ({why}): a limit on file sizes stands in for a full one\n"));
+            limit_files(gateway.id(), Some(LIMIT_BYTES));
+        }
+    }
+}
+
+fn free(disk: &Result<SmallDisk, String>, gateway: &Running) {
+    match disk {
+        Ok(disk) => disk.free(),
+        Err(_) => limit_files(gateway.id(), None),
+    }
 }
 
 /// A gateway where everybody may call everything, in front of a service that remembers.

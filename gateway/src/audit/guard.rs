@@ -32,6 +32,8 @@ pub struct Guard {
     opened: Instant,
     known: Known,
     progress: Progress,
+    /// It was opened although the log can't be written, since some functions run all the same.
+    failing: bool,
     /// It runs whether or not the log takes its records now.
     late: bool,
 }
@@ -49,9 +51,9 @@ enum Progress {
 }
 
 impl Guard {
-    pub(crate) fn new(log: Arc<Inner>, call: Uuid, arrived: Timestamp) -> Self {
+    pub(crate) fn new(log: Arc<Inner>, call: Uuid, arrived: Timestamp, failing: bool) -> Self {
         let (opened, known) = (Instant::now(), Known::default());
-        Self { log, call, arrived, opened, known, progress: Progress::Opened, late: false }
+        Self { log, call, arrived, opened, known, progress: Progress::Opened, failing, late: false }
     }
 
     /// The call's id.
@@ -74,10 +76,10 @@ impl Guard {
     /// From here on the call runs even if the log can't take its records; they are written once it can.
     ///
     /// # Errors
-    /// Unless it `may`, when the log can't be written.
+    /// Unless it `may`, when the log could not be written as the call was opened.
     pub fn may_run_late(&mut self, may: bool) -> Result<(), Unrecorded> {
         self.late = may;
-        if !may && self.log.queue.failing().is_some() { Err(Unrecorded::Failing) } else { Ok(()) }
+        if self.failing && !may { Err(Unrecorded::Failing) } else { Ok(()) }
     }
 
     /// Records that the call is permitted and about to have an effect. Returns once that is accepted; `true` if it was
@@ -87,7 +89,7 @@ impl Guard {
     /// When it is not: then the call must not have an effect. Refuse it as unrecorded.
     pub async fn intent(&mut self, intent: &Intent) -> Result<bool, Unrecorded> {
         if self.late {
-            return Ok(self.intent_late(intent).await);
+            return self.intent_late(intent).await;
         }
         let ready = self.log.redaction.ready(&intent.question.principal.id).await;
         if let Err(error) = ready {
@@ -106,7 +108,7 @@ impl Guard {
         done.map(|()| false)
     }
 
-    async fn intent_late(&mut self, intent: &Intent) -> bool {
+    async fn intent_late(&mut self, intent: &Intent) -> Result<bool, Unrecorded> {
         if let Err(error) = self.log.redaction.ready(&intent.question.principal.id).await {
             tracing::warn!(%error, "there is no key to encrypt the audit record of a call with; its fields are dropped");
         }
@@ -115,13 +117,17 @@ impl Guard {
         let (waiter, accepted) = oneshot::channel();
         // No room on disk is promised: that is taken back while the disk refuses, and this is owed anyway.
         let entry = log::entry(Kind::Intent, tail, Duty::Owed, Promise::None, Some(waiter));
-        self.progress = Progress::Late;
         let queued = self.log.pen.push_late(entry);
+        if queued == Err(Unrecorded::Closed) {
+            // There is nobody left who would write it later.
+            return Err(Unrecorded::Closed);
+        }
+        self.progress = Progress::Late;
         let late = queued.is_err() || failing || self.accepted_soon(accepted).await.is_err();
         if late {
             self.log.queue.ran_late(queued.is_err());
         }
-        late
+        Ok(late)
     }
 
     /// Waits for a record on which nothing depends.
@@ -163,8 +169,10 @@ impl Guard {
     async fn follow_late(&self, kind: Kind, tail: Vec<u8>) -> Result<(), Unrecorded> {
         let (waiter, accepted) = oneshot::channel();
         // Where there is no room, the end of the call is recorded all the same.
-        if self.log.pen.push_late(log::entry(kind, tail, Duty::Owed, Promise::None, Some(waiter))).is_ok() {
-            let _ = self.accepted_soon(accepted).await;
+        match self.log.pen.push_late(log::entry(kind, tail, Duty::Owed, Promise::None, Some(waiter))) {
+            Ok(()) => drop(self.accepted_soon(accepted).await),
+            Err(Unrecorded::Closed) => return Err(Unrecorded::Closed),
+            Err(_) => {}
         }
         Ok(())
     }

@@ -205,8 +205,18 @@ impl Log {
         now: Timestamp,
         late: impl FnOnce() -> bool,
     ) -> Result<Guard, Unrecorded> {
-        self.0.queue.open_call(late)?;
-        Ok(Guard::new(Arc::clone(&self.0), call, now))
+        let failing = match self.0.queue.open_call() {
+            // Asked without the queue's lock: there may be many functions.
+            Err(Unrecorded::Failing) if late() => {
+                self.0.queue.open_late()?;
+                true
+            }
+            opened => {
+                opened?;
+                false
+            }
+        };
+        Ok(Guard::new(Arc::clone(&self.0), call, now, failing))
     }
 
     /// Records a refusal of a call that has no guard, by itself up to a rate, counted beyond it.

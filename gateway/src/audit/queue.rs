@@ -147,12 +147,21 @@ impl Queue {
         Self { state: Mutex::new(state), wake: Condvar::new() }
     }
 
-    /// Takes room for a call; refused at once while the log fails, unless `late` says that it may run all the same.
-    pub(crate) fn open_call(&self, late: impl FnOnce() -> bool) -> Result<(), Unrecorded> {
+    /// Takes room for a call; refused at once while the log fails.
+    pub(crate) fn open_call(&self) -> Result<(), Unrecorded> {
         let mut state = self.lock();
-        if state.stop || state.failing.is_none() || !late() {
-            state.check()?;
+        state.check()?;
+        state.free = state.free.less(Room::CALL).ok_or(Unrecorded::NoRoom)?;
+        Ok(())
+    }
+
+    /// Takes room for a call that was refused because the log fails, and may run all the same.
+    pub(crate) fn open_late(&self) -> Result<(), Unrecorded> {
+        let mut state = self.lock();
+        if state.stop {
+            return Err(Unrecorded::Closed);
         }
+        state.refused = state.refused.saturating_sub(1);
         state.free = state.free.less(Room::CALL).ok_or(Unrecorded::NoRoom)?;
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     invocation::{CallContext, InvokeError, Invoking, Outbound},
-    secret::{Reference, Secret, sensitive},
+    secret::{Reference, Secret, credential},
     token::Kept,
 };
 use admin::Admin;
@@ -188,14 +188,13 @@ impl AzureFunctions {
         headers: &mut HeaderMap,
         context: &CallContext,
     ) -> Result<Option<Arc<SecretString>>, InvokeError> {
-        let unusable = || InvokeError::NoCredential("a key or token can't stand in a header".to_owned());
+        let what = "a key or token";
         if let Some(key) = &self.0.key {
-            headers.insert(KEY, key.header("").ok_or_else(unusable)?);
+            headers.insert(KEY, key.header(what, "")?);
         }
         let Some(token) = &self.0.token else { return Ok(None) };
         let token = token.get(context.deadline).await?;
-        let value = sensitive(&format!("Bearer {}", token.expose_secret()));
-        headers.insert(AUTHORIZATION, value.ok_or_else(unusable)?);
+        headers.insert(AUTHORIZATION, credential(what, &format!("Bearer {}", token.expose_secret()))?);
         Ok(Some(token))
     }
 }

@@ -142,8 +142,7 @@ impl Receiver {
     /// Adds the token.
     pub(super) fn prove(&self, headers: &mut HeaderMap) -> Result<(), InvokeError> {
         let Some(token) = &self.token else { return Ok(()) };
-        let unusable = || InvokeError::NoCredential("the token can't stand in a header".to_owned());
-        headers.insert(AUTHORIZATION, token.header("Bearer ").ok_or_else(unusable)?);
+        headers.insert(AUTHORIZATION, token.header("the token", "Bearer ")?);
         Ok(())
     }
 

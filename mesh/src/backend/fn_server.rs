@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     event::cloud_events::CloudEventConfig,
-    invocation::{InvokeError, Invoking, Outbound},
+    invocation::{Invoking, Outbound},
     secret::{Reference, Secret},
 };
 use http::{Method, Request, Uri, header::AUTHORIZATION};
@@ -121,8 +121,7 @@ impl FnServer {
             let form = config.form();
             let (mut headers, body, context) = form.request(outbound).await?;
             if let Some(token) = token {
-                let unusable = || InvokeError::NoCredential("the token can't stand in a header".to_owned());
-                headers.insert(AUTHORIZATION, token.header("Bearer ").ok_or_else(unusable)?);
+                headers.insert(AUTHORIZATION, token.header("the token", "Bearer ")?);
             }
             let mut request = Request::new(Full::new(body));
             *request.method_mut() = Method::POST;

@@ -12,7 +12,7 @@ pub use crate::event::cloud_events::{CloudEventConfig, Mode};
 use crate::{
     invocation::{InvokeError, Invoking, Outbound},
     payload::Reply,
-    secret::sensitive,
+    secret::credential,
     token::Kept,
 };
 use http::{HeaderName, StatusCode, header::AUTHORIZATION};
@@ -147,12 +147,11 @@ impl GoogleFunctions {
                 Some(kept) => Some((kept, kept.get(outbound.context.deadline).await?)),
             };
             if let Some((_, token)) = &token {
-                let value = sensitive(&format!("Bearer {}", token.expose_secret()));
-                let unusable = || InvokeError::NoCredential("the token can't stand in a header".to_owned());
+                let value = credential("the token", &format!("Bearer {}", token.expose_secret()))?;
                 // The caller's own is forwarded only where the catalog says so, and then the function is to have it.
                 let taken = outbound.head.headers.contains_key(AUTHORIZATION);
                 let name = if taken { PLATFORM_AUTHORIZATION } else { AUTHORIZATION };
-                outbound.head.headers.insert(name, value.ok_or_else(unusable)?);
+                outbound.head.headers.insert(name, value);
             }
             let reply = self.0.http.invoke(outbound).await.and_then(failed).and_then(platform::told);
             if let (Err(InvokeError::Refused(_)), Some((kept, token))) = (&reply, &token) {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     invocation::{CallContext, InvokeError, Invoking, Outbound},
     payload::{Answer, Reply},
-    secret::{Reference, Secret, sensitive},
+    secret::{Reference, Secret, credential},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::AUTHORIZATION};
@@ -218,8 +218,7 @@ impl OpenFaas {
     fn prove(&self, headers: &mut HeaderMap) -> Result<(), InvokeError> {
         let (Some(user), Some(password)) = (&self.0.config.user, &self.0.password) else { return Ok(()) };
         let pair = STANDARD.encode(format!("{user}:{}", password.value().expose_secret()));
-        let unusable = || InvokeError::NoCredential("the password can't stand in a header".to_owned());
-        headers.insert(AUTHORIZATION, sensitive(&format!("Basic {pair}")).ok_or_else(unusable)?);
+        headers.insert(AUTHORIZATION, credential("the password", &format!("Basic {pair}"))?);
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     introduce::introduce,
     invocation::{InvokeError, Invoking, Outbound},
-    secret::{Reference, Secret, sensitive},
+    secret::{Reference, Secret, credential},
 };
 use activation::Activations;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -246,8 +246,7 @@ impl OpenWhisk {
                 Way::Web(http) => {
                     outbound.head.headers.remove(WEB_SECRET);
                     if let Some(secret) = &self.0.key {
-                        let unusable = || InvokeError::NoCredential("the secret can't stand in a header".to_owned());
-                        outbound.head.headers.insert(WEB_SECRET, secret.header("").ok_or_else(unusable)?);
+                        outbound.head.headers.insert(WEB_SECRET, secret.header("the secret", "")?);
                     }
                     http.invoke(outbound).await.and_then(activation::web).and_then(platform::told)
                 }
@@ -289,9 +288,9 @@ impl OpenWhisk {
 
     /// HTTP Basic of the namespace's key.
     fn authorization(&self) -> Result<HeaderValue, InvokeError> {
-        let unusable = || InvokeError::NoCredential("the key can't stand in a header".to_owned());
-        let key = self.0.key.as_ref().ok_or_else(unusable)?.value();
-        sensitive(&format!("Basic {}", STANDARD.encode(key.expose_secret()))).ok_or_else(unusable)
+        let missing = || InvokeError::NoCredential("there is no key".to_owned());
+        let key = self.0.key.as_ref().ok_or_else(missing)?.value();
+        credential("the key", &format!("Basic {}", STANDARD.encode(key.expose_secret())))
     }
 }
 

@@ -1,13 +1,7 @@
 //! A function may run while the log can't be written, if its configuration says so: that is recorded, too.
 
-use super::{CALLERS, DISK_MIB, LIMIT_BYTES, OUTLIVES_LIMIT, RESERVED_MAX, kinds_by_call, shop};
-use tests::{
-    client::Request,
-    disk::{SmallDisk, limit_files},
-    latchwork,
-    project::Project,
-    records, skip, wait,
-};
+use super::{CALLERS, DISK_MIB, OUTLIVES_LIMIT, RESERVED_MAX, fill, free, kinds_by_call, shop};
+use tests::{client::Request, disk::SmallDisk, latchwork, project::Project, records, wait};
 
 #[tokio::test]
 async fn only_a_function_that_may_runs_on_a_full_disk_and_the_log_tells_it_afterwards() {
@@ -20,13 +14,7 @@ async fn only_a_function_that_may_runs_on_a_full_disk_and_the_log_tells_it_after
     let client = gateway.client();
     assert_eq!(client.send(Request::post("/alarm", "x")).await.status, 200);
 
-    match &disk {
-        Ok(disk) => disk.fill(),
-        Err(why) => {
-            skip::say(&format!("\nno disk can be mounted ({why}): a limit on file sizes stands in for a full one\n"));
-            limit_files(gateway.id(), Some(LIMIT_BYTES));
-        }
-    }
+    fill(&disk, &gateway);
     // Some calls are taken yet: room for them was reserved before.
     let mut session = client.open().await.unwrap();
     let mut taken = 0;
@@ -48,10 +36,7 @@ async fn only_a_function_that_may_runs_on_a_full_disk_and_the_log_tells_it_after
     let late = format!("latchwork_calls_late_total{{function=\"shop.alarm\"}} {}", ran.len());
     assert!(metrics.contains(&late), "{metrics}");
 
-    match &disk {
-        Ok(disk) => disk.free(),
-        Err(_) => limit_files(gateway.id(), None),
-    }
+    free(&disk, &gateway);
     wait::until("the records of what ran", wait::LONG, || async {
         let kinds = kinds_by_call(&project);
         ran.iter().all(|call| kinds.get(call).is_some_and(|kinds| kinds == &["intent", "closed"])).then_some(())

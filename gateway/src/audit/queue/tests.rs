@@ -29,7 +29,7 @@ fn what_may_be_spared_leaves_half_of_the_room_to_calls() {
     let queue = Queue::new(Room { bytes: 8 * CALL_BYTES, calls: 4, extra: 6 });
     assert_eq!(queue.push_spare(entry(4 * CALL_BYTES + 1)), Err(Unrecorded::NoRoom), "half of the bytes, too");
     queue.push_spare(entry(4 * CALL_BYTES)).unwrap();
-    assert_eq!((queue.open_call(|| false), queue.push_spare(entry(1))), (Ok(()), Err(Unrecorded::NoRoom)));
+    assert_eq!((queue.open_call(), queue.push_spare(entry(1))), (Ok(()), Err(Unrecorded::NoRoom)));
     let mut taken = Vec::new();
     queue.take(&mut taken);
     queue.give_back(taken.remove(0).room);

@@ -86,7 +86,11 @@ impl Feed {
         // INVARIANT: The end is asked before segments are listed. A segment is there before a record in it is accepted, so
         // that what a broken segment holds under the same number is never taken for the record.
         let end = self.end(of)?;
-        let sources = query::segments(of.id, &of.directory)?;
+        let mut sources = query::segments(of.id, &of.directory)?;
+        if next < end.before && holding(&sources, next).is_none() {
+            // A folder that is listed while a segment gets another name may show neither: it is gone if it is gone twice.
+            sources = query::segments(of.id, &of.directory)?;
+        }
         let meets = |seq| {
             let ends_there = |source: &Source| source.last.is_some_and(|last| last.saturating_add(1) == seq);
             sources.iter().any(|source| ends_there(source) || source.first == seq)
@@ -104,6 +108,10 @@ impl Feed {
         let mut bytes = 0;
         while batch.records.len() < BATCH_RECORDS_MAX && bytes < BATCH_BYTES_MAX && batch.next < end.before {
             let Some(source) = holding(&sources, batch.next) else {
+                if !batch.records.is_empty() {
+                    // Looked for again before it is missing.
+                    break;
+                }
                 // What was removed by hand, or by retention, is missing.
                 let Some(later) = sources.iter().map(|source| source.first).filter(|first| *first > batch.next).min()
                 else {

@@ -179,3 +179,34 @@ async fn it_stops_even_while_the_disk_refuses() {
     assert_eq!(guard.closed(&completed()).await, Err(Unrecorded::Closed));
     assert_eq!(log.open_call(Uuid::now_v7(), Timestamp::now()).unwrap_err(), Unrecorded::Closed);
 }
+
+#[tokio::test]
+async fn a_call_that_may_run_late_runs_on_a_failing_disk_and_never_on_a_closed_log() {
+    let disk = Fake::new();
+    disk.state().capacity = Some(32 * 1024);
+    let log = start(&disk, Durability::Write);
+    let open = fill(&log).await;
+    let refused = log.open_call_unless(Uuid::now_v7(), Timestamp::now(), || false);
+    assert_eq!(refused.unwrap_err(), Unrecorded::Failing);
+    let opened = || log.open_call_unless(Uuid::now_v7(), Timestamp::now(), || true).unwrap();
+    assert_eq!(opened().may_run_late(false), Err(Unrecorded::Failing), "of another function");
+    let mut late = opened();
+    late.may_run_late(true).unwrap();
+    assert_eq!(late.intent(&intent(None)).await, Ok(true));
+    let call = late.call().to_string();
+    late.closed(&completed()).await.unwrap();
+    assert!(!disk.records().iter().any(|record| record["call"] == call.as_str() && record["kind"] == "intent"));
+    let mut after = opened();
+    after.may_run_late(true).unwrap();
+    drop(open);
+    disk.state().capacity = None;
+    until(|| log.healthy()).await;
+    log.shutdown().await;
+    assert_eq!(after.intent(&intent(None)).await, Err(Unrecorded::Closed));
+    let records = disk.records();
+    let of_late: Vec<_> = records.iter().filter(|record| record["call"] == call.as_str()).collect();
+    assert_eq!((of_late.len(), &of_late[0]["late"], &of_late[1]["kind"]), (2, &true.into(), &"closed".into()));
+    let recovered = records.iter().find(|record| record["event"] == "log_recovered").unwrap();
+    assert_eq!(recovered["ran"], 1, "{recovered}");
+    assert_whole(&disk);
+}

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     double::{Double, answer},
     event::cloud_events::Mode,
+    invocation::InvokeError,
     payload::Reply,
     samples::{body, context, post},
 };

@@ -8,7 +8,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::Request;
-use std::time::Duration;
+use tokio::sync::Notify;
 
 fn config(url: &str) -> KnativeConfig {
     KnativeConfig {
@@ -56,13 +56,24 @@ async fn a_service_gets_the_request_under_its_own_host() {
 
 #[tokio::test]
 async fn a_service_that_has_to_be_started_is_waited_for() {
-    let double = Double::new(|_: Request<Bytes>| async {
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        answer(200, &[("content-type", "text/plain")], "at last")
+    let (asked, started) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let signs = (asked.clone(), started.clone());
+    let double = Double::new(move |_: Request<Bytes>| {
+        let (asked, started) = signs.clone();
+        async move {
+            asked.notify_one();
+            started.notified().await;
+            answer(200, &[("content-type", "text/plain")], "at last")
+        }
     })
     .await;
-    let reply = call(&config(&double.url()), post("")).await.unwrap();
-    assert_eq!(body(reply).await.unwrap(), "at last");
+    let config = config(&double.url());
+    let mut calling = std::pin::pin!(call(&config, post("")));
+    tokio::select! {
+        reply = &mut calling => panic!("answered before it was started: {reply:?}"),
+        () = asked.notified() => started.notify_one(),
+    }
+    assert_eq!(body(calling.await.unwrap()).await.unwrap(), "at last");
     assert_eq!(double.asked().len(), 1);
 }
 
