@@ -24,10 +24,11 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread::{self, JoinHandle},
+    thread,
     time::Duration,
 };
 use stock::{Memory, Stock};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 mod held;
@@ -44,6 +45,9 @@ const PASS_EVERY: Duration = Duration::from_secs(5);
 const ROUNDS_MAX: usize = 8;
 /// Held by the one process that keeps a node's log within its limits.
 const LOCK: &str = "retention.lock";
+/// How long an end waits for the step that is being done: on a busy machine calls go before it, and packing a segment takes
+/// as long as it takes. A step that the process' end cuts short is done again after the next start.
+const STOP_GRACE: Duration = Duration::from_secs(5);
 /// How much calls go before this.
 const NICENESS: i32 = 10;
 
@@ -55,7 +59,8 @@ pub type MayGo = Arc<dyn Fn(Uuid, &Range<u64>) -> bool + Send + Sync>;
 #[derive(Debug)]
 pub struct Keeper {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Resolves once the thread has ended.
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 /// How retention fares.
@@ -128,9 +133,14 @@ impl Keeper {
         let io = |source| OpenError::Io { path: folder.clone(), source };
         let shared = Arc::new(Shared::default());
         let mut worker = Worker::new(config, node, log, may_go, shared.clone()).map_err(io)?;
-        let run = move || worker.run();
-        let thread = thread::Builder::new().name("audit-keeper".into()).spawn(run).map_err(io)?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        let (end, ended) = oneshot::channel();
+        let run = move || {
+            worker.run();
+            // Nobody may be waiting any more.
+            let _ = end.send(());
+        };
+        thread::Builder::new().name("audit-keeper".into()).spawn(run).map_err(io)?;
+        Ok(Self { shared, ended: Mutex::new(Some(ended)) })
     }
 
     /// From now on these are the limits.
@@ -153,14 +163,15 @@ impl Keeper {
         }
     }
 
-    /// Ends the thread once the step that it is at is done. The log should still be open.
+    /// Ends the thread once the step that it is at is done, or leaves it after a while. The log should still be open.
     pub async fn stop(&self) {
         self.shared.stop();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // It can't fail: the closure does not panic and is not cancelled.
-        let joined = tokio::task::spawn_blocking(move || thread.map(JoinHandle::join)).await;
-        if matches!(joined, Ok(Some(Err(_)))) {
-            tracing::error!("the thread that keeps the audit log within its limits failed");
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(ended) = ended else { return };
+        match tokio::time::timeout(STOP_GRACE, ended).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::error!("the thread that keeps the audit log within its limits failed"),
+            Err(_) => tracing::warn!("what the audit log's retention was at is done again after the next start"),
         }
     }
 }

@@ -88,6 +88,9 @@ fn look(folder: &Path, seen: &mut HashMap<PathBuf, Vec<PathBuf>>, stop: &dyn Fn(
             _ => {}
         }
         for source in closed.iter().rev().filter(|source| file::reach(source).is_none()) {
+            if stop() {
+                return Ok(());
+            }
             index::made(source, stop)?;
         }
         seen.insert(directory, paths);

@@ -3,7 +3,12 @@
 use super::stock::Stored;
 use crate::config;
 use jiff::Timestamp;
-use std::{collections::HashSet, fmt, io, path::Path, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    fmt, io,
+    path::Path,
+    time::Duration,
+};
 
 /// Unless told otherwise, the log takes this part of its disk at most …
 const DISK_PART: u64 = 4;
@@ -11,6 +16,10 @@ const DISK_PART: u64 = 4;
 const BYTES_MAX: u64 = 64 << 30;
 /// … and leaves this part of the disk free.
 const FREE_PART: u64 = 20;
+/// Most segments that are packed before the limits are looked at again: packing must not keep the log over its limits.
+const PACKS_MAX: usize = 8;
+/// No segment packs to less than this part of itself: what would not fit even then is retired as it is.
+const PACKED_PART: u64 = 20;
 
 /// Where a segment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,20 +112,21 @@ pub(crate) fn plan(
     let online: Vec<_> = staying.iter().filter(|(_, segment)| segment.place == Place::Log).collect();
     let mut bytes = open_bytes + online.iter().map(|(_, segment)| segment.bytes).sum::<u64>();
     let tight = bytes > limits.bytes_max;
-    let (mut unpacked, mut moved) = (false, HashSet::new());
+    let (mut unpacked, mut moved) = (VecDeque::new(), HashSet::new());
     for (at, segment) in &online {
         let archived = limits.archive.filter(|(after, _)| older(segment, *after)).is_some();
         if !segment.name.packed && limits.packs && (archived || tight || older(segment, limits.pack_after)) {
-            // It is looked at again once it is smaller.
-            actions.push(Action::Pack(*at));
-            unpacked = true;
+            unpacked.push_back((*at, segment.bytes));
         } else if archived {
             actions.push(Action::Move(*at));
             moved.insert(*at);
             bytes -= segment.bytes;
         }
     }
-    for (at, segment) in online.iter().filter(|(at, _)| !unpacked && !moved.contains(at)) {
+    // They are looked at again once they are smaller.
+    let packing_gains = |bytes: u64| bytes - bytes / PACKED_PART;
+    bytes -= unpacked.iter().take(PACKS_MAX).map(|(_, bytes)| packing_gains(*bytes)).sum::<u64>();
+    for (at, segment) in online.iter().filter(|(at, _)| !moved.contains(at)) {
         if bytes <= limits.bytes_max {
             break;
         }
@@ -128,7 +138,16 @@ pub(crate) fn plan(
             continue;
         }
         bytes -= segment.bytes;
+        if let Some(place) = unpacked.iter().position(|(unpacked, _)| unpacked == at) {
+            if place < PACKS_MAX {
+                // The next one is packed in its place.
+                bytes += packing_gains(segment.bytes);
+                bytes -= unpacked.get(PACKS_MAX).map_or(0, |(_, bytes)| packing_gains(*bytes));
+            }
+            unpacked.remove(place);
+        }
     }
+    actions.extend(unpacked.iter().take(PACKS_MAX).map(|(at, _)| Action::Pack(*at)));
     if let Some((_, Some(most))) = limits.archive {
         let archived = || staying.iter().filter(|(_, segment)| segment.place == Place::Archive);
         let mut bytes: u64 = archived().map(|(_, segment)| segment.bytes).sum();

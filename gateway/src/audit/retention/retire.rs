@@ -87,6 +87,9 @@ impl Worker {
             return Ok(());
         };
         for grave in graves {
+            if self.shared.stopped() {
+                break;
+            }
             let segment = grave.segment;
             let Some(tombstone) = grave.tombstone(&origin, (self.now)()) else {
                 // A beginning that no tombstone can keep stays where it is.
@@ -102,8 +105,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Reads an incarnation up to something that was signed and covers what is to go. `None` if nothing does yet, or it is
-    /// damaged.
+    /// Reads an incarnation up to something that was signed and covers what is to go. `None` if nothing does yet, if it is
+    /// damaged, and once this is to stop.
     fn read<'a>(
         &mut self,
         of: &Stored,
@@ -114,6 +117,9 @@ impl Worker {
         let Some((size, root)) = self.stated(of.incarnation, &of.home, origin, end)? else { return Ok(None) };
         let mut tree = Frontier::default();
         for part in Parts::of_incarnation(of.incarnation, &of.home)? {
+            if self.shared.stopped() {
+                return Ok(None);
+            }
             let part = match part {
                 Ok(part) => part,
                 Err(problem) => return Ok(self.damaged(of, &problem.to_string())),

@@ -1,6 +1,9 @@
 //! What may not go: what is on hold, what is not shipped, what is not as it was signed.
 
-use super::*;
+use super::{plan::Rule, stock::Stored, *};
+use crate::audit::segment::Name;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn hold(subject: Option<&str>) -> Change {
     let hold = Hold { who: "dev/counsel".into(), at: Timestamp::now(), reason: "case 9".into() };
@@ -60,6 +63,39 @@ async fn what_is_not_shipped_stays_until_there_is_no_room() {
     assert!(rig.tombstones().len() > 3);
     assert!(rig.verify(&rig.held()).ok);
     log.shutdown().await;
+}
+
+/// Packing is slower than calls are here: the log stays within its limit all the same.
+#[test]
+fn what_would_not_fit_once_packed_goes_at_once() {
+    let limits = Limits { age: DAY, bytes_max: 5_000, pack_after: DAY, packs: true, archive: None };
+    let unpacked = |first| Stored {
+        incarnation: Uuid::nil(),
+        home: PathBuf::new(),
+        name: Name { last: Some(first + 9), ..Name::open(first, 0) },
+        path: PathBuf::new(),
+        place: Place::Log,
+        bytes: 1_000,
+        newest: Timestamp::now(),
+        retired: false,
+    };
+    let segments: Vec<_> = (0..100).map(|number| unpacked(number * 10)).collect();
+    let planned = |held: fn(u64) -> bool| {
+        let mut planned = (Vec::new(), Vec::new());
+        for action in plan::plan(&segments, 500, &limits, Timestamp::now(), |segment, _| held(segment.name.first)) {
+            match action {
+                Action::Retire(at, Rule::Bytes(5_000)) => planned.0.push(at),
+                Action::Pack(at) => planned.1.push(at),
+                other => panic!("{other:?}"),
+            }
+        }
+        planned
+    };
+    // What stays: the one that is open, eight that will take a twentieth, and four that take all they take.
+    let stays: Vec<_> = (88..96).collect();
+    assert_eq!(planned(|_| false), ((0..88).collect(), stays.clone()));
+    assert_eq!(planned(|first| first == 0), ((1..89).collect(), [&[0], &stays[1..]].concat()));
+    assert_eq!(planned(|_| true), (vec![], (0..8).collect()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
