@@ -45,6 +45,7 @@ async fn a_service_that_was_there_before() {
     let service = Origin::start_tls(&certificates).await;
     fs::create_dir(folder.join("tls")).expect("the example brings no certificates");
     fs::write(folder.join("tls/inventory-ca.pem"), &certificates.ca).expect("the folder is ours");
+    fs::write(folder.join("inventory-password"), "open-sesame\n").expect("the folder is ours");
     let port = service.url.rsplit(':').next().expect("a port").to_owned();
     replace(&folder.join("catalog/inventory.toml"), &[("8444", &port)]);
     let issuer = wait::free_port().to_string();
@@ -73,6 +74,10 @@ async fn a_service_that_was_there_before() {
 
     let seen = service.seen().len();
     assert_eq!(seen, if expected == 200 { 2 } else { 1 }, "{:?}", service.seen());
+    if let Some(written) = service.seen().get(1) {
+        // `front-door:open-sesame`, and nothing of Kim's token.
+        assert_eq!(written.headers["authorization"], "Basic ZnJvbnQtZG9vcjpvcGVuLXNlc2FtZQ==");
+    }
     gateway.stop().await;
 }
 

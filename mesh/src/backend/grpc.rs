@@ -52,7 +52,8 @@ impl GrpcConfig {
     /// What carries it.
     fn over_http(&self) -> HttpConfig {
         let Self { url, ca, server_id, client_certificate, client_key, unix, connect_timeout } = self.clone();
-        HttpConfig { url, ca, server_id, client_certificate, client_key, unix, http2: true, connect_timeout }
+        let plain = HttpConfig::plain(&url, ca.as_deref(), &connect_timeout);
+        HttpConfig { server_id, client_certificate, client_key, unix, http2: true, ..plain }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A function behind HTTP/1.1 or HTTP/2, in clear text or TLS; certificates are always verified.
 
 pub(in crate::backend) mod connect;
+mod credentials;
 mod outgoing;
 mod svid;
 pub(in crate::backend) mod template;
@@ -14,6 +15,7 @@ use crate::{
     payload::{Answer, Io, Payload, Promise, Reply, Wire},
 };
 use connect::Connector;
+use credentials::Credentials;
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE},
@@ -28,6 +30,7 @@ use hyper_util::{
 use outgoing::{Breakage, Outgoing};
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -66,6 +69,15 @@ pub struct HttpConfig {
     pub client_certificate: Option<PathBuf>,
     /// Its private key by reference: `"file:PATH"` of a PEM file.
     pub client_key: Option<String>,
+    /// The user that the gateway is to the service (HTTP Basic); needs `password`.
+    pub user: Option<String>,
+    /// The user's password by reference: `"env:NAME"` or `"file:PATH"`, read again when it changes.
+    pub password: Option<String>,
+    /// A bearer token by reference, instead of a user.
+    pub bearer: Option<String>,
+    /// Headers whose values are secrets, by reference: `{ "x-api-key" = "file:key" }`. A caller's own never wins.
+    #[serde(default)]
+    pub secret_headers: BTreeMap<String, String>,
     /// Unix socket that is connected to, whatever host `url` names.
     pub unix: Option<PathBuf>,
     /// Speak HTTP/2 (over clear text: with prior knowledge).
@@ -85,6 +97,10 @@ impl HttpConfig {
             server_id: None,
             client_certificate: None,
             client_key: None,
+            user: None,
+            password: None,
+            bearer: None,
+            secret_headers: BTreeMap::new(),
             unix: None,
             http2: false,
             connect_timeout: connect_timeout.to_owned(),
@@ -112,6 +128,7 @@ struct Inner {
     template: Template,
     /// What the server is told that it is asked as, instead of the host in the URL.
     host: Option<HeaderValue>,
+    credentials: Credentials,
     client: Client<Connector, Outgoing>,
 }
 
@@ -134,6 +151,7 @@ impl Http {
         let timeout = duration("connect_timeout", &config.connect_timeout)?;
         let tls = template.is_tls();
         let trust = Trust::read(config.secured(), tls, base)?;
+        let credentials = Credentials::new(config, base)?;
         let unix = config.unix.as_ref().map(|path| base.join(path));
         let connector = Connector::new(trust.client(tls)?, tls, Dial::new(unix.as_deref()), config.http2, timeout);
         let client = Client::builder(TokioExecutor::new())
@@ -151,7 +169,7 @@ impl Http {
             .http2_adaptive_window(true)
             .http2_keep_alive_interval(PING_INTERVAL)
             .build(connector);
-        Ok(Self(Arc::new(Inner { config: config.clone(), trust, template, host, client })))
+        Ok(Self(Arc::new(Inner { config: config.clone(), trust, template, host, credentials, client })))
     }
 
     /// Whether [`Http::new`] would make the same backend again, so that a reload can keep the open connections.
@@ -179,6 +197,10 @@ impl Http {
             let (request, near, breakage) = self.request(outbound)?;
             let asked = tokio::time::timeout_at(deadline, self.0.client.request(request)).await;
             match asked.map_err(|_| InvokeError::TimedOut)? {
+                // The caller can't help it that the service does not know the gateway.
+                Ok(response) if response.status() == StatusCode::UNAUTHORIZED && !self.0.credentials.is_empty() => {
+                    Err(InvokeError::Refused("401 to the gateway's own credential".to_owned()))
+                }
                 Ok(response) => reply(response, near),
                 Err(error) => Err(classify(error, &breakage)),
             }
@@ -194,6 +216,7 @@ impl Http {
         let uri = self.0.template.render(&head)?;
         let upgrade = head.headers.get(UPGRADE).cloned();
         outgoing::prepare(&mut head.headers, &head.host, &context, self.0.config.http2);
+        self.0.credentials.prove(&mut head.headers)?;
         head.headers.extend(self.0.host.clone().map(|host| (HOST, host)));
         let (wire, near) = match payload {
             Payload::Empty => (Wire::Empty, None),

@@ -16,16 +16,10 @@ const CREDENTIAL_BYTES_SURE: usize = 20;
 /// How far back a name before `=` or `:` may start.
 const NAME_BYTES_MAX: usize = 64;
 
-/// The bytes with which `secret_at` has something to do.
-const STARTS: [bool; 256] = {
-    let mut starts = [false; 256];
-    starts[b'e' as usize] = true;
-    starts[b' ' as usize] = true;
-    starts[b'=' as usize] = true;
-    starts[b':' as usize] = true;
-    starts[b'P' as usize] = true;
-    starts
-};
+/// Whether `secret_at` has something to do with a byte.
+fn starts(byte: u8) -> bool {
+    matches!(byte, b'e' | b' ' | b'=' | b':' | b'P')
+}
 
 /// Replaces what looks like a secret.
 pub(crate) fn scrub(line: Vec<u8>) -> Vec<u8> {
@@ -33,7 +27,7 @@ pub(crate) fn scrub(line: Vec<u8>) -> Vec<u8> {
     let mut copied = 0;
     let mut at = 0;
     while let Some(&byte) = line.get(at) {
-        if STARTS.get(usize::from(byte)) == Some(&false) {
+        if !starts(byte) {
             at += 1;
         } else if let Some(secret) = secret_at(&line, at, byte) {
             let clean = clean.get_or_insert_with(|| Vec::with_capacity(line.len()));

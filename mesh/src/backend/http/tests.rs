@@ -1,5 +1,6 @@
 //! The HTTP backend against servers that behave, and servers that don't.
 
+mod credentials;
 mod faults;
 mod tls;
 
@@ -22,16 +23,7 @@ use tokio::{
 };
 
 fn config(url: impl Into<String>) -> HttpConfig {
-    HttpConfig {
-        url: url.into(),
-        ca: None,
-        server_id: None,
-        client_certificate: None,
-        client_key: None,
-        unix: None,
-        http2: false,
-        connect_timeout: "3s".to_owned(),
-    }
+    HttpConfig::plain(&url.into(), None, "3s")
 }
 
 fn backend(url: impl Into<String>) -> Http {
