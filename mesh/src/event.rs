@@ -2,7 +2,9 @@
 
 mod api_gateway_v2;
 pub(crate) mod cloud_events;
+mod http_answer;
 mod plain;
+pub(crate) mod streamed;
 
 use crate::{
     host::pool::Answered,
@@ -17,10 +19,13 @@ use tokio::time::timeout_at;
 /// Largest request body that is put into an event, in bytes.
 pub(crate) const REQUEST_BYTES_MAX: usize = 6 * 1024 * 1024;
 
+/// Largest event of a call that is not waited for, in bytes.
+pub(crate) const ASYNC_BYTES_MAX: usize = 1024 * 1024;
+
 /// Largest answer that is taken from a function, in bytes.
 pub(crate) const ANSWER_BYTES_MAX: usize = 6 * 1024 * 1024;
 
-/// What a process function is given.
+/// What a function is given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventForm {
@@ -51,8 +56,8 @@ impl EventForm {
     /// What its answer means.
     pub(crate) fn reply(self, answered: Answered, bytes_max: u64) -> Result<Reply, InvokeError> {
         let reply = match self {
-            _ if api_gateway_v2::has_prelude(&answered) => api_gateway_v2::streamed_reply(&answered.body)?,
-            Self::ApiGatewayV2 => api_gateway_v2::reply(answered.body)?,
+            _ if http_answer::has_prelude(&answered) => http_answer::streamed_reply(&answered.body)?,
+            Self::ApiGatewayV2 => http_answer::reply(answered.body)?,
             Self::Body => plain::reply(answered.body),
         };
         match reply.body() {
