@@ -67,7 +67,8 @@ pub struct AwsLambdaConfig {
     /// `{ access_key = "env:…", secret_key = "file:…" }` or `{ profile = "…" }`, or `"none"` for a `url`.
     #[serde(default)]
     pub credentials: CredentialsConfig,
-    /// What the function is given: an API Gateway v2 event, or the body alone.
+    /// What the function is given: `"api_gateway_v2"` (default), `"api_gateway_v1"`, `"alb"`, `"alb_multi_value"`,
+    /// `"function_url"`, the `"body"` alone, or `{ type = "…", source = "…" }` for an event of CloudEvents.
     #[serde(default)]
     pub event: EventForm,
     /// PEM file of the authorities that may vouch for the server, instead of the system's.
@@ -120,6 +121,7 @@ impl Remote for AwsLambdaConfig {
 
     fn problems(&self) -> Vec<ConfigError> {
         let mut problems = place::problems(self);
+        problems.extend(self.event.problems());
         problems.extend(self.credentials.check().err());
         problems.extend(duration("connect_timeout", &self.connect_timeout).err());
         let (address, what) = match &self.url {
@@ -199,13 +201,13 @@ impl AwsLambda {
         let Inner { config, credentials, .. } = &*self.0;
         let Outbound { head, payload, context } = outbound;
         let body = event::whole(payload, &context).await?;
-        let event = config.event.event(&head, &context, body);
+        let event = config.event.event(&head, &context, body)?;
         check(config, &event)?;
         let proof = credentials.proof(context.deadline).await?;
         let request = config.request(uri, event, proof.as_ref(), &context)?;
         let response = exchange.open(request, context.deadline).await?;
         if config.call == LambdaCall::Stream && response.status() == StatusCode::OK {
-            return stream::reply(response, config.event, &context).await;
+            return stream::reply(response, config.event.clone(), &context).await;
         }
         let response = exchange::whole(response, context.deadline, answer::BODY_BYTES_MAX).await?;
         if let Some(proof) = proof {
@@ -275,11 +277,9 @@ fn check(config: &AwsLambdaConfig, event: &[u8]) -> Result<(), InvokeError> {
     if event.len() > bytes_max {
         return Err(InvokeError::RequestTooLarge { bytes_max: Some(bytes_max as u64) });
     }
-    match config.event {
-        EventForm::Body if serde_json::from_slice::<IgnoredAny>(event).is_err() => {
-            Err(InvokeError::Unsupported("a body that is not JSON"))
-        }
-        EventForm::Body | EventForm::ApiGatewayV2 => Ok(()),
+    match config.event == EventForm::Body && serde_json::from_slice::<IgnoredAny>(event).is_err() {
+        true => Err(InvokeError::Unsupported("a body that is not JSON")),
+        false => Ok(()),
     }
 }
 

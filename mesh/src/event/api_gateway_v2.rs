@@ -1,20 +1,15 @@
-//! API Gateway HTTP API events, payload format 2.0.
+//! API Gateway HTTP API events, payload format 2.0, and those of function URLs, which are the same but for the route.
 
-use crate::{
-    hop,
-    introduce::introduce,
-    invocation::{CallContext, Head},
-};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use super::parts::{self, ACCOUNT, ID, joined};
+use crate::invocation::{CallContext, Head};
 use bytes::Bytes;
-use http::{
-    HeaderValue,
-    header::{CONTENT_LENGTH, COOKIE, HOST, USER_AGENT},
-};
-use jiff::tz::TimeZone;
+use http::header::{COOKIE, USER_AGENT};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::{borrow::Cow, str};
+use std::borrow::Cow;
+
+/// The route and stage of whatever has no others.
+const DEFAULT: &str = "$default";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,28 +31,53 @@ struct Event<'a> {
     is_base64_encoded: bool,
 }
 
-/// What the function is given.
+/// What a function behind an HTTP API is given.
 pub(super) fn event(head: &Head, context: &CallContext, body: &[u8]) -> Bytes {
+    let mut headers = parts::headers(head, context, body.len());
+    let cookies = parts::cookies(&headers);
+    headers.remove(COOKIE);
     let route = format!("{} {}", head.method, head.pattern);
-    let query = head.query.as_deref().unwrap_or_default();
-    let pairs = url::form_urlencoded::parse(query.as_bytes());
-    let parameters = head.parameters.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-    let body_bytes = body.len();
-    let (body, is_base64_encoded) = match str::from_utf8(body) {
-        Ok("") => (None, false),
-        Ok(text) => (Some(Cow::Borrowed(text)), false),
-        Err(_) => (Some(Cow::Owned(STANDARD.encode(body))), true),
-    };
+    let path_parameters = joined(parts::parameters(head));
+    written(
+        head,
+        context,
+        body,
+        Own { route: &route, cookies, headers: joined(parts::fields(&headers)), path_parameters },
+    )
+}
+
+/// What a function with a URL of its own is given: it knows of no routes.
+pub(super) fn url_event(head: &Head, context: &CallContext, body: &[u8]) -> Bytes {
+    let mut headers = parts::headers(head, context, body.len());
+    let cookies = parts::cookies(&headers);
+    // Here the header stays as well.
+    let all = http::HeaderValue::try_from(cookies.join("; ")).ok().filter(|_| !cookies.is_empty());
+    headers.remove(COOKIE);
+    headers.extend(all.map(|all| (COOKIE, all)));
+    let headers = joined(parts::fields(&headers));
+    written(head, context, body, Own { route: DEFAULT, cookies, headers, path_parameters: Map::new() })
+}
+
+/// What both differ in.
+struct Own<'a> {
+    route: &'a str,
+    cookies: Vec<String>,
+    headers: Map<String, Value>,
+    path_parameters: Map<String, Value>,
+}
+
+fn written(head: &Head, context: &CallContext, body: &[u8], own: Own<'_>) -> Bytes {
+    let (body, is_base64_encoded) = parts::body(body);
     let event = Event {
         version: "2.0",
-        route_key: &route,
+        route_key: own.route,
         raw_path: &head.path,
-        raw_query_string: query,
-        cookies: head.headers.get_all(COOKIE).iter().flat_map(split_cookies).collect(),
-        headers: event_headers(head, context, body_bytes),
-        query_string_parameters: joined(pairs.map(|(name, value)| (name.into_owned(), value.into_owned()))),
-        path_parameters: joined(parameters),
-        request_context: request_context(head, context, &route),
+        raw_query_string: head.query.as_deref().unwrap_or_default(),
+        cookies: own.cookies,
+        headers: own.headers,
+        query_string_parameters: joined(parts::query(head)),
+        path_parameters: own.path_parameters,
+        request_context: request_context(head, context, own.route),
         body,
         is_base64_encoded,
     };
@@ -65,25 +85,12 @@ pub(super) fn event(head: &Head, context: &CallContext, body: &[u8]) -> Bytes {
     Bytes::from(serde_json::to_vec(&event).unwrap_or_default())
 }
 
-fn event_headers(head: &Head, context: &CallContext, body_bytes: usize) -> Map<String, Value> {
-    let mut headers = head.headers.clone();
-    hop::strip(&mut headers);
-    headers.remove(COOKIE);
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(body_bytes));
-    if let Ok(host) = HeaderValue::from_str(&head.host) {
-        headers.insert(HOST, host);
-    }
-    introduce(&mut headers, &head.host, context);
-    joined(headers.iter().map(|(name, value)| (name.to_string(), text(value))))
-}
-
 fn request_context(head: &Head, context: &CallContext, route: &str) -> Value {
     let prefix = head.host.split('.').next().unwrap_or_default();
-    let agent = head.headers.get(USER_AGENT).map(text).unwrap_or_default();
-    let time = context.accepted.to_zoned_datetime(TimeZone::UTC).strftime("%d/%b/%Y:%H:%M:%S %z").to_string();
+    let agent = head.headers.get(USER_AGENT).map(parts::text).unwrap_or_default();
     json!({
-        "accountId": "000000000000",
-        "apiId": "latchwork",
+        "accountId": ACCOUNT,
+        "apiId": ID,
         "authorizer": { "lambda": { "principalId": &*context.principal, "principalKind": context.principal_kind } },
         "domainName": &*head.host,
         "domainPrefix": prefix,
@@ -96,33 +103,10 @@ fn request_context(head: &Head, context: &CallContext, route: &str) -> Value {
         },
         "requestId": context.call_id.to_string(),
         "routeKey": route,
-        "stage": "$default",
-        "time": time,
+        "stage": DEFAULT,
+        "time": parts::time(context),
         "timeEpoch": context.accepted.as_millisecond(),
     })
-}
-
-/// An object of texts; values of one name are joined by commas, none is lost.
-fn joined(pairs: impl Iterator<Item = (String, String)>) -> Map<String, Value> {
-    let mut object = Map::new();
-    for (name, value) in pairs {
-        match object.get_mut(&name) {
-            Some(Value::String(before)) => {
-                before.push(',');
-                before.push_str(&value);
-            }
-            _ => drop(object.insert(name, Value::String(value))),
-        }
-    }
-    object
-}
-
-fn split_cookies(value: &HeaderValue) -> Vec<String> {
-    text(value).split(';').map(|cookie| cookie.trim().to_owned()).filter(|cookie| !cookie.is_empty()).collect()
-}
-
-fn text(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
 #[cfg(test)]

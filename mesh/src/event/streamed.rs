@@ -51,7 +51,7 @@ impl Beginning {
         if self.bytes.is_empty() {
             return Ok(None);
         }
-        if self.form == EventForm::Body || self.bytes.first() != Some(&b'{') {
+        if !self.form.is_request() || self.bytes.first() != Some(&b'{') {
             return Ok(Some(self.raw()));
         }
         let Some(end) = self.object.end_in(&self.bytes) else {

@@ -105,7 +105,12 @@ impl Credentials {
 
 impl Proof {
     /// Signs a call.
-    pub(super) fn sign(&self, request: &mut Request<Full<Bytes>>, body: &[u8], region: &str) -> Result<(), InvokeError> {
+    pub(super) fn sign(
+        &self,
+        request: &mut Request<Full<Bytes>>,
+        body: &[u8],
+        region: &str,
+    ) -> Result<(), InvokeError> {
         let scope = Scope { region, service: SERVICE, at: SystemTime::now() };
         let signed = sign_request(request, body, &self.keys, scope, Form::default());
         signed.map_err(|error| InvokeError::Refused(error.to_string()))
@@ -132,7 +137,8 @@ impl CredentialsConfig {
 }
 
 fn state(config: &CredentialsConfig, region: &str, base: &Path) -> Result<State, String> {
-    let Some(plan) = Plan::new(config, region, base, &|name| env::var_os(name).filter(|value| !value.is_empty()))? else {
+    let Some(plan) = Plan::new(config, region, base, &|name| env::var_os(name).filter(|value| !value.is_empty()))?
+    else {
         return Ok(State::Unsigned);
     };
     match plan {

@@ -28,8 +28,12 @@ pub(super) fn problems(config: &AwsLambdaConfig) -> Vec<ConfigError> {
             [region(config), name(function, config), qualifier(function, config), base(config).map(drop)]
         }
         (None, Some(url)) => [region(config), function_url(url, config), only_api(config), Ok(())],
-        (Some(_), Some(_)) => [Err(bad("url", "a target has a `function` or a `url`".to_owned())), Ok(()), Ok(()), Ok(())],
-        (None, None) => [Err(bad("function", "a target has a `function` or a `url`".to_owned())), Ok(()), Ok(()), Ok(())],
+        (Some(_), Some(_)) => {
+            [Err(bad("url", "a target has a `function` or a `url`".to_owned())), Ok(()), Ok(()), Ok(())]
+        }
+        (None, None) => {
+            [Err(bad("function", "a target has a `function` or a `url`".to_owned())), Ok(()), Ok(()), Ok(())]
+        }
     };
     checks.into_iter().filter_map(Result::err).collect()
 }
@@ -66,7 +70,8 @@ fn function_url(url: &str, config: &AwsLambdaConfig) -> Result<(), ConfigError> 
     endpoint::template_of("url", url, carries)?;
     Template::parse(url)?;
     let host = url.split_once("://").map_or("", |(_, rest)| rest).split(['/', '?', ':']).next().unwrap_or_default();
-    let region = host.strip_suffix(".on.aws").and_then(|host| host.split_once(".lambda-url.")).map(|(_, region)| region);
+    let region =
+        host.strip_suffix(".on.aws").and_then(|host| host.split_once(".lambda-url.")).map(|(_, region)| region);
     match region {
         Some(region) if region != config.region => {
             Err(bad("url", format!("the URL is of region `{}`, not `{}`", shown(region), shown(&config.region))))

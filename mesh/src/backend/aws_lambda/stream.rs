@@ -62,6 +62,8 @@ struct Pieces<B> {
 struct Rest<B> {
     first: Bytes,
     pieces: Pieces<B>,
+    /// Why it breaks off, once what came before has had its chance to be sent.
+    broken: Option<InvokeError>,
 }
 
 /// The function's answer: its head, and a body that has the rest as it comes.
@@ -70,7 +72,8 @@ pub(super) async fn reply(
     form: EventForm,
     context: &CallContext,
 ) -> Result<Reply, InvokeError> {
-    let framed = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(FRAMED.as_bytes()));
+    let framed =
+        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(FRAMED.as_bytes()));
     if !framed {
         return Err(InvokeError::BadAnswer("it does not come in frames".to_owned()));
     }
@@ -95,7 +98,7 @@ where
                 return beginning.end(self.context.response_bytes_max);
             };
             if let Some(begun) = beginning.take(&piece)? {
-                let rest = Rest { first: begun.first.clone(), pieces: self };
+                let rest = Rest { first: begun.first.clone(), pieces: self, broken: None };
                 return Ok(begun.reply(rest.boxed_unsync()));
             }
         }
@@ -173,12 +176,21 @@ where
         if !self.first.is_empty() {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.first)))));
         }
-        let piece = ready!(self.pieces.poll_piece(cx));
-        if let Some(Err(error)) = &piece {
-            // Status and headers are gone: all that is left is to break off.
-            tracing::warn!(call = %self.pieces.context.call_id, %error, "an answer broke off");
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error.into())));
         }
-        Poll::Ready(piece.map(|piece| piece.map(Frame::data).map_err(Into::into)))
+        match ready!(self.pieces.poll_piece(cx)) {
+            Some(Err(error)) => {
+                // Status and headers are gone: all that is left is to break off. What was handed over is flushed first, or
+                // the caller would not even see them.
+                tracing::warn!(call = %self.pieces.context.call_id, %error, "an answer broke off");
+                self.broken = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(Ok(piece)) => Poll::Ready(Some(Ok(Frame::data(piece)))),
+            None => Poll::Ready(None),
+        }
     }
 }
 

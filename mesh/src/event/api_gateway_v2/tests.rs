@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::samples;
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use std::time::Duration;
 
 #[test]

@@ -1,7 +1,10 @@
 //! How keys are come by: what is configured, resolved to one source and the roles that are assumed with it.
 
 use super::{
-    CredentialsConfig, Given, Place, Variable, container::Container, instance::Instance, of, profile,
+    CredentialsConfig, Given, Place, Variable,
+    container::Container,
+    instance::Instance,
+    of, profile,
     sts::{Role, Sts, WebIdentity},
 };
 use crate::{
@@ -154,7 +157,9 @@ pub(super) fn keys(variable: Variable<'_>) -> Result<Keys, String> {
 
 fn referenced(given: &Given, base: &Path) -> Result<Keys, String> {
     let read = |name: &str, text: &Option<String>| {
-        text.as_deref().map(|text| Reference::parse(name, text, base).and_then(|reference| reference.read())).transpose()
+        text.as_deref()
+            .map(|text| Reference::parse(name, text, base).and_then(|reference| reference.read()))
+            .transpose()
     };
     let missing = || "`access_key` and `secret_key` belong together".to_owned();
     Ok(Keys {

@@ -170,7 +170,9 @@ impl Profile {
     fn keys(&self) -> Result<Keys, String> {
         let name = &self.name;
         let key = |key: &str| {
-            self.get(key).map(|value| sound(value).ok_or_else(|| format!("`{key}` of profile `{name}` is no key"))).transpose()
+            self.get(key)
+                .map(|value| sound(value).ok_or_else(|| format!("`{key}` of profile `{name}` is no key")))
+                .transpose()
         };
         let needed = |of: &str| key(of)?.ok_or_else(|| format!("profile `{name}` has no `{of}`"));
         Ok(Keys {

@@ -223,7 +223,11 @@ fn a_profile_gives_keys_and_roles_or_says_what_is_not_spoken() {
     assert_eq!(plain(&fixed("shop").0), ("AKIDSHOP", "shop+secret=", Some("shop-token")));
     assert_eq!(fixed("assumed").0.id, "AKIDSHOP");
     assert_eq!((&*fixed("chained").0.id, &*fixed("chained").1[0]), ("AKIDCHAIN", "arn:aws:iam::1:role/self"));
-    assert_eq!(fixed("twice").1, ["arn:aws:iam::1:role/r", "arn:aws:iam::2:role/second"], "the profile's own comes last");
+    assert_eq!(
+        fixed("twice").1,
+        ["arn:aws:iam::1:role/r", "arn:aws:iam::2:role/second"],
+        "the profile's own comes last"
+    );
     let (_, roles) = resolve("twice").unwrap();
     assert_eq!((roles[0].external_id.as_deref(), roles[0].seconds), (Some("shop-7"), None));
     assert_eq!((&*roles[1].session_name, roles[1].seconds), ("twice", Some(900)));

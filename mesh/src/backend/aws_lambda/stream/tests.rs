@@ -64,7 +64,8 @@ async fn pieces_go_on_as_they_come_wherever_they_are_cut() {
 #[tokio::test]
 async fn a_function_that_fails_before_its_first_byte_has_no_answer() {
     let fails = |pieces| async { answer(EventForm::ApiGatewayV2, pieces).await.unwrap_err() };
-    let error = fails(vec![complete(r#"{"ErrorCode":"Unhandled","ErrorDetails":"{\"errorMessage\":\"secret\"}"}"#)]).await;
+    let error =
+        fails(vec![complete(r#"{"ErrorCode":"Unhandled","ErrorDetails":"{\"errorMessage\":\"secret\"}"}"#)]).await;
     assert_eq!(error.to_string(), "the function failed: Unhandled");
     let error = fails(vec![frame("exception", "TooManyRequestsException", "{}")]).await;
     assert!(matches!(error, InvokeError::Throttled { retry_after: None }), "{error}");

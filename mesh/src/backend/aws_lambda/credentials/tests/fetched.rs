@@ -39,7 +39,9 @@ async fn roles_are_assumed_one_after_the_other_each_with_the_keys_of_the_one_bef
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("id"), "AKIDBASE").and_then(|()| fs::write(folder.path().join("secret"), "s")).unwrap();
+    fs::write(folder.path().join("id"), "AKIDBASE")
+        .and_then(|()| fs::write(folder.path().join("secret"), "s"))
+        .unwrap();
     let role = |name: &str, external_id: Option<&str>| AssumeConfig {
         role: format!("arn:aws:iam::1:role/{name}"),
         external_id: external_id.map(Into::into),
@@ -63,7 +65,10 @@ async fn roles_are_assumed_one_after_the_other_each_with_the_keys_of_the_one_bef
     assert_eq!(asked[1].headers()["x-amz-security-token"], "ASIAFIRST-token==");
     let said = form(&asked[1]);
     assert_eq!((&*said["Action"], &*said["Version"]), ("AssumeRole", "2011-06-15"));
-    assert_eq!((&*said["ExternalId"], &*said["DurationSeconds"], &*said["RoleSessionName"]), ("shop-7", "3600", "front-door"));
+    assert_eq!(
+        (&*said["ExternalId"], &*said["DurationSeconds"], &*said["RoleSessionName"]),
+        ("shop-7", "3600", "front-door")
+    );
     assert!(!form(&asked[0]).contains_key("ExternalId"));
     // Keys that were replaced count at once, not when the session ends.
     fs::write(folder.path().join("new"), "AKIDNEXT").unwrap();
@@ -79,16 +84,15 @@ async fn a_role_that_is_not_granted_is_an_error_and_nothing_else_is_used() {
     let sts = Double::same(403, &[("content-type", "text/xml")], refused).await;
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("key"), "AKIDBASE").unwrap();
-    let role = AssumeConfig {
-        role: "arn:aws:iam::1:role/r".into(),
-        external_id: None,
-        session_name: None,
-        duration: None,
-    };
+    let role =
+        AssumeConfig { role: "arn:aws:iam::1:role/r".into(), external_id: None, session_name: None, duration: None };
     let written = Given { assume: vec![role], sts_endpoint: Some(sts.url()), ..given("file:key", "file:key", None) };
     let credentials = new(&config(written), folder.path()).unwrap();
     let error = credentials.proof(Instant::now() + PATIENCE).await.unwrap_err();
-    assert!(matches!(&error, InvokeError::NoCredential(why) if why == "role `arn:aws:iam::1:role/r`: 403 AccessDenied"), "{error}");
+    assert!(
+        matches!(&error, InvokeError::NoCredential(why) if why == "role `arn:aws:iam::1:role/r`: 403 AccessDenied"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -110,7 +114,10 @@ async fn a_web_identity_is_exchanged_and_its_token_read_each_time() {
         assert_eq!(keys.id, "ASIAWEB");
         assert!(lifetime > Duration::from_secs(3500) && lifetime <= Duration::from_secs(3600), "{lifetime:?}");
         let asked = sts.asked().pop().unwrap();
-        assert_eq!((&*form(&asked)["Action"], &*form(&asked)["WebIdentityToken"]), ("AssumeRoleWithWebIdentity", token));
+        assert_eq!(
+            (&*form(&asked)["Action"], &*form(&asked)["WebIdentityToken"]),
+            ("AssumeRoleWithWebIdentity", token)
+        );
         assert!(!asked.headers().contains_key("authorization"), "the token is the proof");
     }
 }
@@ -172,7 +179,9 @@ async fn an_instance_asks_by_session_and_never_without() {
                 assert_eq!(request.headers()["x-aws-ec2-metadata-token-ttl-seconds"], "60");
                 answer(200, &[], "session==")
             }
-            ("GET", "/latest/meta-data/iam/security-credentials/", Some(b"session==")) => answer(200, &[], "shop-role\n"),
+            ("GET", "/latest/meta-data/iam/security-credentials/", Some(b"session==")) => {
+                answer(200, &[], "shop-role\n")
+            }
             ("GET", "/latest/meta-data/iam/security-credentials/shop-role", Some(b"session==")) => {
                 answer(200, &[], document("ASIAROLE"))
             }
