@@ -6,7 +6,7 @@ use std::{fmt::Write as _, io::Write as _};
 pub const VARIABLE: &str = "LATCHWORK_SKIP_PEERS";
 
 /// Every peer, by the name that the variable takes, and what is not proved without it.
-pub const PEERS: [(&str, &str); 25] = [
+pub const PEERS: [(&str, &str); 26] = [
     ("oidc-provider", "tokens of an issuer that we did not write"),
     ("awslambdaric", "an unchanged Python function under the process host"),
     ("lambda_runtime", "an unchanged Rust function under the process host"),
@@ -21,6 +21,7 @@ pub const PEERS: [(&str, &str); 25] = [
     ("grpcio", "gRPC with a client and a server that we did not write"),
     ("standardwebhooks", "webhooks that a library we did not write has signed"),
     ("ocsf-json-schema", "exports of the audit log as OCSF and as CloudEvents"),
+    ("duckdb", "an export in Parquet that somebody else reads"),
     ("cyclonedx-python-lib", "a valid bill of materials"),
     ("systemd-analyze", "a unit that may do little"),
     ("chromium", "pages of other origins in a real browser"),
