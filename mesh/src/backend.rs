@@ -129,9 +129,8 @@ impl Backend {
             Self::CloudEvents(backend) => backend.parameters().collect(),
             Self::Knative(backend) => backend.parameters().collect(),
             Self::OpenFaas(backend) => backend.parameters().collect(),
-            Self::Grpc(_) | Self::Process(_) | Self::AwsLambda(_) | Self::FnServer(_) | Self::OracleFunctions(_) => {
-                Vec::new()
-            }
+            Self::AwsLambda(backend) => backend.parameters().collect(),
+            Self::Grpc(_) | Self::Process(_) | Self::FnServer(_) | Self::OracleFunctions(_) => Vec::new(),
         }
     }
 
