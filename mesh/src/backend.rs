@@ -11,11 +11,13 @@ pub mod google_functions;
 pub mod grpc;
 pub mod http;
 pub mod knative;
+pub mod nats;
 pub mod openfaas;
 pub mod openwhisk;
 pub mod oracle_functions;
 pub(crate) mod platform;
 pub mod process;
+mod record;
 pub mod remote;
 
 use crate::invocation::{Invoking, Outbound};
@@ -32,7 +34,7 @@ pub struct ConfigError {
 }
 
 /// Fields whose text may be a secret that was written where a reference belongs.
-const SECRETS: [&str; 6] = ["credentials", "key", "client_secret", "federated_token", "password", "token"];
+const SECRETS: [&str; 7] = ["credentials", "key", "client_secret", "federated_token", "nkey", "password", "token"];
 
 impl ConfigError {
     /// Whether what was written there must not be repeated.
@@ -69,10 +71,12 @@ pub enum Backend {
     Knative(knative::Knative),
     /// A function of OpenFaaS.
     OpenFaas(openfaas::OpenFaas),
+    /// A stream of NATS JetStream, or a function that answers over NATS.
+    Nats(nats::Nats),
 }
 
 /// Every kind's name.
-pub const KINDS: [&str; 12] = [
+pub const KINDS: [&str; 13] = [
     "http",
     "grpc",
     "process",
@@ -85,6 +89,7 @@ pub const KINDS: [&str; 12] = [
     "cloudevents",
     "knative",
     "openfaas",
+    "nats",
 ];
 
 impl Backend {
@@ -104,6 +109,7 @@ impl Backend {
             Self::CloudEvents(_) => "cloudevents",
             Self::Knative(_) => "knative",
             Self::OpenFaas(_) => "openfaas",
+            Self::Nats(_) => "nats",
         }
     }
 
@@ -129,6 +135,7 @@ impl Backend {
             Self::CloudEvents(backend) => backend.parameters().collect(),
             Self::Knative(backend) => backend.parameters().collect(),
             Self::OpenFaas(backend) => backend.parameters().collect(),
+            Self::Nats(backend) => backend.parameters().collect(),
             Self::Grpc(_) | Self::Process(_) | Self::AwsLambda(_) | Self::FnServer(_) | Self::OracleFunctions(_) => {
                 Vec::new()
             }
@@ -151,6 +158,7 @@ impl Backend {
             Self::CloudEvents(backend) => backend.invoke(outbound),
             Self::Knative(backend) => backend.invoke(outbound),
             Self::OpenFaas(backend) => backend.invoke(outbound),
+            Self::Nats(backend) => backend.invoke(outbound),
         }
     }
 }

@@ -26,6 +26,7 @@ fn every_example_is_started_by_a_test() {
         "google_functions",
         "knative",
         "legacy",
+        "nats",
         "openfaas",
         "openwhisk",
         "oracle_functions",

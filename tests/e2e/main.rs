@@ -32,6 +32,7 @@ mod grpc_json;
 mod keys;
 mod knative;
 mod malformed;
+mod nats;
 mod observe;
 mod openfaas;
 mod openwhisk;

@@ -3,7 +3,7 @@
 use super::{
     Backend, ConfigError, aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig,
     cloudevents::CloudEventsConfig, fn_server::FnServerConfig, google_functions::GoogleFunctionsConfig,
-    knative::KnativeConfig, openfaas::OpenFaasConfig, openwhisk::OpenWhiskConfig,
+    knative::KnativeConfig, nats::NatsConfig, openfaas::OpenFaasConfig, openwhisk::OpenWhiskConfig,
     oracle_functions::OracleFunctionsConfig,
 };
 use std::path::{Path, PathBuf};
@@ -29,6 +29,8 @@ pub enum RemoteConfig {
     Knative(Box<KnativeConfig>),
     /// `openfaas = { … }`
     OpenFaas(Box<OpenFaasConfig>),
+    /// `nats = { … }`
+    Nats(Box<NatsConfig>),
 }
 
 /// What every remote kind can say of its configuration.
@@ -88,6 +90,7 @@ impl RemoteConfig {
             Self::CloudEvents(config) => &mut config.ca,
             Self::Knative(config) => &mut config.ca,
             Self::OpenFaas(config) => &mut config.ca,
+            Self::Nats(config) => &mut config.ca,
         }
     }
 
@@ -119,6 +122,7 @@ impl RemoteConfig {
             Self::CloudEvents(config) => &**config,
             Self::Knative(config) => &**config,
             Self::OpenFaas(config) => &**config,
+            Self::Nats(config) => &**config,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::At;
 use mesh::backend::{
     aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig, cloudevents::CloudEventsConfig,
     fn_server::FnServerConfig, google_functions::GoogleFunctionsConfig, grpc::GrpcConfig, http::HttpConfig,
-    knative::KnativeConfig, openfaas::OpenFaasConfig, openwhisk::OpenWhiskConfig,
+    knative::KnativeConfig, nats::NatsConfig, openfaas::OpenFaasConfig, openwhisk::OpenWhiskConfig,
     oracle_functions::OracleFunctionsConfig, process::ProcessConfig, remote::RemoteConfig,
 };
 use schemars::JsonSchema;
@@ -41,6 +41,8 @@ pub(crate) struct Target {
     pub(crate) knative: Option<At<Box<KnativeConfig>>>,
     /// A function of OpenFaaS.
     pub(crate) openfaas: Option<At<Box<OpenFaasConfig>>>,
+    /// A stream of NATS JetStream, or a function that answers over NATS.
+    pub(crate) nats: Option<At<Box<NatsConfig>>>,
 }
 
 impl Target {
@@ -59,6 +61,7 @@ impl Target {
             one(&self.cloudevents, RemoteConfig::CloudEvents),
             one(&self.knative, RemoteConfig::Knative),
             one(&self.openfaas, RemoteConfig::OpenFaas),
+            one(&self.nats, RemoteConfig::Nats),
         ];
         all.into_iter().flatten().collect()
     }
