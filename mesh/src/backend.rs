@@ -10,6 +10,7 @@ pub mod fn_server;
 pub mod google_functions;
 pub mod grpc;
 pub mod http;
+pub mod kinesis;
 pub mod knative;
 pub mod nats;
 pub mod openfaas;
@@ -17,6 +18,7 @@ pub mod openwhisk;
 pub mod oracle_functions;
 pub(crate) mod platform;
 pub mod process;
+pub mod pubsub;
 mod record;
 pub mod remote;
 
@@ -73,10 +75,14 @@ pub enum Backend {
     OpenFaas(openfaas::OpenFaas),
     /// A stream of NATS JetStream, or a function that answers over NATS.
     Nats(nats::Nats),
+    /// A stream of Amazon Kinesis.
+    Kinesis(kinesis::Kinesis),
+    /// A topic of Google Cloud Pub/Sub.
+    PubSub(pubsub::PubSub),
 }
 
 /// Every kind's name.
-pub const KINDS: [&str; 13] = [
+pub const KINDS: [&str; 15] = [
     "http",
     "grpc",
     "process",
@@ -90,6 +96,8 @@ pub const KINDS: [&str; 13] = [
     "knative",
     "openfaas",
     "nats",
+    "kinesis",
+    "pubsub",
 ];
 
 impl Backend {
@@ -110,6 +118,8 @@ impl Backend {
             Self::Knative(_) => "knative",
             Self::OpenFaas(_) => "openfaas",
             Self::Nats(_) => "nats",
+            Self::Kinesis(_) => "kinesis",
+            Self::PubSub(_) => "pubsub",
         }
     }
 
@@ -136,6 +146,8 @@ impl Backend {
             Self::Knative(backend) => backend.parameters().collect(),
             Self::OpenFaas(backend) => backend.parameters().collect(),
             Self::Nats(backend) => backend.parameters().collect(),
+            Self::Kinesis(backend) => backend.parameters().collect(),
+            Self::PubSub(backend) => backend.parameters().collect(),
             Self::Grpc(_) | Self::Process(_) | Self::AwsLambda(_) | Self::FnServer(_) | Self::OracleFunctions(_) => {
                 Vec::new()
             }
@@ -159,6 +171,8 @@ impl Backend {
             Self::Knative(backend) => backend.invoke(outbound),
             Self::OpenFaas(backend) => backend.invoke(outbound),
             Self::Nats(backend) => backend.invoke(outbound),
+            Self::Kinesis(backend) => backend.invoke(outbound),
+            Self::PubSub(backend) => backend.invoke(outbound),
         }
     }
 }

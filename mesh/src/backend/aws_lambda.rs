@@ -1,8 +1,8 @@
 //! A function at AWS Lambda, called through the Invoke API with requests that are signed with the gateway's own keys.
 
 mod answer;
-mod credentials;
-mod place;
+pub(in crate::backend) mod credentials;
+pub(in crate::backend) mod place;
 
 use crate::{
     backend::{

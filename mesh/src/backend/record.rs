@@ -1,5 +1,6 @@
 //! What kinds share whose effect is a record that somebody keeps: what it is called, and the answer that says that it is kept.
 
+pub(super) mod batch;
 pub(super) mod naming;
 
 use crate::{

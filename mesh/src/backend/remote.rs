@@ -3,8 +3,8 @@
 use super::{
     Backend, ConfigError, aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig,
     cloudevents::CloudEventsConfig, fn_server::FnServerConfig, google_functions::GoogleFunctionsConfig,
-    knative::KnativeConfig, nats::NatsConfig, openfaas::OpenFaasConfig, openwhisk::OpenWhiskConfig,
-    oracle_functions::OracleFunctionsConfig,
+    kinesis::KinesisConfig, knative::KnativeConfig, nats::NatsConfig, openfaas::OpenFaasConfig,
+    openwhisk::OpenWhiskConfig, oracle_functions::OracleFunctionsConfig, pubsub::PubSubConfig,
 };
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,10 @@ pub enum RemoteConfig {
     OpenFaas(Box<OpenFaasConfig>),
     /// `nats = { … }`
     Nats(Box<NatsConfig>),
+    /// `kinesis = { … }`
+    Kinesis(Box<KinesisConfig>),
+    /// `pubsub = { … }`
+    PubSub(Box<PubSubConfig>),
 }
 
 /// What every remote kind can say of its configuration.
@@ -91,6 +95,8 @@ impl RemoteConfig {
             Self::Knative(config) => &mut config.ca,
             Self::OpenFaas(config) => &mut config.ca,
             Self::Nats(config) => &mut config.ca,
+            Self::Kinesis(config) => &mut config.ca,
+            Self::PubSub(config) => &mut config.ca,
         }
     }
 
@@ -123,6 +129,8 @@ impl RemoteConfig {
             Self::Knative(config) => &**config,
             Self::OpenFaas(config) => &**config,
             Self::Nats(config) => &**config,
+            Self::Kinesis(config) => &**config,
+            Self::PubSub(config) => &**config,
         }
     }
 }

@@ -47,7 +47,7 @@ pub struct Given {
 
 /// Keys as they are now. Files are read again when they change.
 #[derive(Debug)]
-pub(super) struct Credentials {
+pub(in crate::backend) struct Credentials {
     source: Source,
     held: Mutex<Held>,
 }
@@ -60,7 +60,7 @@ struct Held {
 
 impl Credentials {
     /// Reads the keys a first time.
-    pub(super) fn new(config: &CredentialsConfig, base: &Path) -> Result<Self, ConfigError> {
+    pub(in crate::backend) fn new(config: &CredentialsConfig, base: &Path) -> Result<Self, ConfigError> {
         let source = source(config, base)?;
         // Stamps are taken before reading: what changes in between is read again.
         let stamps = source.stamps();
@@ -69,7 +69,7 @@ impl Credentials {
     }
 
     /// The keys. When their files changed to something that can't be used, the last good ones serve on, loudly.
-    pub(super) fn keys(&self) -> Arc<Keys> {
+    pub(in crate::backend) fn keys(&self) -> Arc<Keys> {
         let stamps = self.source.stamps();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.stamps != stamps {
@@ -85,7 +85,7 @@ impl Credentials {
 
 impl CredentialsConfig {
     /// What is wrong with it as it is written; nothing is read.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(in crate::backend) fn check(&self) -> Result<(), ConfigError> {
         match self {
             // Most often its keys were unknown and have been reported: that none is left follows. `new` refuses it.
             Self::Given(given) if *given == Given::default() => Ok(()),

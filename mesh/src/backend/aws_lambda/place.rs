@@ -1,6 +1,6 @@
 //! Where a function is: its address from name, region, qualifier and endpoint.
 
-use super::AwsLambdaConfig;
+use super::{AwsLambdaConfig, SERVICE};
 use crate::backend::{
     ConfigError,
     endpoint::{bad, endpoint, shown},
@@ -19,7 +19,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 
 /// What is wrong with the place.
 pub(super) fn problems(config: &AwsLambdaConfig) -> Vec<ConfigError> {
-    let checks = [region(config), function(config), qualifier(config), base(config).map(drop)];
+    let checks = [region(&config.region), function(config), qualifier(config), base(config).map(drop)];
     checks.into_iter().filter_map(Result::err).collect()
 }
 
@@ -34,8 +34,8 @@ pub(super) fn uri(config: &AwsLambdaConfig) -> Result<Uri, ConfigError> {
     text.parse().map_err(|_| bad("endpoint", format!("`{base}` is no address of a server")))
 }
 
-fn region(config: &AwsLambdaConfig) -> Result<(), ConfigError> {
-    let region = &config.region;
+/// What is wrong with a region.
+pub(in crate::backend) fn region(region: &str) -> Result<(), ConfigError> {
     let sound = region.len() <= WORD_BYTES_MAX
         && region.contains('-')
         && region.split('-').all(|word| !word.is_empty())
@@ -85,8 +85,13 @@ fn qualifier(config: &AwsLambdaConfig) -> Result<(), ConfigError> {
 /// Scheme and authority.
 fn base(config: &AwsLambdaConfig) -> Result<String, ConfigError> {
     let Some(endpoint_written) = &config.endpoint else {
-        let domain = if config.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        return Ok(format!("https://lambda.{}.{domain}", config.region));
+        return Ok(service(SERVICE, &config.region));
     };
     endpoint("endpoint", endpoint_written)
+}
+
+/// A service's address in a region.
+pub(in crate::backend) fn service(service: &str, region: &str) -> String {
+    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    format!("https://{service}.{region}.{domain}")
 }
