@@ -1,7 +1,8 @@
 //! What auditing costs, and how fast a log is verified and asked:
-//! `cargo run --release -p gateway --example audit_bench -- cost|verify|query`.
+//! `cargo run --release -p gateway --example audit_bench -- cost|hot|verify|query`.
 //!
-//! `cost` runs pairs of the same paced load, with and without the log, and compares the CPU time of the process.
+//! `cost` runs pairs of the same paced load, with and without the log, and compares the CPU time of the process: for
+//! calls that do nothing else, and for calls that do as much besides as a gateway's do.
 
 use gateway::{
     audit::{
@@ -38,6 +39,11 @@ const PAIRS: usize = 31;
 const CALLS_PER_SECOND: u32 = 4_000;
 /// Each has a call of its own pace; together they have a second's.
 const CONNECTIONS: u32 = 32;
+/// About what the rest of a gateway's call takes. A process that only audits wakes an idle core with cold caches for
+/// each call, and pays for that once more.
+const WORK: Duration = Duration::from_micros(60);
+/// Calls one after another.
+const HOT: u32 = 100_000;
 const VERIFIED: u64 = 1_000_000;
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -46,25 +52,29 @@ fn main() -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut out = io::stdout();
     match std::env::args().nth(1).as_deref() {
-        Some("cost") => runtime.block_on(cost(&mut out)),
+        Some("cost") => {
+            runtime.block_on(cost(&mut out, Duration::ZERO))?;
+            runtime.block_on(cost(&mut out, WORK))
+        }
+        Some("hot") => runtime.block_on(hot(&mut out)),
         Some("verify") => runtime.block_on(verified(&mut out)),
         Some("query") => query::answered(&mut out),
-        _ => Err("`cost`, `verify` or `query`".into()),
+        _ => Err("`cost`, `hot`, `verify` or `query`".into()),
     }
 }
 
-async fn cost(out: &mut impl Write) -> Result<(), Failure> {
+async fn cost(out: &mut impl Write, work: Duration) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     let log = open(folder.path())?;
     let mut differences = Vec::new();
     for pair in 0..PAIRS {
         // In turns, so that what drifts weighs on both.
         let (with, without) = if pair % 2 == 0 {
-            let with = run(Some(&log)).await?;
-            (with, run(None).await?)
+            let with = run(Some(&log), work).await?;
+            (with, run(None, work).await?)
         } else {
-            let without = run(None).await?;
-            (run(Some(&log)).await?, without)
+            let without = run(None, work).await?;
+            (run(Some(&log), work).await?, without)
         };
         let calls = f64::from(CALLS_PER_SECOND);
         differences.push((with.as_secs_f64() - without.as_secs_f64()) * 1e6 / calls);
@@ -74,8 +84,8 @@ async fn cost(out: &mut impl Write) -> Result<(), Failure> {
     let at = |part: usize| differences.get(differences.len() * part / 4).copied().unwrap_or(f64::NAN);
     writeln!(
         out,
-        "{PAIRS} pairs of {CALLS_PER_SECOND} calls/s, two records each, `write` mode: median {:.2} us of CPU per call \
-         (quartiles {:.2} and {:.2})",
+        "{PAIRS} pairs of {CALLS_PER_SECOND} calls/s, two records each, `write` mode, {work:?} of other work a call: \
+         median {:.2} us of CPU per call (quartiles {:.2} and {:.2})",
         at(2),
         at(1),
         at(3)
@@ -83,8 +93,24 @@ async fn cost(out: &mut impl Write) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a call takes that follows the last one at once: the work itself, without what idle cores and cold caches add.
+async fn hot(out: &mut impl Write) -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let log = open(folder.path())?;
+    let intent = intent();
+    let (bytes, cpu) = (log.stats().bytes, cpu());
+    for _ in 0..HOT {
+        call(Some(&log), &intent, Duration::ZERO).await?;
+    }
+    let took = (self::cpu() - cpu).as_secs_f64() * 1e6 / f64::from(HOT);
+    let bytes = (log.stats().bytes - bytes) / u64::from(HOT);
+    log.shutdown().await;
+    writeln!(out, "{HOT} calls one after another, {bytes} bytes each: {took:.2} us of CPU per call")?;
+    Ok(())
+}
+
 /// CPU time of a second's load: connections that each have a call now and then, as they do in a gateway.
-async fn run(log: Option<&Log>) -> Result<Duration, Failure> {
+async fn run(log: Option<&Log>, work: Duration) -> Result<Duration, Failure> {
     let intent = Arc::new(intent());
     let cpu = cpu();
     let mut connections = tokio::task::JoinSet::new();
@@ -96,7 +122,7 @@ async fn run(log: Option<&Log>) -> Result<Duration, Failure> {
             let mut tick = tokio::time::interval_at(first, every);
             for _ in 0..CALLS_PER_SECOND / CONNECTIONS {
                 tick.tick().await;
-                call(log.as_ref(), &intent).await?;
+                call(log.as_ref(), &intent, work).await?;
             }
             Ok::<_, Failure>(())
         });
@@ -107,13 +133,28 @@ async fn run(log: Option<&Log>) -> Result<Duration, Failure> {
     Ok(self::cpu() - cpu)
 }
 
-async fn call(log: Option<&Log>, intent: &Intent) -> Result<(), Failure> {
+async fn call(log: Option<&Log>, intent: &Intent, work: Duration) -> Result<(), Failure> {
     let id = Uuid::now_v7();
+    other_work(work)?;
     let Some(log) = log else { return Ok(()) };
     let mut guard = log.open_call(id, Timestamp::now())?;
     *guard.known() = Known { listener: Some("public".into()), ..Known::default() };
     guard.intent(intent).await?;
     guard.closed(&closed()).await?;
+    Ok(())
+}
+
+/// What the rest of a call does to the core that it is on: reads and writes JSON for so long.
+fn other_work(work: Duration) -> Result<(), Failure> {
+    if work.is_zero() {
+        return Ok(());
+    }
+    let begun = cpu_of_thread();
+    while cpu_of_thread() - begun < work {
+        let value: serde_json::Value =
+            serde_json::from_str(r#"{"order":{"items":[1,2,3],"to":"somebody"},"total":7.5}"#)?;
+        std::hint::black_box(value.to_string());
+    }
     Ok(())
 }
 
@@ -127,7 +168,7 @@ async fn verified(out: &mut impl Write) -> Result<(), Failure> {
             calls.join_next().await.ok_or("nothing runs")???;
         }
         let (log, intent) = (log.clone(), Arc::clone(&intent));
-        calls.spawn(async move { call(Some(&log), &intent).await });
+        calls.spawn(async move { call(Some(&log), &intent, Duration::ZERO).await });
     }
     while let Some(done) = calls.join_next().await {
         done??;
@@ -159,7 +200,15 @@ fn open(path: &Path) -> Result<Log, Failure> {
 }
 
 fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
+    spent(ClockId::ProcessCPUTime)
+}
+
+fn cpu_of_thread() -> Duration {
+    spent(ClockId::ThreadCPUTime)
+}
+
+fn spent(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 

@@ -18,6 +18,8 @@ use tests::{
 mod durability;
 mod evidence;
 mod export;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod query;
 mod retention;
 mod unrecorded;

@@ -71,6 +71,9 @@ static BUILT: LazyLock<Built> = LazyLock::new(|| {
         "--example",
         "sbom",
     ]);
+    if cfg!(feature = "parquet") {
+        command.args(["--features", "parquet"]);
+    }
     command.args(["--message-format", "json-render-diagnostics", "--profile"]);
     command.arg(if profile == "debug" { "dev" } else { profile }).arg("--target-dir").arg(target());
     let output = command.output().unwrap_or_else(|e| panic!("cargo does not start: {e}"));

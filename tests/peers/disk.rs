@@ -1,11 +1,11 @@
 //! A disk that can be filled and freed: a tmpfs mounted for one test, or a limit on file sizes where mounting is not
-//! permitted.
+//! permitted. And one that the kernel takes away: a file system in a file.
 
 use std::{
     fs::{self, File},
     io::{ErrorKind, Write},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
 
 /// A mounted tmpfs, unmounted on drop.
@@ -23,10 +23,8 @@ impl SmallDisk {
         let mut command = Command::new("mount");
         command.args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m,mode=0700"), "tmpfs"]).arg(at);
         let output = command.output().map_err(|e| format!("mount: {e}"))?;
-        if output.status.success() {
-            return Ok(Self { at: at.to_path_buf() });
-        }
-        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+        succeeded(&output)?;
+        Ok(Self { at: at.to_path_buf() })
     }
 
     /// Writes until the kernel says that no space is left.
@@ -52,6 +50,57 @@ impl SmallDisk {
     fn filler(&self) -> PathBuf {
         self.at.join("filler")
     }
+}
+
+/// An ext4 in a file, mounted at a folder; unmounted on drop.
+#[derive(Debug)]
+pub struct ImageDisk {
+    image: PathBuf,
+    disk: SmallDisk,
+}
+
+impl ImageDisk {
+    /// Makes a disk of `mebibytes` in the file `image`, and mounts it at a folder that exists.
+    ///
+    /// # Errors
+    /// With the reason, when it can't be made or mounting is not permitted.
+    pub fn mount(image: &Path, at: &Path, mebibytes: u32) -> Result<Self, String> {
+        let mut command = Command::new("/sbin/mkfs.ext4");
+        command.args(["-q"]).arg(image).arg(format!("{mebibytes}M"));
+        succeeded(&command.output().map_err(|e| format!("mkfs.ext4: {e}"))?)?;
+        let disk = Self { image: image.to_path_buf(), disk: SmallDisk { at: at.to_path_buf() } };
+        disk.mount_again()?;
+        Ok(disk)
+    }
+
+    /// Has the kernel do what it does on an error of the disk: from now on it is read-only, open files included.
+    ///
+    /// # Errors
+    /// With the reason, when the kernel does not.
+    pub fn abort(&self) -> Result<(), String> {
+        let output = Command::new("mount").args(["-o", "remount,abort"]).arg(&self.disk.at).output();
+        succeeded(&output.map_err(|e| format!("mount: {e}"))?)
+    }
+
+    /// What an administrator does afterwards. No file on it may be open.
+    ///
+    /// # Errors
+    /// With the reason, when it can't be mounted.
+    pub fn repair(&self) -> Result<(), String> {
+        let output = Command::new("umount").arg(&self.disk.at).output();
+        succeeded(&output.map_err(|e| format!("umount: {e}"))?)?;
+        self.mount_again()
+    }
+
+    fn mount_again(&self) -> Result<(), String> {
+        let output = Command::new("mount").args(["-o", "loop"]).arg(&self.image).arg(&self.disk.at).output();
+        succeeded(&output.map_err(|e| format!("mount: {e}"))?)
+    }
+}
+
+fn succeeded(output: &Output) -> Result<(), String> {
+    let said = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if output.status.success() { Ok(()) } else { Err(said()) }
 }
 
 /// Words before a command whose process outlives a write beyond its limit, as it outlives one to a full disk.

@@ -113,6 +113,14 @@ pub fn export(package: &str) -> Option<PathBuf> {
     (!skip::skipped(package)).then(|| had(package, venv("export")))
 }
 
+/// The Python interpreter that reads Parquet; `None` when the peer is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn parquet(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, venv("parquet")))
+}
+
 fn had<T>(peer: &str, got: Result<T, String>) -> T {
     got.unwrap_or_else(|why| {
         panic!("the peer `{peer}` can't be had: {why}\n(to go on without it: {}={peer})", skip::VARIABLE)

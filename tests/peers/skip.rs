@@ -22,6 +22,7 @@ pub const PEERS: [(&str, &str); 26] = [
     ("grpcio", "gRPC with a client and a server that we did not write"),
     ("standardwebhooks", "webhooks that a library we did not write has signed"),
     ("ocsf-json-schema", "exports of the audit log as OCSF and as CloudEvents"),
+    ("duckdb", "an export in Parquet that somebody else reads"),
     ("cyclonedx-python-lib", "a valid bill of materials"),
     ("systemd-analyze", "a unit that may do little"),
     ("chromium", "pages of other origins in a real browser"),

@@ -55,6 +55,8 @@ pub(crate) struct Writer {
     syncer: Option<Syncer>,
     /// Signs the tree now and then.
     pub(crate) notary: Option<Notary>,
+    /// Slow writes by callers, one after another.
+    slow: u32,
     /// Callers leave the disk to the thread until then.
     slow_until: Option<Instant>,
     /// What callers take turns with.
@@ -92,7 +94,7 @@ impl Writer {
     ) -> io::Result<Self> {
         let syncer = if durable { None } else { Some(Syncer::start()?) };
         let state = State::default();
-        let (notary, slow_until, batch) = (None, None, Vec::new());
+        let (notary, slow, slow_until, batch) = (None, 0, None, Vec::new());
         Ok(Self {
             queue,
             early,
@@ -103,6 +105,7 @@ impl Writer {
             identity,
             syncer,
             notary,
+            slow,
             slow_until,
             batch,
             state,

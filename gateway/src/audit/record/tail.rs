@@ -360,6 +360,11 @@ impl Write for Bounded {
         Ok(bytes.len())
     }
 
+    /// At once: a tail is written in hundreds of pieces.
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write(bytes).map(drop)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

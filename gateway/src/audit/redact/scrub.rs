@@ -16,13 +16,26 @@ const CREDENTIAL_BYTES_SURE: usize = 20;
 /// How far back a name before `=` or `:` may start.
 const NAME_BYTES_MAX: usize = 64;
 
+/// The bytes with which `secret_at` has something to do.
+const STARTS: [bool; 256] = {
+    let mut starts = [false; 256];
+    starts[b'e' as usize] = true;
+    starts[b' ' as usize] = true;
+    starts[b'=' as usize] = true;
+    starts[b':' as usize] = true;
+    starts[b'P' as usize] = true;
+    starts
+};
+
 /// Replaces what looks like a secret.
 pub(crate) fn scrub(line: Vec<u8>) -> Vec<u8> {
     let mut clean: Option<Vec<u8>> = None;
     let mut copied = 0;
     let mut at = 0;
     while let Some(&byte) = line.get(at) {
-        if let Some(secret) = secret_at(&line, at, byte) {
+        if STARTS.get(usize::from(byte)) == Some(&false) {
+            at += 1;
+        } else if let Some(secret) = secret_at(&line, at, byte) {
             let clean = clean.get_or_insert_with(|| Vec::with_capacity(line.len()));
             clean.extend_from_slice(line.get(copied..secret.start).unwrap_or_default());
             clean.extend_from_slice(REDACTED.as_bytes());
@@ -47,11 +60,18 @@ fn secret_at(line: &[u8], at: usize, byte: u8) -> Option<Range<usize>> {
         b'e' => token(line, at),
         b' ' => credential(line, at),
         b'=' => assigned(line, at),
+        // Most colons are those of members, as there are dozens in each record.
+        b':' if ends_member_name(line, at) => None,
         b':' => user_information(line, at).or_else(|| header(line, at)).or_else(|| quoted_member(line, at)),
         b'P' => private_key(line, at),
         _ => None,
     };
     range.filter(|range| !range.is_empty())
+}
+
+/// Whether what ends before `at` is the name of one of the record's own members: a quote that no text can have.
+fn ends_member_name(line: &[u8], at: usize) -> bool {
+    matches!(at.checked_sub(2).and_then(|start| line.get(start..at)), Some([before, b'"']) if *before != b'\\')
 }
 
 /// Three or more parts of base64url that begin with `eyJ`: a signed or encrypted JSON web token.

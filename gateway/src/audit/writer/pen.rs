@@ -15,8 +15,10 @@ use std::{
 
 /// How often a caller looks again for records of others before it leaves the rest to the thread.
 const TURNS_MAX: usize = 4;
-/// A caller that waited longer than this for a write has met a slow disk.
+/// A caller that waited longer than this for a write has met a slow disk, or did not get a core.
 const SLOW: Duration = Duration::from_millis(5);
+/// So many slow writes one after another are the disk's.
+const SLOW_MAX: u32 = 2;
 /// How long callers then leave all writing to the thread, so that no disk holds more than one of the runtime's threads.
 const SLOW_FOR: Duration = Duration::from_secs(1);
 
@@ -155,7 +157,11 @@ impl Writer {
         self.write_all(&mut batch);
         self.batch = batch;
         self.notarise(false);
-        self.slow_until = (begun.elapsed() > SLOW).then(|| Instant::now() + SLOW_FOR);
+        self.slow = if begun.elapsed() > SLOW { self.slow + 1 } else { 0 };
+        if self.slow >= SLOW_MAX {
+            self.slow = 0;
+            self.slow_until = Some(Instant::now() + SLOW_FOR);
+        }
         true
     }
 }
