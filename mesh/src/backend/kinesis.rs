@@ -234,7 +234,7 @@ impl Kinesis {
     pub(crate) fn invoke(&self, outbound: Outbound) -> Invoking<'_> {
         Box::pin(async move {
             let Inner { config, names, stream, .. } = &*self.0;
-            let Outbound { head, payload, context } = outbound;
+            let Outbound { mut head, payload, context } = outbound;
             let body = event::whole(payload, &context).await?;
             let call = context.call_id.to_string();
             let Some(batch) = config.batch else {
@@ -242,7 +242,7 @@ impl Kinesis {
                 check(std::slice::from_ref(&record), config.record_bytes_max)?;
                 return stream.put_one(&record, context.deadline).await;
             };
-            let parts = batch.split(&body, RECORDS_MAX)?.into_iter();
+            let parts = batch.split(&mut head.headers, &body, RECORDS_MAX)?.into_iter();
             let records: Vec<Record> = parts.map(|data| names.record(&head, data, &call)).collect::<Result<_, _>>()?;
             check(&records, config.record_bytes_max)?;
             batch::answer(&stream.put_all(&records, context.deadline).await?)

@@ -246,10 +246,10 @@ impl PubSub {
     pub(crate) fn invoke(&self, outbound: Outbound) -> Invoking<'_> {
         Box::pin(async move {
             let Inner { config, names, .. } = &*self.0;
-            let Outbound { head, payload, context } = outbound;
+            let Outbound { mut head, payload, context } = outbound;
             let body = event::whole(payload, &context).await?;
             let parts = match config.batch {
-                Some(batch) => batch.split(&body, MESSAGES_MAX)?,
+                Some(batch) => batch.split(&mut head.headers, &body, MESSAGES_MAX)?,
                 None => vec![body],
             };
             let messages: Result<Vec<_>, _> = parts.iter().map(|data| names.message(&head, data, &context)).collect();

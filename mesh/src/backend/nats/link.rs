@@ -3,7 +3,8 @@
 use super::proof::Proof;
 use crate::{invocation::InvokeError, nats::Login};
 use async_nats::{
-    Client, ConnectErrorKind, Event, Message, Request, RequestError, RequestErrorKind, ServerError, error,
+    Client, ConnectErrorKind, Event, Message, Request, RequestError, RequestErrorKind, ServerError,
+    connection::State as ClientState, error,
 };
 use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
@@ -73,7 +74,7 @@ impl Links {
         let mut state = self.state.lock().await;
         if let Some((as_whom, link)) = &state.link
             && *as_whom == login
-            && !*link.lost.borrow()
+            && !link.is_lost()
         {
             return Ok(link.clone());
         }
@@ -129,6 +130,11 @@ impl Links {
 }
 
 impl Link {
+    fn is_lost(&self) -> bool {
+        // The client drops events when many come at once, and never its state.
+        *self.lost.borrow() || self.client.connection_state() != ClientState::Connected
+    }
+
     /// Sends a message and waits for what comes back.
     pub(super) async fn ask(
         &self,

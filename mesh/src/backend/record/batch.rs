@@ -3,7 +3,10 @@
 use super::kept;
 use crate::{bind::strict, invocation::InvokeError, payload::Reply};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -38,8 +41,21 @@ pub(in crate::backend) enum Failure {
 }
 
 impl Batch {
-    /// The records of a body, at least one and at most `records_max`.
-    pub(in crate::backend) fn split(self, body: &Bytes, records_max: usize) -> Result<Vec<Bytes>, InvokeError> {
+    /// The records of a body, at least one and at most `records_max`. What the headers say of the body, they say of each
+    /// record afterwards.
+    pub(in crate::backend) fn split(
+        self,
+        headers: &mut HeaderMap,
+        body: &Bytes,
+        records_max: usize,
+    ) -> Result<Vec<Bytes>, InvokeError> {
+        if headers.get_all(CONTENT_ENCODING).iter().any(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            return Err(InvokeError::Unsupported("several records in an encoded body"));
+        }
+        headers.remove(CONTENT_TYPE);
+        if self == Self::Array {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
         let records: Vec<Bytes> = match self {
             Self::Array => {
                 let no_list = InvokeError::Unsupported("a body that is no list in strict JSON");
@@ -103,7 +119,7 @@ mod tests {
     use super::*;
 
     fn split(batch: Batch, body: &'static str) -> Result<Vec<Bytes>, InvokeError> {
-        batch.split(&Bytes::from_static(body.as_bytes()), 3)
+        batch.split(&mut HeaderMap::new(), &Bytes::from_static(body.as_bytes()), 3)
     }
 
     #[test]
@@ -116,6 +132,18 @@ mod tests {
             assert!(matches!(split(batch, wrong), Err(InvokeError::Unsupported(_))), "{wrong}");
         }
         assert!(matches!(split(Batch::Array, "[1,2,3,4]"), Err(InvokeError::RequestTooLarge { .. })));
+    }
+
+    #[test]
+    fn headers_speak_of_each_record() {
+        for (batch, expected) in [(Batch::Array, Some("application/json")), (Batch::Lines, None)] {
+            let said = [(CONTENT_TYPE, "application/x-ndjson"), (CONTENT_ENCODING, "identity")];
+            let mut headers = HeaderMap::from_iter(said.map(|(name, value)| (name, HeaderValue::from_static(value))));
+            assert_eq!(batch.split(&mut headers, &Bytes::from("[1]"), 3).unwrap().len(), 1);
+            assert_eq!(headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap()), expected);
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            assert!(matches!(batch.split(&mut headers, &Bytes::from("[1]"), 3), Err(InvokeError::Unsupported(_))));
+        }
     }
 
     #[test]
