@@ -148,9 +148,8 @@ impl Backend {
             Self::Nats(backend) => backend.parameters().collect(),
             Self::Kinesis(backend) => backend.parameters().collect(),
             Self::PubSub(backend) => backend.parameters().collect(),
-            Self::Grpc(_) | Self::Process(_) | Self::AwsLambda(_) | Self::FnServer(_) | Self::OracleFunctions(_) => {
-                Vec::new()
-            }
+            Self::AwsLambda(backend) => backend.parameters().collect(),
+            Self::Grpc(_) | Self::Process(_) | Self::FnServer(_) | Self::OracleFunctions(_) => Vec::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 mod administrators;
 mod audit;
 mod aws_lambda;
+mod aws_lambda_service;
 mod aws_sdk;
 mod azure_functions;
 mod browser;
@@ -19,6 +20,7 @@ mod dashboard;
 mod detect;
 mod dist;
 mod emergency;
+mod event_forms;
 mod examples;
 mod expiry;
 mod fn_project;

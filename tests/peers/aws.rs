@@ -1,4 +1,4 @@
-//! What stands for AWS: its own runtime emulator, serverless-offline, and moto, which verifies signatures.
+//! What stands for AWS: its own runtime emulator, serverless-offline, moto, which verifies signatures, and a double.
 
 use crate::{child::Child, fetch, scripts, wait};
 use serde_json::Value;
@@ -19,7 +19,7 @@ const TRIES: usize = 3;
 const START: Duration = Duration::from_secs(120);
 
 /// Calls that moto lets pass unsigned, exactly those that `moto_setup.py` makes.
-const SETUP_CALLS: &str = "5";
+const SETUP_CALLS: &str = "6";
 
 /// The same for `kinesis_setup.py`.
 const KINESIS_SETUP_CALLS: &str = "5";
@@ -46,12 +46,18 @@ pub struct Key {
 /// a time, and calls its function `function`.
 pub async fn emulator() -> Option<Api> {
     let python = fetch::aws("aws-sam-cli")?;
-    let program = emulator_program(&python);
+    let words = [&*python.to_string_lossy(), "-m", "awslambdaric", "function_lambda.echo"].map(str::to_owned);
+    emulator_of(&words).await
+}
+
+/// The runtime emulator with another function.
+pub async fn emulator_of(words: &[String]) -> Option<Api> {
+    let program = emulator_program(&fetch::aws("aws-sam-cli")?);
     start("emulator", folder(), |port| {
         let mut command = Command::new(&program);
         command.arg("--runtime-interface-emulator-address").arg(format!("127.0.0.1:{port}"));
         command.arg("--runtime-api-address").arg(format!("127.0.0.1:{}", wait::free_port()));
-        command.arg(&python).args(["-m", "awslambdaric", "function_lambda.echo"]).current_dir(scripts());
+        command.args(words).current_dir(scripts());
         command.env("AWS_LAMBDA_FUNCTION_TIMEOUT", "20").env("PYTHONDONTWRITEBYTECODE", "1");
         command
     })
@@ -98,8 +104,8 @@ pub async fn moto() -> Option<(Api, Key)> {
     Some((api, key))
 }
 
-/// moto with the stream `orders` of two shards, a user who may do all at the service, and one who may do nothing; `None`
-/// when it is skipped on request.
+/// moto with the stream `orders` of two shards, and a user who may do all at the service; `None` when it is skipped on
+/// request.
 pub async fn kinesis() -> Option<(Api, Key)> {
     let python = fetch::aws("moto")?;
     let api = start("moto", folder(), |port| {
@@ -128,7 +134,32 @@ fn printed(python: &Path, script: &str, words: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("the script prints JSON")
 }
 
+/// A double of the service itself, which verifies signatures with the provider's own library; `None` when that is skipped
+/// on request.
+pub async fn service() -> Option<Api> {
+    let python = fetch::aws("boto3")?;
+    let folder = folder();
+    let mut command = Command::new(python);
+    command.arg(scripts().join("lambda_service.py")).env("PYTHONDONTWRITEBYTECODE", "1");
+    let mut child = Child::start("lambda-service", &command, folder.path());
+    let ready = child.line(wait::LONG, |line| serde_json::from_str::<Value>(line).ok()).await;
+    let url = ready["url"].as_str().expect("the script says where it listens").to_owned();
+    Some(Api { url, child, _folder: folder })
+}
+
 impl Api {
+    /// What the double was asked to run, in order.
+    pub fn ran(&self) -> Vec<Value> {
+        let lines = self.child.stdout();
+        let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line.get("ran").is_some()).collect()
+    }
+
+    /// What the double was told that is not so.
+    pub fn lies(&self) -> String {
+        self.child.stderr()
+    }
+
     /// What it has written so far.
     pub fn log(&self) -> String {
         self.child.stdout() + &self.child.stderr()

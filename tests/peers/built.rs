@@ -69,6 +69,8 @@ static BUILT: LazyLock<Built> = LazyLock::new(|| {
         "--example",
         "lambda_echo",
         "--example",
+        "lambda_http_echo",
+        "--example",
         "sbom",
     ]);
     if cfg!(feature = "parquet") {

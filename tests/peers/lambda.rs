@@ -24,10 +24,19 @@ pub fn python() -> Option<Function> {
 
 /// The example `lambda_echo`; `None` when the peer is skipped on request.
 pub fn rust() -> Option<Function> {
+    example("lambda_echo")
+}
+
+/// The example `lambda_http_echo`; `None` when the peer is skipped on request.
+pub fn http() -> Option<Function> {
+    example("lambda_http_echo")
+}
+
+fn example(name: &str) -> Option<Function> {
     if skip::skipped("lambda_runtime") {
         return None;
     }
-    let program = built::executable("lambda_echo");
+    let program = built::executable(name);
     let directory = program.parent().expect("an executable lies in a folder").to_path_buf();
     Some(Function { command: vec![program.to_string_lossy().into_owned()], directory, handler: "echo".into() })
 }

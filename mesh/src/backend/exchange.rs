@@ -64,6 +64,16 @@ impl Exchange {
         Ok(Self(client))
     }
 
+    /// The answer's head, until `deadline`, and a body that is not read yet.
+    pub(crate) async fn open(
+        &self,
+        request: Request<Full<Bytes>>,
+        deadline: Instant,
+    ) -> Result<Response<Incoming>, InvokeError> {
+        let asked = timeout_at(deadline, self.0.request(request)).await;
+        asked.map_err(|_| InvokeError::TimedOut)?.map_err(classify)
+    }
+
     /// The answer, until `deadline`. One that is a success has at most `bytes_max` bytes.
     pub(crate) async fn ask(
         &self,
@@ -71,19 +81,28 @@ impl Exchange {
         deadline: Instant,
         bytes_max: usize,
     ) -> Result<Response<Bytes>, InvokeError> {
-        let asked = async {
-            let (head, body) = self.0.request(request).await.map_err(classify)?.into_parts();
-            let bytes = match head.status.is_success() {
-                true => read(body, bytes_max).await?,
-                false => read(body, PROBLEM_BYTES_MAX).await.or_else(|error| match error {
-                    InvokeError::AnswerTooLarge { .. } => Ok(Bytes::new()),
-                    other => Err(other),
-                })?,
-            };
-            Ok(Response::from_parts(head, bytes))
-        };
-        timeout_at(deadline, asked).await.map_err(|_| InvokeError::TimedOut)?
+        whole(self.open(request, deadline).await?, deadline, bytes_max).await
     }
+}
+
+/// An answer whose body is read, until `deadline`. One that is a success has at most `bytes_max` bytes.
+pub(crate) async fn whole(
+    response: Response<Incoming>,
+    deadline: Instant,
+    bytes_max: usize,
+) -> Result<Response<Bytes>, InvokeError> {
+    let (head, body) = response.into_parts();
+    let reading = async {
+        match head.status.is_success() {
+            true => read(body, bytes_max).await,
+            false => read(body, PROBLEM_BYTES_MAX).await.or_else(|error| match error {
+                InvokeError::AnswerTooLarge { .. } => Ok(Bytes::new()),
+                other => Err(other),
+            }),
+        }
+    };
+    let bytes = timeout_at(deadline, reading).await.map_err(|_| InvokeError::TimedOut)??;
+    Ok(Response::from_parts(head, bytes))
 }
 
 /// The largest answer of a call that is read whole.

@@ -10,12 +10,12 @@ use crate::{
     backend::{ConfigError, duration, exchange},
     dial::Dial,
     hop,
-    invocation::{InvokeError, Invoking, Outbound},
+    invocation::{Head, InvokeError, Invoking, Outbound},
     payload::{Answer, Io, Payload, Promise, Reply, Wire},
 };
 use connect::Connector;
 use http::{
-    HeaderMap, HeaderValue, Method, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Response, StatusCode, Uri,
     header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE},
 };
 use http_body::Body;
@@ -165,6 +165,11 @@ impl Http {
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Where a request with this head goes.
+    pub(in crate::backend) fn uri(&self, head: &Head) -> Result<Uri, InvokeError> {
+        self.0.template.render(head)
     }
 
     /// The path parameters that the URL uses; the route must have them all.

@@ -119,6 +119,9 @@ impl Remote for KinesisConfig {
             problems.push(endpoint::bad("record_bytes_max", message));
         }
         problems.extend(self.credentials.check().err());
+        if self.credentials == CredentialsConfig::None {
+            problems.push(endpoint::bad("credentials", "the service takes signed requests only".to_owned()));
+        }
         problems.extend(duration("connect_timeout", &self.connect_timeout).err());
         problems.extend(endpoint::unverifiable(
             self.ca.as_deref(),
@@ -219,7 +222,7 @@ impl Kinesis {
         let exchange = Exchange::new(&trust, origin.starts_with("https:"), timeout)?;
         let uri: Result<Uri, _> = format!("{origin}/").parse();
         let uri = uri.map_err(|_| endpoint::bad("endpoint", "it is no address of a server".to_owned()))?;
-        let credentials = Credentials::new(&config.credentials, base)?;
+        let credentials = Credentials::new(&config.credentials, &config.region, base)?;
         let (name, region) = (config.stream.clone(), config.region.clone());
         let stream = Stream { name, region, uri, exchange, credentials };
         Ok(Self(Arc::new(Inner { config: config.clone(), names: Names::of(config)?, trust, stream })))

@@ -29,6 +29,13 @@ pub(super) fn accepted() -> Reply {
     reply
 }
 
+/// An answer without a body that says that the call would have been taken.
+pub(super) fn no_content() -> Reply {
+    let mut reply = Response::new(Answer::Empty);
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    reply
+}
+
 /// What a platform's own refusal means by its status. `words` are for the log; `bytes_max` is its limit, if it is known.
 pub(super) fn refused(status: StatusCode, headers: &HeaderMap, words: String, bytes_max: Option<usize>) -> InvokeError {
     match status {

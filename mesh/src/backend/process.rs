@@ -26,7 +26,7 @@ use tokio::{
 
 use uuid::Uuid;
 
-pub use crate::event::EventForm;
+pub use crate::event::{CloudEventForm, EventForm};
 
 /// Most instances that one function may have.
 const INSTANCES_MAX: usize = 256;
@@ -54,7 +54,8 @@ pub struct ProcessConfig {
     /// Further environment variables. The gateway's own environment is not passed on.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
-    /// What the function is given: an API Gateway v2 event, or the body alone.
+    /// What the function is given: `"api_gateway_v2"` (default), `"api_gateway_v1"`, `"alb"`, `"alb_multi_value"`,
+    /// `"function_url"`, the `"body"` alone, or `{ type = "…", source = "…" }` for an event of CloudEvents.
     #[serde(default)]
     pub event: EventForm,
     /// Most instances at once.
@@ -112,9 +113,10 @@ impl Process {
         check_environment(&config.environment)?;
         let directory = directory(config, base)?;
         let (program, arguments) = command(config, &directory)?;
-        let enveloped = match config.event {
-            EventForm::ApiGatewayV2 => response_bytes_max.saturating_mul(2).saturating_add(ENVELOPE_BYTES_MAX),
-            EventForm::Body => response_bytes_max,
+        config.event.problems().into_iter().next().map_or(Ok(()), Err)?;
+        let enveloped = match config.event.is_request() {
+            true => response_bytes_max.saturating_mul(2).saturating_add(ENVELOPE_BYTES_MAX),
+            false => response_bytes_max,
         };
         let recipe = Recipe {
             function: function.clone(),
@@ -159,7 +161,7 @@ impl Process {
             let (answer, mut answered) = oneshot::channel();
             pool.submit(Work {
                 call_id: context.call_id,
-                event: config.event.event(&head, &context, body),
+                event: config.event.event(&head, &context, body)?,
                 deadline,
                 trace_id: trace_id(&context.traceparent),
                 client_context: config.event.client_context(&context),

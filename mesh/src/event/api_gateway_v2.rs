@@ -1,34 +1,15 @@
-//! API Gateway HTTP API events, payload format 2.0, and the answers that fit them.
+//! API Gateway HTTP API events, payload format 2.0, and those of function URLs, which are the same but for the route.
 
-use crate::{
-    hop,
-    host::pool::Answered,
-    introduce::introduce,
-    invocation::{CallContext, Head, InvokeError},
-    payload::{Answer, Reply},
-};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use super::parts::{self, ACCOUNT, ID, joined};
+use crate::invocation::{CallContext, Head};
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, SET_COOKIE, USER_AGENT},
-};
-use jiff::tz::TimeZone;
+use http::header::{COOKIE, USER_AGENT};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::{borrow::Cow, str};
+use std::borrow::Cow;
 
-/// Most header fields that a function may set.
-const FIELDS_MAX: usize = 100;
-
-/// Longest header that a function may set, in bytes.
-const HEADER_BYTES_MAX: usize = 64 * 1024;
-
-/// The content type of an answer that begins with its status and headers.
-const WITH_PRELUDE: &str = "application/vnd.awslambda.http-integration-response";
-
-/// What stands between such a prelude and the body.
-const PRELUDE_END: [u8; 8] = [0; 8];
+/// The route and stage of whatever has no others.
+const DEFAULT: &str = "$default";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,28 +31,53 @@ struct Event<'a> {
     is_base64_encoded: bool,
 }
 
-/// What the function is given.
+/// What a function behind an HTTP API is given.
 pub(super) fn event(head: &Head, context: &CallContext, body: &[u8]) -> Bytes {
+    let mut headers = parts::headers(head, context, body.len());
+    let cookies = parts::cookies(&headers);
+    headers.remove(COOKIE);
     let route = format!("{} {}", head.method, head.pattern);
-    let query = head.query.as_deref().unwrap_or_default();
-    let pairs = url::form_urlencoded::parse(query.as_bytes());
-    let parameters = head.parameters.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-    let body_bytes = body.len();
-    let (body, is_base64_encoded) = match str::from_utf8(body) {
-        Ok("") => (None, false),
-        Ok(text) => (Some(Cow::Borrowed(text)), false),
-        Err(_) => (Some(Cow::Owned(STANDARD.encode(body))), true),
-    };
+    let path_parameters = joined(parts::parameters(head));
+    written(
+        head,
+        context,
+        body,
+        Own { route: &route, cookies, headers: joined(parts::fields(&headers)), path_parameters },
+    )
+}
+
+/// What a function with a URL of its own is given: it knows of no routes.
+pub(super) fn url_event(head: &Head, context: &CallContext, body: &[u8]) -> Bytes {
+    let mut headers = parts::headers(head, context, body.len());
+    let cookies = parts::cookies(&headers);
+    // Here the header stays as well.
+    let all = http::HeaderValue::try_from(cookies.join("; ")).ok().filter(|_| !cookies.is_empty());
+    headers.remove(COOKIE);
+    headers.extend(all.map(|all| (COOKIE, all)));
+    let headers = joined(parts::fields(&headers));
+    written(head, context, body, Own { route: DEFAULT, cookies, headers, path_parameters: Map::new() })
+}
+
+/// What both differ in.
+struct Own<'a> {
+    route: &'a str,
+    cookies: Vec<String>,
+    headers: Map<String, Value>,
+    path_parameters: Map<String, Value>,
+}
+
+fn written(head: &Head, context: &CallContext, body: &[u8], own: Own<'_>) -> Bytes {
+    let (body, is_base64_encoded) = parts::body(body);
     let event = Event {
         version: "2.0",
-        route_key: &route,
+        route_key: own.route,
         raw_path: &head.path,
-        raw_query_string: query,
-        cookies: head.headers.get_all(COOKIE).iter().flat_map(split_cookies).collect(),
-        headers: event_headers(head, context, body_bytes),
-        query_string_parameters: joined(pairs.map(|(name, value)| (name.into_owned(), value.into_owned()))),
-        path_parameters: joined(parameters),
-        request_context: request_context(head, context, &route),
+        raw_query_string: head.query.as_deref().unwrap_or_default(),
+        cookies: own.cookies,
+        headers: own.headers,
+        query_string_parameters: joined(parts::query(head)),
+        path_parameters: own.path_parameters,
+        request_context: request_context(head, context, own.route),
         body,
         is_base64_encoded,
     };
@@ -79,156 +85,12 @@ pub(super) fn event(head: &Head, context: &CallContext, body: &[u8]) -> Bytes {
     Bytes::from(serde_json::to_vec(&event).unwrap_or_default())
 }
 
-fn event_headers(head: &Head, context: &CallContext, body_bytes: usize) -> Map<String, Value> {
-    let mut headers = head.headers.clone();
-    hop::strip(&mut headers);
-    headers.remove(COOKIE);
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(body_bytes));
-    if let Ok(host) = HeaderValue::from_str(&head.host) {
-        headers.insert(HOST, host);
-    }
-    introduce(&mut headers, &head.host, context);
-    joined(headers.iter().map(|(name, value)| (name.to_string(), text(value))))
-}
-
-/// Whether the answer begins with its status and headers, as response streaming does.
-pub(super) fn has_prelude(answered: &Answered) -> bool {
-    answered.streamed && answered.content_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case(WITH_PRELUDE))
-}
-
-/// What a streamed answer with a prelude means.
-pub(super) fn streamed_reply(bytes: &Bytes) -> Result<Reply, InvokeError> {
-    let end = bytes.windows(PRELUDE_END.len()).position(|window| window == PRELUDE_END);
-    let end = end.ok_or_else(|| bad("the prelude has no end"))?;
-    let prelude = bytes.slice(..end);
-    let Ok(Value::Object(prelude)) = serde_json::from_slice(&prelude) else {
-        return Err(bad("the prelude is not a JSON object"));
-    };
-    finish(&prelude, bytes.slice(end + PRELUDE_END.len()..))
-}
-
-/// What an answer means.
-pub(super) fn reply(bytes: Bytes) -> Result<Reply, InvokeError> {
-    let value = serde_json::from_slice(&bytes).map_err(|error| bad(format!("it is not JSON: {error}")))?;
-    match value {
-        Value::Object(mut answer) if answer.contains_key("statusCode") => {
-            let body = answer.remove("body");
-            let body = read_body(body, answer.get("isBase64Encoded"))?;
-            finish(&answer, body)
-        }
-        // Without a status, the answer itself is the body.
-        _ => {
-            let mut reply = Response::new(Answer::Buffered(bytes));
-            reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            Ok(reply)
-        }
-    }
-}
-
-fn finish(answer: &Map<String, Value>, body: Bytes) -> Result<Reply, InvokeError> {
-    let status = read_status(answer.get("statusCode"))?;
-    let mut headers = read_headers(answer)?;
-    hop::strip(&mut headers);
-    // It follows from the body.
-    headers.remove(CONTENT_LENGTH);
-    let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
-    let answer = if body.is_empty() || bodiless { Answer::Empty } else { Answer::Buffered(body) };
-    if matches!(answer, Answer::Buffered(_)) && !headers.contains_key(CONTENT_TYPE) {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    }
-    let mut reply = Response::new(answer);
-    *reply.status_mut() = status;
-    *reply.headers_mut() = headers;
-    Ok(reply)
-}
-
-fn read_status(status: Option<&Value>) -> Result<StatusCode, InvokeError> {
-    let number = match status {
-        Some(Value::Number(number)) => number.as_u64(),
-        Some(Value::String(digits)) => digits.parse().ok(),
-        // Only a prelude may leave it out.
-        None => Some(200),
-        Some(_) => None,
-    };
-    let number = number.filter(|n| (200..=599).contains(n)).and_then(|n| u16::try_from(n).ok());
-    let status = number.and_then(|n| StatusCode::from_u16(n).ok());
-    status.ok_or_else(|| bad("`statusCode` is not a number from 200 to 599"))
-}
-
-fn read_headers(answer: &Map<String, Value>) -> Result<HeaderMap, InvokeError> {
-    let mut headers = HeaderMap::new();
-    let mut fields: Vec<(&str, String)> = Vec::new();
-    let single = object(answer, "headers")?;
-    let multiple = object(answer, "multiValueHeaders")?;
-    let again = |name: &str| multiple.iter().flat_map(|m| m.keys()).any(|other| other.eq_ignore_ascii_case(name));
-    for (name, value) in single.into_iter().flatten().filter(|(name, _)| !again(name)) {
-        fields.push((name, scalar(name, value)?));
-    }
-    for (name, values) in multiple.into_iter().flatten() {
-        let Value::Array(values) = values else { return Err(bad(format!("`multiValueHeaders.{name}` is not a list"))) };
-        for value in values {
-            fields.push((name, scalar(name, value)?));
-        }
-    }
-    match answer.get("cookies") {
-        None | Some(Value::Null) => {}
-        Some(Value::Array(cookies)) => {
-            for cookie in cookies {
-                fields.push((SET_COOKIE.as_str(), scalar("cookies", cookie)?));
-            }
-        }
-        Some(_) => return Err(bad("`cookies` is not a list")),
-    }
-    let bytes: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if fields.len() > FIELDS_MAX || bytes > HEADER_BYTES_MAX {
-        return Err(bad(format!("it has more than {FIELDS_MAX} headers or {HEADER_BYTES_MAX} bytes of them")));
-    }
-    for (name, value) in fields {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad("a header's name is malformed"))?;
-        let value =
-            HeaderValue::try_from(value).map_err(|_| bad(format!("the value of header `{name}` is malformed")))?;
-        headers.append(name, value);
-    }
-    Ok(headers)
-}
-
-fn object<'a>(answer: &'a Map<String, Value>, name: &str) -> Result<Option<&'a Map<String, Value>>, InvokeError> {
-    match answer.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Object(object)) => Ok(Some(object)),
-        Some(_) => Err(bad(format!("`{name}` is not an object"))),
-    }
-}
-
-fn scalar(name: &str, value: &Value) -> Result<String, InvokeError> {
-    match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Number(number) => Ok(number.to_string()),
-        Value::Bool(flag) => Ok(flag.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => Err(bad(format!("the value of `{name}` is not a text"))),
-    }
-}
-
-fn read_body(body: Option<Value>, is_base64: Option<&Value>) -> Result<Bytes, InvokeError> {
-    let text = match body {
-        None | Some(Value::Null) => return Ok(Bytes::new()),
-        Some(Value::String(text)) => text,
-        Some(_) => return Err(bad("`body` is not a text")),
-    };
-    match is_base64 {
-        None | Some(Value::Null | Value::Bool(false)) => Ok(Bytes::from(text)),
-        Some(Value::Bool(true)) => STANDARD.decode(text).map(Bytes::from).map_err(|_| bad("`body` is not base64")),
-        Some(_) => Err(bad("`isBase64Encoded` is not true or false")),
-    }
-}
-
 fn request_context(head: &Head, context: &CallContext, route: &str) -> Value {
     let prefix = head.host.split('.').next().unwrap_or_default();
-    let agent = head.headers.get(USER_AGENT).map(text).unwrap_or_default();
-    let time = context.accepted.to_zoned_datetime(TimeZone::UTC).strftime("%d/%b/%Y:%H:%M:%S %z").to_string();
+    let agent = head.headers.get(USER_AGENT).map(parts::text).unwrap_or_default();
     json!({
-        "accountId": "000000000000",
-        "apiId": "latchwork",
+        "accountId": ACCOUNT,
+        "apiId": ID,
         "authorizer": { "lambda": { "principalId": &*context.principal, "principalKind": context.principal_kind } },
         "domainName": &*head.host,
         "domainPrefix": prefix,
@@ -241,37 +103,10 @@ fn request_context(head: &Head, context: &CallContext, route: &str) -> Value {
         },
         "requestId": context.call_id.to_string(),
         "routeKey": route,
-        "stage": "$default",
-        "time": time,
+        "stage": DEFAULT,
+        "time": parts::time(context),
         "timeEpoch": context.accepted.as_millisecond(),
     })
-}
-
-/// An object of texts; values of one name are joined by commas, none is lost.
-fn joined(pairs: impl Iterator<Item = (String, String)>) -> Map<String, Value> {
-    let mut object = Map::new();
-    for (name, value) in pairs {
-        match object.get_mut(&name) {
-            Some(Value::String(before)) => {
-                before.push(',');
-                before.push_str(&value);
-            }
-            _ => drop(object.insert(name, Value::String(value))),
-        }
-    }
-    object
-}
-
-fn split_cookies(value: &HeaderValue) -> Vec<String> {
-    text(value).split(';').map(|cookie| cookie.trim().to_owned()).filter(|cookie| !cookie.is_empty()).collect()
-}
-
-fn text(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).into_owned()
-}
-
-fn bad(words: impl Into<String>) -> InvokeError {
-    InvokeError::BadAnswer(words.into())
 }
 
 #[cfg(test)]

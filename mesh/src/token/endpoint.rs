@@ -81,12 +81,32 @@ impl Endpoint {
         if !pairs.is_empty() {
             at.url.query_pairs_mut().extend_pairs(pairs);
         }
-        let request = at.request(Method::GET, Bytes::new(), headers)?;
-        let answer = self.ask(request).await?;
+        at.send(Method::GET, Bytes::new(), headers).await
+    }
+
+    /// Asks in any way for any document.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        body: Bytes,
+        headers: HeaderMap,
+    ) -> Result<Response<Bytes>, TokenError> {
+        let answer = self.ask(self.request(method, body, headers)?).await?;
         if answer.status() == StatusCode::OK { Ok(answer) } else { Err(self.refused(&answer)) }
     }
 
-    fn request(&self, method: Method, body: Bytes, headers: HeaderMap) -> Result<Request<Full<Bytes>>, TokenError> {
+    /// The same server at another address of its own.
+    pub(crate) fn at(&self, url: Url) -> Self {
+        Self { url, exchange: self.exchange.clone() }
+    }
+
+    /// A request as all of them are, to be signed.
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        body: Bytes,
+        headers: HeaderMap,
+    ) -> Result<Request<Full<Bytes>>, TokenError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         let uri = self.url.as_str().parse();
@@ -97,7 +117,8 @@ impl Endpoint {
         Ok(request)
     }
 
-    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, TokenError> {
+    /// The answer, whatever its status.
+    pub(crate) async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, TokenError> {
         let asked = self.exchange.ask(request, Instant::now() + ANSWER_TIMEOUT, ANSWER_BYTES_MAX).await;
         asked.map_err(|error| {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();

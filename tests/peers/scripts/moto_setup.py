@@ -25,8 +25,10 @@ def document(**statement):
 iam = client("iam")
 trust = document(Principal={"Service": "lambda.amazonaws.com"}, Action="sts:AssumeRole")
 role = iam.create_role(RoleName="role", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+iam.put_role_policy(RoleName="role", PolicyName="all", PolicyDocument=document(Action="lambda:*", Resource="*"))
 iam.create_user(UserName="gateway")
-iam.put_user_policy(UserName="gateway", PolicyName="all", PolicyDocument=document(Action="lambda:*", Resource="*"))
+allowed = document(Action=["lambda:*", "sts:AssumeRole"], Resource="*")
+iam.put_user_policy(UserName="gateway", PolicyName="all", PolicyDocument=allowed)
 key = iam.create_access_key(UserName="gateway")["AccessKey"]
 archive = io.BytesIO()
 with zipfile.ZipFile(archive, "w") as code:

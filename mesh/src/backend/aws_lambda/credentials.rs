@@ -1,85 +1,123 @@
-//! Where the keys come from that calls are signed with: references, a profile, or the environment; nothing else.
+//! Whose keys calls are signed with. Exactly one source is configured, and that one is used: none stands in for another.
 
+mod container;
+mod instance;
+mod plan;
 mod profile;
-mod source;
+mod sts;
+mod written;
 
+use super::answer::is_stale;
 use crate::{
     backend::ConfigError,
-    secret::{Reference, Stamp},
-    sign::aws_v4::Keys,
+    invocation::InvokeError,
+    secret::Stamp,
+    sign::aws_v4::{Form, Keys, Scope, sign_request},
+    token::{Kept, TokenError},
 };
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, value::MapAccessDeserializer},
-};
-use source::Source;
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::Full;
+use plan::{Base, Plan};
 use std::{
-    borrow::Cow,
-    fmt,
-    path::Path,
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
 };
+use tokio::time::Instant;
 
-/// `credentials = …`
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum CredentialsConfig {
-    /// `"environment"`: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`.
-    #[default]
-    Environment,
-    /// `{ … }`
-    Given(Given),
-}
+pub use written::{AssumeConfig, CredentialsConfig, Given, Place, WebIdentityConfig};
 
-/// `credentials = { access_key = …, secret_key = …, session_token = … }` or `{ profile = … }`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Given {
-    /// The access key's id by reference: `"env:NAME"` or `"file:PATH"`.
-    pub access_key: Option<String>,
-    /// The access key's secret by reference.
-    pub secret_key: Option<String>,
-    /// The session token of temporary keys by reference.
-    pub session_token: Option<String>,
-    /// A profile of the shared credentials file, instead of keys.
-    pub profile: Option<String>,
-}
+/// Looks up a variable of the environment.
+type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// Keys as they are now. Files are read again when they change.
+/// Keys as they are now. Files are read again when they change; what ends is fetched ahead of its end.
 #[derive(Debug)]
 pub(in crate::backend) struct Credentials {
-    source: Source,
+    config: CredentialsConfig,
+    region: String,
+    base: PathBuf,
     held: Mutex<Held>,
 }
 
 #[derive(Debug)]
 struct Held {
     stamps: Vec<Stamp>,
+    state: State,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    /// Nothing is signed.
+    Unsigned,
+    /// Keys that are there.
+    Fixed(Arc<Keys>),
+    /// Keys that are asked for.
+    Fetched(Arc<Kept<Keys>>),
+}
+
+/// What a call is signed with.
+#[derive(Debug)]
+pub(in crate::backend) struct Proof {
+    /// The keys.
     keys: Arc<Keys>,
+    kept: Option<Arc<Kept<Keys>>>,
 }
 
 impl Credentials {
-    /// Reads the keys a first time.
-    pub(in crate::backend) fn new(config: &CredentialsConfig, base: &Path) -> Result<Self, ConfigError> {
-        let source = source(config, base)?;
+    /// Reads what files and variables say; connects to nothing.
+    pub(in crate::backend) fn new(config: &CredentialsConfig, region: &str, base: &Path) -> Result<Self, ConfigError> {
         // Stamps are taken before reading: what changes in between is read again.
-        let stamps = source.stamps();
-        let keys = source.read().map_err(bad)?;
-        Ok(Self { source, held: Mutex::new(Held { stamps, keys: Arc::new(keys) }) })
+        let stamps = stamps(config, base);
+        let state = state(config, region, base).map_err(bad)?;
+        let held = Mutex::new(Held { stamps, state });
+        Ok(Self { config: config.clone(), region: region.to_owned(), base: base.to_owned(), held })
     }
 
-    /// The keys. When their files changed to something that can't be used, the last good ones serve on, loudly.
-    pub(in crate::backend) fn keys(&self) -> Arc<Keys> {
-        let stamps = self.source.stamps();
+    /// What to sign with, until `deadline`; nothing where nothing is signed.
+    pub(in crate::backend) async fn proof(&self, deadline: Instant) -> Result<Option<Proof>, InvokeError> {
+        match self.state() {
+            State::Unsigned => Ok(None),
+            State::Fixed(keys) => Ok(Some(Proof { keys, kept: None })),
+            State::Fetched(kept) => Ok(Some(Proof { keys: kept.get(deadline).await?, kept: Some(kept) })),
+        }
+    }
+
+    /// When files changed to something that can't be used, the last good state serves on, loudly.
+    fn state(&self) -> State {
+        let stamps = stamps(&self.config, &self.base);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.stamps != stamps {
             held.stamps = stamps;
-            match self.source.read() {
-                Ok(keys) => held.keys = Arc::new(keys),
+            match state(&self.config, &self.region, &self.base) {
+                Ok(state) => held.state = state,
                 Err(problem) => tracing::error!(problem, "changed credentials can't be used; the last good ones serve"),
             }
         }
-        held.keys.clone()
+        held.state.clone()
+    }
+}
+
+impl Proof {
+    /// Signs a call.
+    pub(in crate::backend) fn sign(
+        &self,
+        request: &mut Request<Full<Bytes>>,
+        body: &[u8],
+        (service, region): (&str, &str),
+    ) -> Result<(), InvokeError> {
+        let scope = Scope { region, service, at: SystemTime::now() };
+        let signed = sign_request(request, body, &self.keys, scope, Form::default());
+        signed.map_err(|error| InvokeError::Refused(error.to_string()))
+    }
+
+    /// Forgets keys that were asked for and that, as the service says, count no more.
+    pub(in crate::backend) fn judge(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) {
+        if let Some(kept) = self.kept.as_ref().filter(|_| is_stale(status, headers, body)) {
+            kept.reject(&self.keys, Instant::now());
+        }
     }
 }
 
@@ -88,80 +126,42 @@ impl CredentialsConfig {
     pub(in crate::backend) fn check(&self) -> Result<(), ConfigError> {
         match self {
             // Most often its keys were unknown and have been reported: that none is left follows. `new` refuses it.
-            Self::Given(given) if *given == Given::default() => Ok(()),
-            Self::Given(_) | Self::Environment => source(self, Path::new("")).map(drop),
+            Self::Given(given) if **given == Given::default() => Ok(()),
+            Self::Given(given) => given.check().map_err(bad),
+            Self::At(_) | Self::None => Ok(()),
         }
     }
 }
 
-fn source(config: &CredentialsConfig, base: &Path) -> Result<Source, ConfigError> {
-    let Given { access_key, secret_key, session_token, profile } = match config {
-        CredentialsConfig::Environment => return Ok(Source::Environment),
-        CredentialsConfig::Given(given) => given,
+fn state(config: &CredentialsConfig, region: &str, base: &Path) -> Result<State, String> {
+    let Some(plan) = Plan::new(config, region, base, &|name| env::var_os(name).filter(|value| !value.is_empty()))?
+    else {
+        return Ok(State::Unsigned);
     };
-    let reference = |name: &str, text: &str| Reference::parse(name, text, base).map_err(bad);
-    match (access_key, secret_key, profile) {
-        (None, None, Some(profile)) if session_token.is_none() => {
-            profile::check(profile).map_err(bad).map(Source::Profile)
+    match plan {
+        Plan { base: Base::Keys(keys), roles, .. } if roles.is_empty() => Ok(State::Fixed(Arc::new(keys))),
+        plan => {
+            let plan = Arc::new(plan);
+            Ok(State::Fetched(Arc::new(Kept::new(move || {
+                let plan = plan.clone();
+                Box::pin(async move { plan.fetch().await })
+            }))))
         }
-        (Some(access_key), Some(secret_key), None) => Ok(Source::References {
-            access_key: reference("access_key", access_key)?,
-            secret_key: reference("secret_key", secret_key)?,
-            session_token: session_token.as_deref().map(|text| reference("session_token", text)).transpose()?,
-        }),
-        (_, _, Some(_)) => {
-            Err(bad("a profile has its own keys: no `access_key`, `secret_key` or `session_token`".into()))
-        }
-        (_, _, None) => Err(bad("`access_key` and `secret_key` belong together, or a `profile` instead".into())),
     }
+}
+
+fn stamps(config: &CredentialsConfig, base: &Path) -> Vec<Stamp> {
+    plan::files(config, base).iter().map(|path| Stamp::of(path)).collect()
 }
 
 fn bad(message: String) -> ConfigError {
     ConfigError { field: "credentials", message }
 }
 
-/// The only word that stands for credentials.
-const ENVIRONMENT: &str = "environment";
-
-impl<'de> Deserialize<'de> for CredentialsConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = CredentialsConfig;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`\"environment\"` or a table such as `{ profile = \"latchwork\" }`")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<CredentialsConfig, E> {
-                match text {
-                    ENVIRONMENT => Ok(CredentialsConfig::Environment),
-                    _ => Err(E::unknown_variant(text, &[ENVIRONMENT])),
-                }
-            }
-            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<CredentialsConfig, A::Error> {
-                Given::deserialize(MapAccessDeserializer::new(map)).map(CredentialsConfig::Given)
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
-impl Serialize for CredentialsConfig {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Environment => serializer.serialize_str(ENVIRONMENT),
-            Self::Given(given) => given.serialize(serializer),
-        }
-    }
-}
-
-impl JsonSchema for CredentialsConfig {
-    fn schema_name() -> Cow<'static, str> {
-        "Credentials".into()
-    }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let given = generator.subschema_for::<Given>();
-        json_schema!({ "anyOf": [{ "const": ENVIRONMENT }, given] })
-    }
+/// A failure of a source, which is named.
+fn of(source: impl Into<String>) -> impl Fn(TokenError) -> TokenError {
+    let source = source.into();
+    move |error| TokenError::new(format!("{source}: {error}"))
 }
 
 #[cfg(test)]

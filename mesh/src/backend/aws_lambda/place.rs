@@ -1,9 +1,13 @@
 //! Where a function is: its address from name, region, qualifier and endpoint.
 
-use super::{AwsLambdaConfig, SERVICE};
-use crate::backend::{
-    ConfigError,
-    endpoint::{bad, endpoint, shown},
+use super::{AwsLambdaConfig, CredentialsConfig, LambdaCall, SERVICE};
+use crate::{
+    backend::{
+        ConfigError,
+        endpoint::{self, Carries, bad, endpoint, shown},
+        http::template::Template,
+    },
+    event::EventForm,
 };
 use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -19,7 +23,18 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 
 /// What is wrong with the place.
 pub(super) fn problems(config: &AwsLambdaConfig) -> Vec<ConfigError> {
-    let checks = [region(&config.region), function(config), qualifier(config), base(config).map(drop)];
+    let checks = match (&config.function, &config.url) {
+        (Some(function), None) => {
+            [region(&config.region), name(function, config), qualifier(function, config), base(config).map(drop)]
+        }
+        (None, Some(url)) => [region(&config.region), function_url(url, config), only_api(config), Ok(())],
+        (Some(_), Some(_)) => {
+            [Err(bad("url", "a target has a `function` or a `url`".to_owned())), Ok(()), Ok(()), Ok(())]
+        }
+        (None, None) => {
+            [Err(bad("function", "a target has a `function` or a `url`".to_owned())), Ok(()), Ok(()), Ok(())]
+        }
+    };
     checks.into_iter().filter_map(Result::err).collect()
 }
 
@@ -27,7 +42,13 @@ pub(super) fn problems(config: &AwsLambdaConfig) -> Vec<ConfigError> {
 pub(super) fn uri(config: &AwsLambdaConfig) -> Result<Uri, ConfigError> {
     let encoded = |text| utf8_percent_encode(text, ENCODED);
     let base = base(config)?;
-    let mut text = format!("{base}/2015-03-31/functions/{}/invocations", encoded(&config.function));
+    let function = encoded(config.function.as_deref().unwrap_or_default());
+    let mut text = match config.call {
+        LambdaCall::Stream => format!("{base}/2021-11-15/functions/{function}/response-streaming-invocations"),
+        LambdaCall::Sync | LambdaCall::Async | LambdaCall::DryRun => {
+            format!("{base}/2015-03-31/functions/{function}/invocations")
+        }
+    };
     if let Some(qualifier) = &config.qualifier {
         text.push_str(&format!("?Qualifier={}", encoded(qualifier)));
     }
@@ -43,8 +64,38 @@ pub(in crate::backend) fn region(region: &str) -> Result<(), ConfigError> {
     if sound { Ok(()) } else { Err(bad("region", format!("`{}` is no region such as `eu-west-1`", shown(region)))) }
 }
 
-fn function(config: &AwsLambdaConfig) -> Result<(), ConfigError> {
-    let function = &config.function;
+/// What is wrong with a function URL. Who proves itself does so to a region, and over TLS.
+fn function_url(url: &str, config: &AwsLambdaConfig) -> Result<(), ConfigError> {
+    let carries = Carries::of(config.credentials != CredentialsConfig::None);
+    endpoint::template_of("url", url, carries)?;
+    Template::parse(url)?;
+    let host = url.split_once("://").map_or("", |(_, rest)| rest).split(['/', '?', ':']).next().unwrap_or_default();
+    let region =
+        host.strip_suffix(".on.aws").and_then(|host| host.split_once(".lambda-url.")).map(|(_, region)| region);
+    match region {
+        Some(region) if region != config.region => {
+            Err(bad("url", format!("the URL is of region `{}`, not `{}`", shown(region), shown(&config.region))))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Keys that are for calls through the Invoke API only: a function URL is a server of HTTP.
+fn only_api(config: &AwsLambdaConfig) -> Result<(), ConfigError> {
+    let message = |what: &str| format!("a function URL {what}");
+    match config {
+        _ if config.qualifier.is_some() => Err(bad("qualifier", message("is of one version or alias"))),
+        _ if config.endpoint.is_some() => Err(bad("endpoint", message("is an address itself"))),
+        _ if config.call != LambdaCall::default() => Err(bad("call", message("is always waited for"))),
+        _ if config.event != EventForm::default() => Err(bad("event", message("makes the event itself"))),
+        _ => Ok(()),
+    }
+}
+
+fn name(function: &str, config: &AwsLambdaConfig) -> Result<(), ConfigError> {
+    if config.credentials == CredentialsConfig::None {
+        return Err(bad("credentials", "only a function URL is called without".to_owned()));
+    }
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b':' | b'.' | b'$');
     let parts: Vec<&str> = function.split(':').collect();
     let shaped = match parts.as_slice() {
@@ -67,19 +118,24 @@ fn function(config: &AwsLambdaConfig) -> Result<(), ConfigError> {
     if sound { Ok(()) } else { Err(bad("function", message())) }
 }
 
-fn qualifier(config: &AwsLambdaConfig) -> Result<(), ConfigError> {
+fn qualifier(function: &str, config: &AwsLambdaConfig) -> Result<(), ConfigError> {
     let Some(qualifier) = &config.qualifier else { return Ok(()) };
     let sound = (1..=WORD_BYTES_MAX).contains(&qualifier.len())
         && qualifier.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'$'));
     if !sound {
         return Err(bad("qualifier", format!("`{}` is no version or alias", shown(qualifier))));
     }
-    let parts = config.function.split(':').count();
-    let qualified = if config.function.starts_with("arn:") { parts == 8 } else { parts == 2 || parts == 4 };
+    let parts = function.split(':').count();
+    let qualified = if function.starts_with("arn:") { parts == 8 } else { parts == 2 || parts == 4 };
     match qualified {
         true => Err(bad("qualifier", "the function names a version or alias already".to_owned())),
         false => Ok(()),
     }
+}
+
+/// The domain of a region's services.
+pub(super) fn domain(region: &str) -> &'static str {
+    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
 }
 
 /// Scheme and authority.
@@ -92,6 +148,5 @@ fn base(config: &AwsLambdaConfig) -> Result<String, ConfigError> {
 
 /// A service's address in a region.
 pub(in crate::backend) fn service(service: &str, region: &str) -> String {
-    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    format!("https://{service}.{region}.{domain}")
+    format!("https://{service}.{region}.{}", domain(region))
 }

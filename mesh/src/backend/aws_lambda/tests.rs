@@ -1,7 +1,11 @@
 //! The Invoke API's behaviours that no local peer has, from a server that answers as told.
 
 use super::*;
-use crate::samples::{body, post};
+use crate::{
+    double::Double,
+    payload::{Answer, Reply},
+    samples::{body, post},
+};
 use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -56,17 +60,23 @@ impl Service {
         let given =
             Given { access_key: Some("file:id".into()), secret_key: Some("file:secret".into()), ..Given::default() };
         let endpoint = Some(format!("http://{}", self.address));
-        let credentials = CredentialsConfig::Given(given);
+        let credentials = CredentialsConfig::Given(Box::new(given));
         let config = AwsLambdaConfig { endpoint, credentials, event, ..config(function) };
         AwsLambda::new(&config, self.folder.path()).unwrap()
     }
 }
 
+fn at(url: &str) -> AwsLambdaConfig {
+    AwsLambdaConfig { function: None, url: Some(url.into()), ..config("") }
+}
+
 fn config(function: &str) -> AwsLambdaConfig {
     AwsLambdaConfig {
-        function: function.into(),
+        function: Some(function.into()),
+        url: None,
         region: "eu-west-1".into(),
         qualifier: None,
+        call: LambdaCall::Sync,
         endpoint: None,
         credentials: CredentialsConfig::default(),
         event: EventForm::default(),
@@ -146,6 +156,18 @@ async fn failures_are_told_apart() {
     assert!(throttled(failure(429, &[("retry-after", "7")], b"{}").await, seconds(7)));
     assert!(throttled(failure(429, &[("retry-after", "99999999")], b"{}").await, seconds(3600)));
     assert!(throttled(failure(429, &[], b"{}").await, None));
+    // Whatever the status: who throttles says so by name, in the header or in the body.
+    for (status, headers, body) in [
+        (502, &[("x-amzn-errortype", "EC2ThrottledException:http://x/")][..], &b"{}"[..]),
+        (400, &[("x-amzn-errortype", "ThrottlingException")], b"{}"),
+        (503, &[("x-amzn-errortype", "SlowDown"), ("retry-after", "7")], b"{}"),
+        (400, &[], br#"{"__type":"com.amazonaws#RequestLimitExceeded"}"#),
+        (429, &[], br#"{"Type":"User","Reason":"ReservedFunctionConcurrentInvocationLimitExceeded"}"#),
+        (509, &[], b""),
+    ] {
+        let after = headers.iter().find(|(name, _)| *name == "retry-after").and_then(|_| seconds(7));
+        assert!(throttled(failure(status, headers, body).await, after), "{status} {headers:?}");
+    }
     assert!(matches!(failure(413, &[], b"").await, InvokeError::RequestTooLarge { bytes_max: Some(6_291_456) }));
     for status in [302, 400, 403, 404, 409, 415, 502] {
         let error = failure(status, &[("x-amzn-errortype", "AnException:http://x/")], b"{}").await;
@@ -156,6 +178,88 @@ async fn failures_are_told_apart() {
     }
     let error = Service::new(200, &[], b"no json").await.backend("f", EventForm::ApiGatewayV2).invoke(post("{}")).await;
     assert!(matches!(error, Err(InvokeError::BadAnswer(_))), "{error:?}");
+}
+
+/// What a call of this kind comes to when the service answers so, and what it was asked.
+async fn called(call: LambdaCall, status: u16, answer: &'static [u8]) -> (Result<Reply, InvokeError>, Vec<Seen>) {
+    let service = Service::new(status, &[], answer).await;
+    let made = service.backend("f", EventForm::Body).0;
+    let config = AwsLambdaConfig { call, ..made.config.clone() };
+    let reply = AwsLambda::new(&config, service.folder.path()).unwrap().invoke(post("{}")).await;
+    let seen = service.seen.lock().unwrap().clone();
+    (reply, seen)
+}
+
+#[tokio::test]
+async fn a_call_that_is_not_waited_for_is_taken_or_refused() {
+    for (call, status, kind) in [(LambdaCall::Async, 202, "Event"), (LambdaCall::DryRun, 204, "DryRun")] {
+        let (reply, seen) = called(call, status, b"").await;
+        let reply = reply.unwrap();
+        assert_eq!((reply.status().as_u16(), reply.headers().len()), (status, 0));
+        assert!(matches!(reply.into_body(), Answer::Empty));
+        assert_eq!(seen[0].0, "/2015-03-31/functions/f/invocations");
+        assert_eq!(seen[0].1["x-amz-invocation-type"], kind);
+        assert!(!seen[0].1.contains_key("x-amz-log-type"), "nothing is logged yet");
+        for other in [200, 204, 202].into_iter().filter(|other| *other != status) {
+            let (reply, _) = called(call, other, b"{}").await;
+            assert!(matches!(reply, Err(InvokeError::BadAnswer(_))), "{call:?} {other}: {reply:?}");
+        }
+        assert!(matches!(called(call, 403, b"{}").await.0, Err(InvokeError::Refused(_))));
+        assert!(matches!(called(call, 429, b"{}").await.0, Err(InvokeError::Throttled { .. })));
+    }
+    let large = format!("\"{}\"", "x".repeat(ASYNC_BYTES_MAX));
+    let service = Service::new(202, &[], b"").await;
+    let config = AwsLambdaConfig { call: LambdaCall::Async, ..service.backend("f", EventForm::Body).0.config.clone() };
+    let error = AwsLambda::new(&config, service.folder.path()).unwrap().invoke(post(large)).await.unwrap_err();
+    assert!(matches!(error, InvokeError::RequestTooLarge { bytes_max: Some(1_048_576) }), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_in_frames_is_asked_for_at_its_own_address() {
+    let (reply, seen) = called(LambdaCall::Stream, 200, b"not in frames").await;
+    assert!(matches!(reply, Err(InvokeError::BadAnswer(_))), "{reply:?}");
+    assert_eq!(seen[0].0, "/2021-11-15/functions/f/response-streaming-invocations");
+    assert_eq!([&seen[0].1["x-amz-invocation-type"], &seen[0].1["x-amz-log-type"]], ["RequestResponse", "Tail"]);
+    let (reply, _) = called(LambdaCall::Stream, 429, b"{}").await;
+    assert!(matches!(reply, Err(InvokeError::Throttled { .. })), "{reply:?}");
+}
+
+/// What differs by run.
+const DIFFERS: [(&str, &str); 4] = [
+    ("authorization", "SIGNATURE"),
+    ("x-amz-date", "DATE"),
+    ("x-amz-client-context", "CONTEXT"),
+    ("x-forwarded-host", "HOST-ASKED"),
+];
+
+#[tokio::test]
+async fn what_goes_over_the_wire_is_known_to_the_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("id"), "AKIDEXAMPLE").and_then(|()| fs::write(folder.path().join("s"), "s")).unwrap();
+    let keys = Given { access_key: Some("file:id".into()), secret_key: Some("file:s".into()), ..Given::default() };
+    let keys = CredentialsConfig::Given(Box::new(keys));
+    for (call, file) in [
+        (LambdaCall::Sync, "aws_lambda/sync.golden"),
+        (LambdaCall::Async, "aws_lambda/async.golden"),
+        (LambdaCall::DryRun, "aws_lambda/dry_run.golden"),
+        (LambdaCall::Stream, "aws_lambda/stream.golden"),
+    ] {
+        let double = Double::same(500, &[], "").await;
+        let config = AwsLambdaConfig {
+            endpoint: Some(double.url()),
+            credentials: keys.clone(),
+            qualifier: Some("live".into()),
+            event: EventForm::Body,
+            call,
+            ..config("arn:aws:lambda:eu-west-1:123456789012:function:f")
+        };
+        AwsLambda::new(&config, folder.path()).unwrap().invoke(post("{\"a\":1}")).await.unwrap_err();
+        double.golden(file, &DIFFERS);
+    }
+    let double = Double::same(200, &[], "").await;
+    let config = AwsLambdaConfig { credentials: keys, ..at(&format!("{}/{{id}}", double.url())) };
+    AwsLambda::new(&config, folder.path()).unwrap().invoke(post("{\"a\":1}")).await.unwrap();
+    double.golden("aws_lambda/url.golden", &DIFFERS);
 }
 
 #[tokio::test]
@@ -182,6 +286,10 @@ fn places_are_checked() {
         AwsLambdaConfig { qualifier: Some("$LATEST".into()), ..config("f") },
         AwsLambdaConfig { endpoint: Some("https://vpce-1.example:8443/".into()), ..config("f") },
         AwsLambdaConfig { endpoint: Some("http://[::1]:3002".into()), ..config("f") },
+        AwsLambdaConfig { call: LambdaCall::Stream, ..config("f") },
+        at("https://abc.lambda-url.eu-west-1.on.aws/orders/{id}"),
+        at("https://orders.example/"),
+        AwsLambdaConfig { credentials: CredentialsConfig::None, ..at("http://orders.example/") },
     ] {
         assert_eq!(good.problems(), [], "{good:?}");
     }
@@ -191,6 +299,16 @@ fn places_are_checked() {
         ("function", config("a:b:c:d:e")),
         ("function", config("arn:aws:lambda:us-east-1:1:function:f")),
         ("function", config("arn:aws:s3:::bucket")),
+        ("function", AwsLambdaConfig { function: None, ..config("f") }),
+        ("url", AwsLambdaConfig { url: Some("https://x.example".into()), ..config("f") }),
+        ("url", at("https://abc.lambda-url.us-east-1.on.aws/")),
+        ("url", at("http://orders.example/")),
+        ("url", at("https://orders.example/{id")),
+        ("qualifier", AwsLambdaConfig { qualifier: Some("live".into()), ..at("https://x.example") }),
+        ("endpoint", AwsLambdaConfig { endpoint: Some("https://x.example".into()), ..at("https://x.example") }),
+        ("call", AwsLambdaConfig { call: LambdaCall::Async, ..at("https://x.example") }),
+        ("event", AwsLambdaConfig { event: EventForm::Body, ..at("https://x.example") }),
+        ("credentials", AwsLambdaConfig { credentials: CredentialsConfig::None, ..config("f") }),
         ("region", AwsLambdaConfig { region: "Europe".into(), ..config("f") }),
         ("region", AwsLambdaConfig { region: "eu-west-1.evil.example/".into(), ..config("f") }),
         ("qualifier", AwsLambdaConfig { qualifier: Some("live".into()), ..config("f:live") }),

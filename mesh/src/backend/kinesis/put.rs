@@ -9,7 +9,6 @@ use crate::{
     },
     invocation::InvokeError,
     payload::Reply,
-    sign::aws_v4::{Form, Scope, sign_request},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -19,7 +18,7 @@ use http::{
 };
 use http_body_util::Full;
 use serde_json::{Map, Value, json};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// The service that is signed for.
@@ -150,10 +149,12 @@ impl Stream {
         headers.insert(TARGET, target);
         headers.insert(CONTENT_TYPE, JSON);
         headers.insert(USER_AGENT, AGENT);
-        let scope = Scope { region: &self.region, service: SERVICE, at: SystemTime::now() };
-        sign_request(&mut request, &body, &self.credentials.keys(), scope, Form::default())
-            .map_err(|error| InvokeError::NoCredential(error.to_string()))?;
-        self.exchange.ask(request, deadline, ANSWER_BYTES_MAX).await
+        let unsigned = || InvokeError::NoCredential("the service takes signed requests only".to_owned());
+        let proof = self.credentials.proof(deadline).await?.ok_or_else(unsigned)?;
+        proof.sign(&mut request, &body, (SERVICE, &self.region))?;
+        let answer = self.exchange.ask(request, deadline, ANSWER_BYTES_MAX).await?;
+        proof.judge(answer.status(), answer.headers(), answer.body());
+        Ok(answer)
     }
 }
 

@@ -241,6 +241,7 @@ fn targets_are_checked() {
             KinesisConfig { sequence_for_ordering: Some("{id}".into()), batch: Some(Batch::Lines), ..config() },
         ),
         ("record_bytes_max", KinesisConfig { record_bytes_max: 0, ..config() }),
+        ("credentials", KinesisConfig { credentials: CredentialsConfig::None, ..config() }),
         ("connect_timeout", KinesisConfig { connect_timeout: "soon".into(), ..config() }),
         ("ca", KinesisConfig { ca: Some("ca.pem".into()), endpoint: Some("http://127.0.0.1:1".into()), ..config() }),
     ] {
