@@ -98,8 +98,8 @@ pub async fn moto() -> Option<(Api, Key)> {
     Some((api, key))
 }
 
-/// moto with the stream `orders` of two shards, a user who may do all at the service, and one who may do nothing; `None`
-/// when it is skipped on request.
+/// moto with the stream `orders` of two shards, and a user who may do all at the service; `None` when it is skipped on
+/// request.
 pub async fn kinesis() -> Option<(Api, Key)> {
     let python = fetch::aws("moto")?;
     let api = start("moto", folder(), |port| {
