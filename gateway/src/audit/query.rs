@@ -349,3 +349,16 @@ pub(crate) fn segments_in(incarnation: Uuid, directory: &Path, others: &[PathBuf
     };
     Ok(listed.iter().zip(next).map(source).collect())
 }
+
+/// Where segments are missing among these, which are in order: neither they are there, nor anything that stands for them.
+pub(crate) fn missing(sources: &[Source]) -> impl Iterator<Item = Problem> {
+    let before = std::iter::once(None).chain(sources.iter().map(Some));
+    sources.iter().zip(before).filter_map(|(source, before)| {
+        let before = before.filter(|before| before.incarnation == source.incarnation);
+        // What was not closed ends where the next one begins.
+        let expected = before.map_or(Some(0), |before| before.last?.checked_add(1))?;
+        let is_missing = source.first > expected && !source.after_retired;
+        let what = What::Order { expected, found: source.first };
+        is_missing.then(|| Problem { file: source.path.as_path().into(), line: None, what })
+    })
+}

@@ -107,9 +107,9 @@ pub struct End {
     pub found: u64,
     /// Whether `found` is all there are: a search for the newest ends when it has them.
     pub counted: bool,
-    /// What can't be read in the logs, the first hundred.
+    /// What can't be read in the logs or is missing in them, the first hundred.
     pub problems: Vec<String>,
-    /// How much can't be.
+    /// How much is.
     pub unreadable: u64,
 }
 
@@ -188,12 +188,18 @@ pub fn ask(
         question.filter.outcomes = vec![DENIED.to_owned()];
     }
     let question = &question;
-    let mut segments = Vec::new();
+    let (mut segments, mut missing) = (Vec::new(), Vec::new());
     for node in nodes.iter().filter(|node| question.filter.takes_node(&node.id)) {
-        let sources = query::sources(&node.folder)?;
+        let mut sources = query::sources(&node.folder)?;
+        if query::missing(&sources).next().is_some() {
+            // One that got another name meanwhile may be in no listing; it is in the next.
+            sources = query::sources(&node.folder)?;
+        }
+        missing.extend(query::missing(&sources));
         segments.extend(sources.into_iter().map(|source| Segment { node: node.id.clone(), source }));
     }
     let (gathered, mut end) = walk::walk(&segments, question, means)?;
+    missing.iter().for_each(|problem| end.problem(problem));
     output::write(&segments, question, gathered, &mut end, take)?;
     Ok(end)
 }

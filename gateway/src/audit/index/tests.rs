@@ -229,3 +229,20 @@ fn nobody_is_asked_again_what_can_not_be_kept() {
     check(audit.path());
     assert!(indexes(audit.path()).is_empty());
 }
+
+#[test]
+fn what_is_missing_is_said_with_the_answer() {
+    let audit = tempfile::tempdir().unwrap();
+    let directory = example(audit.path());
+    let nodes = search::nodes(audit.path()).unwrap();
+    let question = Question { limit: 1000, ..Question::default() };
+    let ended = || {
+        let means = Means { index: true, workers: 1, stop: &|| false };
+        search::ask(&nodes, &question, means, &mut |_| Ok(())).unwrap()
+    };
+    assert_eq!(ended().problems, Vec::<String>::new());
+    fs::remove_file(directory.join("000000000000-000000000003.jsonl")).unwrap();
+    let end = ended();
+    assert_eq!(end.unreadable, 1);
+    assert!(end.problems[0].ends_with("record 4 is where record 0 should be"), "{:?}", end.problems);
+}
