@@ -4,6 +4,7 @@
 //! `cost` runs pairs of the same paced load, with and without the log, and compares the CPU time of the process: for
 //! calls that do nothing else, and for calls that do as much besides as a gateway's do.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use gateway::{
     audit::{
         checkpoint::VKEY,
@@ -24,10 +25,10 @@ use policy::{
 use rustix::time::{ClockId, clock_gettime};
 use std::{
     error::Error,
-    fs,
+    fs::{self, File},
     io::{self, Write},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 use uuid::Uuid;
@@ -42,6 +43,8 @@ const CONNECTIONS: u32 = 32;
 /// About what the rest of a gateway's call takes. A process that only audits wakes an idle core with cold caches for
 /// each call, and pays for that once more.
 const WORK: Duration = Duration::from_micros(60);
+/// About as long as a record is on average.
+const RECORD_BYTES: usize = 504;
 /// Calls one after another.
 const HOT: u32 = 100_000;
 const VERIFIED: u64 = 1_000_000;
@@ -66,31 +69,46 @@ fn main() -> Result<(), Failure> {
 async fn cost(out: &mut impl Write, work: Duration) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     let log = open(folder.path())?;
-    let mut differences = Vec::new();
+    let bare = Arc::new(Mutex::new(File::create(folder.path().join("bare"))?));
+    let (mut audited, mut floor) = (Vec::new(), Vec::new());
     for pair in 0..PAIRS {
-        // In turns, so that what drifts weighs on both.
-        let (with, without) = if pair % 2 == 0 {
-            let with = run(Some(&log), work).await?;
-            (with, run(None, work).await?)
-        } else {
-            let without = run(None, work).await?;
-            (run(Some(&log), work).await?, without)
-        };
-        let calls = f64::from(CALLS_PER_SECOND);
-        differences.push((with.as_secs_f64() - without.as_secs_f64()) * 1e6 / calls);
+        let mut spent = [Duration::ZERO; 3];
+        // In turns, so that what drifts weighs on all.
+        for turn in 0..spent.len() {
+            let which = (turn + pair) % spent.len();
+            let load = [Load::Nothing, Load::Bare(bare.clone()), Load::Audited(log.clone())].into_iter().nth(which);
+            if let (Some(load), Some(spent)) = (load, spent.get_mut(which)) {
+                *spent = run(&load, work).await?;
+            }
+        }
+        let [nothing, bare, log] = spent.map(|spent| spent.as_secs_f64() * 1e6 / f64::from(CALLS_PER_SECOND));
+        audited.push(log - nothing);
+        floor.push(bare - nothing);
     }
     log.shutdown().await;
-    differences.sort_by(f64::total_cmp);
-    let at = |part: usize| differences.get(differences.len() * part / 4).copied().unwrap_or(f64::NAN);
     writeln!(
         out,
-        "{PAIRS} pairs of {CALLS_PER_SECOND} calls/s, two records each, `write` mode, {work:?} of other work a call: \
-         median {:.2} us of CPU per call (quartiles {:.2} and {:.2})",
-        at(2),
-        at(1),
-        at(3)
+        "{PAIRS} pairs of {CALLS_PER_SECOND} calls/s, two records each, `write` mode, {work:?} of other work a call: {} \
+         us of CPU per call; a bare append and digest of each record: {}",
+        quartiles(audited),
+        quartiles(floor)
     )?;
     Ok(())
+}
+
+fn quartiles(mut all: Vec<f64>) -> String {
+    all.sort_by(f64::total_cmp);
+    let at = |part: usize| all.get(all.len() * part / 4).copied().unwrap_or(f64::NAN);
+    format!("median {:.2} (quartiles {:.2} and {:.2})", at(2), at(1), at(3))
+}
+
+/// What a call does besides its other work.
+#[derive(Clone)]
+enum Load {
+    Nothing,
+    /// What no log can do without: for each record a write and a digest, of bytes that are there already.
+    Bare(Arc<Mutex<File>>),
+    Audited(Log),
 }
 
 /// What a call takes that follows the last one at once: the work itself, without what idle cores and cold caches add.
@@ -100,7 +118,7 @@ async fn hot(out: &mut impl Write) -> Result<(), Failure> {
     let intent = intent();
     let (bytes, cpu) = (log.stats().bytes, cpu());
     for _ in 0..HOT {
-        call(Some(&log), &intent, Duration::ZERO).await?;
+        call(&log, &intent).await?;
     }
     let took = (self::cpu() - cpu).as_secs_f64() * 1e6 / f64::from(HOT);
     let bytes = (log.stats().bytes - bytes) / u64::from(HOT);
@@ -110,19 +128,24 @@ async fn hot(out: &mut impl Write) -> Result<(), Failure> {
 }
 
 /// CPU time of a second's load: connections that each have a call now and then, as they do in a gateway.
-async fn run(log: Option<&Log>, work: Duration) -> Result<Duration, Failure> {
+async fn run(load: &Load, work: Duration) -> Result<Duration, Failure> {
     let intent = Arc::new(intent());
     let cpu = cpu();
     let mut connections = tokio::task::JoinSet::new();
     for at in 0..CONNECTIONS {
-        let (log, intent) = (log.cloned(), Arc::clone(&intent));
+        let (load, intent) = (load.clone(), Arc::clone(&intent));
         let every = Duration::from_secs(1) * CONNECTIONS / CALLS_PER_SECOND;
         let first = tokio::time::Instant::now() + every * at / CONNECTIONS;
         connections.spawn(async move {
             let mut tick = tokio::time::interval_at(first, every);
             for _ in 0..CALLS_PER_SECOND / CONNECTIONS {
                 tick.tick().await;
-                call(log.as_ref(), &intent, work).await?;
+                other_work(work)?;
+                match &load {
+                    Load::Nothing => drop(std::hint::black_box(Uuid::now_v7())),
+                    Load::Bare(file) => bare(file)?,
+                    Load::Audited(log) => call(log, &intent).await?,
+                }
             }
             Ok::<_, Failure>(())
         });
@@ -133,11 +156,17 @@ async fn run(log: Option<&Log>, work: Duration) -> Result<Duration, Failure> {
     Ok(self::cpu() - cpu)
 }
 
-async fn call(log: Option<&Log>, intent: &Intent, work: Duration) -> Result<(), Failure> {
-    let id = Uuid::now_v7();
-    other_work(work)?;
-    let Some(log) = log else { return Ok(()) };
-    let mut guard = log.open_call(id, Timestamp::now())?;
+fn bare(file: &Mutex<File>) -> Result<(), Failure> {
+    let mut file = file.lock().map_err(|_| "a writer failed")?;
+    for record in [[b'i'; RECORD_BYTES], [b'c'; RECORD_BYTES]] {
+        std::hint::black_box(digest(&SHA256, &record));
+        file.write_all(&record)?;
+    }
+    Ok(())
+}
+
+async fn call(log: &Log, intent: &Intent) -> Result<(), Failure> {
+    let mut guard = log.open_call(Uuid::now_v7(), Timestamp::now())?;
     *guard.known() = Known { listener: Some("public".into()), ..Known::default() };
     guard.intent(intent).await?;
     guard.closed(&closed()).await?;
@@ -168,7 +197,7 @@ async fn verified(out: &mut impl Write) -> Result<(), Failure> {
             calls.join_next().await.ok_or("nothing runs")???;
         }
         let (log, intent) = (log.clone(), Arc::clone(&intent));
-        calls.spawn(async move { call(Some(&log), &intent, Duration::ZERO).await });
+        calls.spawn(async move { call(&log, &intent).await });
     }
     while let Some(done) = calls.join_next().await {
         done??;

@@ -1,6 +1,6 @@
 //! A real NATS server with JetStream, from Debian, and what its streams hold as the official client reads it.
 
-use crate::{child::Child, fetch, wait};
+use crate::{child::Child, fetch, processes, wait};
 use async_nats::{
     ConnectOptions,
     jetstream::{
@@ -93,8 +93,14 @@ impl Nats {
     }
 
     /// Stops it in its tracks: its connections stay open and nobody answers.
+    ///
+    /// # Panics
+    /// When it goes on.
     pub fn freeze(&self) {
         self.child.signal(Signal::STOP);
+        // Its other threads may answer for a moment longer.
+        let stopped = wait::until_blocking(END, || processes::is_stopped(self.child.id()).then_some(()));
+        stopped.expect("a server that is told to stop stops");
     }
 
     /// It goes on.

@@ -2,7 +2,10 @@
 
 use super::PASSWORD;
 use async_nats::ConnectOptions;
-use serde_json::json;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures_util::StreamExt;
+use nkeys::KeyPair;
+use serde_json::{Value, json};
 use std::fs;
 use tests::{certificates::Certificates, client::Request, latchwork, nats::Nats, project::Project, wait};
 
@@ -35,11 +38,60 @@ async fn a_token() {
 
 #[tokio::test]
 async fn an_nkey() {
-    let (ours, readers) = (nkeys::KeyPair::new_user(), nkeys::KeyPair::new_user());
+    let (ours, readers) = (KeyPair::new_user(), KeyPair::new_user());
     let users = [&ours, &readers].map(|key| format!("{{ nkey: {} }}", key.public_key())).join(", ");
     let server = format!("authorization {{ users = [{users}] }}");
     let (seed, reader) = (ours.seed().expect("a seed"), readers.seed().expect("a seed"));
     kept(&server, "nkey = \"file:secret\"", &seed, || ConnectOptions::with_nkey(reader.clone())).await;
+}
+
+/// A claim as the project's tools write it: a JWT that an NKey has signed.
+fn claim(issuer: &KeyPair, subject: &KeyPair, said: Value) -> String {
+    let head = json!({ "typ": "JWT", "alg": "ed25519-nkey" });
+    let (iss, sub) = (issuer.public_key(), subject.public_key());
+    let body = json!({ "jti": "test", "iat": 1_700_000_000, "iss": iss, "sub": sub, "name": "test", "nats": said });
+    let text = [head, body].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+    let signature = issuer.sign(text.as_bytes()).expect("a signature");
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[tokio::test]
+async fn a_credentials_file() {
+    let (operator, account, user) = (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_user());
+    let limits = json!({
+        "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
+    });
+    let of_operator = claim(&operator, &operator, json!({ "type": "operator", "version": 2 }));
+    let of_account = claim(&operator, &account, json!({ "type": "account", "version": 2, "limits": limits }));
+    let all = json!({ "type": "user", "version": 2, "pub": {}, "sub": {}, "subs": -1, "data": -1, "payload": -1 });
+    let of_user = claim(&account, &user, all);
+    let seed = user.seed().expect("a seed");
+    let credentials = format!(
+        "-----BEGIN NATS USER JWT-----\n{of_user}\n------END NATS USER JWT------\n\n\
+         -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+    );
+    let known = account.public_key();
+    let server = format!(
+        "listen: \"127.0.0.1:-1\"\noperator: {of_operator}\nresolver: MEMORY\nresolver_preload {{ {known}: {of_account} }}"
+    );
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let Some(nats) = Nats::start_as(folder.path(), &server, &[]).await else { return };
+    let options = ConnectOptions::with_credentials(&credentials).expect("a credentials file");
+    let answers = options.connect(&nats.url).await.expect("the server takes clients");
+    let mut asked = answers.subscribe("orders.a").await.expect("a subscription");
+    answers.flush().await.expect("the server knows of it");
+    tokio::spawn(async move {
+        while let Some(message) = asked.next().await {
+            answers.publish(message.reply.expect("a reply subject"), "yes".into()).await.expect("the server takes it");
+        }
+    });
+    let project = publisher(&nats.url, "call = \"request\", credentials = \"file:secret\"");
+    project.write("secret", &credentials);
+    let gateway = latchwork::run(&project.config(), &project.ca()).await;
+    let said = gateway.client().send(Request::json("/orders", &json!({ "a": 1 }))).await;
+    assert_eq!((said.status, said.text().as_str()), (200, "yes"), "{}", gateway.stderr());
+    assert!(!gateway.stop().await.contains(&seed));
+    nats.kill().await;
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! What is read of a log that grows: only what it holds for certain, whatever else is in its files.
 
 use super::{Feed, Incarnation, Place, calls, ended};
+use crate::audit::packed;
 use std::{
-    fs::{self, OpenOptions},
-    io::Write,
+    fs::{self, File, OpenOptions},
+    io::{BufReader, Write},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -108,6 +109,25 @@ async fn segments_that_are_closed_or_removed_meanwhile_are_followed() {
     fs::write(&path, fs::read_to_string(&path).unwrap().replacen("\"v\":1", "\"v\":x", 1)).unwrap();
     let batch = log.feed().read(&log.of, 0).unwrap();
     assert_eq!((batch.missing, batch.records.len(), batch.next), (5, 1, 6));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_segment_that_is_packed_meanwhile_is_read_on() {
+    let log = Torn::new().await;
+    let mut feed = log.feed();
+    write(&log.path("000000000000.jsonl"), &log.lines[..4]);
+    log.accepted.store(2, Ordering::SeqCst);
+    assert_eq!(log.read(&mut feed, 0), (log.lines[..2].to_vec(), 2));
+    let plain = BufReader::new(File::open(log.path("000000000000.jsonl")).unwrap());
+    packed::pack(plain, &mut File::create(log.path("000000000000-000000000003.jsonl.zst")).unwrap()).unwrap();
+    fs::remove_file(log.path("000000000000.jsonl")).unwrap();
+    write(&log.path("000000000004.jsonl"), &log.lines[4..8]);
+    log.accepted.store(8, Ordering::SeqCst);
+    // By who was reading it, and by who begins in the middle of it.
+    for mut feed in [feed, log.feed()] {
+        assert_eq!(log.read(&mut feed, 2), (log.lines[2..4].to_vec(), 4));
+        assert_eq!(log.read(&mut feed, 4), (log.lines[4..8].to_vec(), 8));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
