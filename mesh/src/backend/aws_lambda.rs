@@ -112,7 +112,7 @@ struct Inner {
 #[derive(Debug)]
 enum Way {
     /// Through the service's interface, at this address.
-    Api { uri: Uri, exchange: Exchange },
+    Api { uri: Uri, exchange: Box<Exchange> },
     /// At its own URL.
     Url(FunctionUrl),
 }
@@ -175,7 +175,7 @@ impl AwsLambda {
                 let uri = place::uri(config)?;
                 let tls = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
                 let exchange = Exchange::new(&trust, tls, duration("connect_timeout", &config.connect_timeout)?)?;
-                Way::Api { uri, exchange }
+                Way::Api { uri, exchange: Box::new(exchange) }
             }
         };
         Ok(Self(Arc::new(Inner { config: config.clone(), trust, credentials, way })))

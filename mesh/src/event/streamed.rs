@@ -139,9 +139,10 @@ mod tests {
     #[test]
     fn a_head_is_known_as_soon_as_it_has_ended_wherever_it_is_cut() {
         let text = "{\"statusCode\":201,\"headers\":{\"x-a\":\"}\\\"{\"},\"cookies\":[\"a=b\"]}\0\0\0\0\0\0\0\0body\0";
-        let end = text.find("body").unwrap();
-        for cut in 1..end {
-            let (count, begun) = begun(EventForm::ApiGatewayV2, &[&text[..cut], &text[cut..end], "body\0"]);
+        let (head, _) = text.split_at(text.find("body").unwrap());
+        for cut in 1..head.len() {
+            let (count, begun) =
+                begun(EventForm::ApiGatewayV2, &[head.split_at(cut).0, head.split_at(cut).1, "body\0"]);
             let begun = begun.unwrap().unwrap();
             assert_eq!((count, &begun.first[..]), (2, &b""[..]), "{cut}");
             assert_eq!(begun.head.status().as_u16(), 201);
