@@ -31,7 +31,7 @@ pub use credential::{
     ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, UNIX_ALIAS, Webhook,
 };
 pub use retention::{Archive, Retention};
-pub use ship::{FileSink, NatsLogin, NatsSink, ObjectSink, Ship, Sink};
+pub use ship::{FileSink, NatsSink, ObjectSink, Ship, Sink};
 pub use telemetry::{Collector, Sampling, Signals, Telemetry};
 
 use crate::address::Address;

@@ -10,12 +10,16 @@ pub mod fn_server;
 pub mod google_functions;
 pub mod grpc;
 pub mod http;
+pub mod kinesis;
 pub mod knative;
+pub mod nats;
 pub mod openfaas;
 pub mod openwhisk;
 pub mod oracle_functions;
 pub(crate) mod platform;
 pub mod process;
+pub mod pubsub;
+mod record;
 pub mod remote;
 
 use crate::invocation::{Invoking, Outbound};
@@ -32,7 +36,7 @@ pub struct ConfigError {
 }
 
 /// Fields whose text may be a secret that was written where a reference belongs.
-const SECRETS: [&str; 6] = ["credentials", "key", "client_secret", "federated_token", "password", "token"];
+const SECRETS: [&str; 7] = ["credentials", "key", "client_secret", "federated_token", "nkey", "password", "token"];
 
 impl ConfigError {
     /// Whether what was written there must not be repeated.
@@ -69,10 +73,16 @@ pub enum Backend {
     Knative(knative::Knative),
     /// A function of OpenFaaS.
     OpenFaas(openfaas::OpenFaas),
+    /// A stream of NATS JetStream, or a function that answers over NATS.
+    Nats(nats::Nats),
+    /// A stream of Amazon Kinesis.
+    Kinesis(kinesis::Kinesis),
+    /// A topic of Google Cloud Pub/Sub.
+    PubSub(pubsub::PubSub),
 }
 
 /// Every kind's name.
-pub const KINDS: [&str; 12] = [
+pub const KINDS: [&str; 15] = [
     "http",
     "grpc",
     "process",
@@ -85,6 +95,9 @@ pub const KINDS: [&str; 12] = [
     "cloudevents",
     "knative",
     "openfaas",
+    "nats",
+    "kinesis",
+    "pubsub",
 ];
 
 impl Backend {
@@ -104,6 +117,9 @@ impl Backend {
             Self::CloudEvents(_) => "cloudevents",
             Self::Knative(_) => "knative",
             Self::OpenFaas(_) => "openfaas",
+            Self::Nats(_) => "nats",
+            Self::Kinesis(_) => "kinesis",
+            Self::PubSub(_) => "pubsub",
         }
     }
 
@@ -129,6 +145,9 @@ impl Backend {
             Self::CloudEvents(backend) => backend.parameters().collect(),
             Self::Knative(backend) => backend.parameters().collect(),
             Self::OpenFaas(backend) => backend.parameters().collect(),
+            Self::Nats(backend) => backend.parameters().collect(),
+            Self::Kinesis(backend) => backend.parameters().collect(),
+            Self::PubSub(backend) => backend.parameters().collect(),
             Self::AwsLambda(backend) => backend.parameters().collect(),
             Self::Grpc(_) | Self::Process(_) | Self::FnServer(_) | Self::OracleFunctions(_) => Vec::new(),
         }
@@ -150,6 +169,9 @@ impl Backend {
             Self::CloudEvents(backend) => backend.invoke(outbound),
             Self::Knative(backend) => backend.invoke(outbound),
             Self::OpenFaas(backend) => backend.invoke(outbound),
+            Self::Nats(backend) => backend.invoke(outbound),
+            Self::Kinesis(backend) => backend.invoke(outbound),
+            Self::PubSub(backend) => backend.invoke(outbound),
         }
     }
 }

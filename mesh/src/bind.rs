@@ -1,7 +1,7 @@
 //! One input object per function, whichever front it came through: read strictly, checked, bound out.
 
 pub mod protobuf;
-mod strict;
+pub(crate) mod strict;
 
 use http::{
     HeaderMap,

@@ -11,6 +11,7 @@ mod hop;
 pub mod host;
 mod introduce;
 pub mod invocation;
+pub mod nats;
 pub mod payload;
 #[cfg(test)]
 mod samples;

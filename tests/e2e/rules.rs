@@ -45,7 +45,7 @@ const PROVIDERS: [&str; 15] = [
 
 /// What holds such a word and speaks to no provider: a crate, protocols that everybody speaks, identity headers that no
 /// client may send, and the names of backend kinds, which are a closed list that configuration and build go through.
-const NOT_PROVIDERS: [&str; 27] = [
+const NOT_PROVIDERS: [&str; 35] = [
     "aws_lambda",
     "awslambda",
     "azure_functions",
@@ -66,6 +66,14 @@ const NOT_PROVIDERS: [&str; 27] = [
     "remoteconfig::openfaas",
     "self.openfaas",
     "openfaas:",
+    "kinesisconfig",
+    "remoteconfig::kinesis",
+    "self.kinesis",
+    "kinesis:",
+    "pubsubconfig",
+    "remoteconfig::pubsub",
+    "self.pubsub",
+    "pubsub:",
     "aws-lc-rs",
     "aws_lc_rs",
     "crypto::aws_lc::",

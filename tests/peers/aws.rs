@@ -21,6 +21,9 @@ const START: Duration = Duration::from_secs(120);
 /// Calls that moto lets pass unsigned, exactly those that `moto_setup.py` makes.
 const SETUP_CALLS: &str = "6";
 
+/// The same for `kinesis_setup.py`.
+const KINESIS_SETUP_CALLS: &str = "5";
+
 /// A running peer that answers the Invoke API.
 #[derive(Debug)]
 pub struct Api {
@@ -99,6 +102,36 @@ pub async fn moto() -> Option<(Api, Key)> {
     let text = |name: &str| key[name].as_str().expect("a text").to_owned();
     let key = Key { id: text("id"), secret: text("secret") };
     Some((api, key))
+}
+
+/// moto with the stream `orders` of two shards, and a user who may do all at the service; `None` when it is skipped on
+/// request.
+pub async fn kinesis() -> Option<(Api, Key)> {
+    let python = fetch::aws("moto")?;
+    let api = start("moto", folder(), |port| {
+        let mut command = Command::new(&python);
+        command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p"]).arg(port.to_string());
+        command.env("INITIAL_NO_AUTH_ACTION_COUNT", KINESIS_SETUP_CALLS);
+        command
+    })
+    .await?;
+    let key = printed(&python, "kinesis_setup.py", &[&api.url]);
+    let text = |name: &str| key[name].as_str().expect("a text").to_owned();
+    Some((api, Key { id: text("id"), secret: text("secret") }))
+}
+
+/// What the provider's own library reads from the stream `orders`: records with their shard, keys and data in base64.
+pub fn kinesis_records(api: &Api, key: &Key) -> Vec<Value> {
+    let python = fetch::aws("moto").expect("the peer runs");
+    let said = printed(&python, "kinesis_read.py", &[&api.url, &key.id, &key.secret]);
+    said.as_array().expect("a list").clone()
+}
+
+/// The JSON that a script prints.
+fn printed(python: &Path, script: &str, words: &[&str]) -> Value {
+    let output = Command::new(python).arg(scripts().join(script)).args(words).output().expect("Python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("the script prints JSON")
 }
 
 /// A double of the service itself, which verifies signatures with the provider's own library; `None` when that is skipped

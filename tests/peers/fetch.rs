@@ -40,6 +40,14 @@ pub fn google(package: &str) -> Option<PathBuf> {
     (!skip::skipped(package)).then(|| had(package, venv("google")))
 }
 
+/// The Python interpreter that has the client of Pub/Sub; `None` when it is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn pubsub(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, venv("pubsub")))
+}
+
 /// The Python interpreter that has the runtimes of functions of Fn and Knative; `None` when `package` is skipped on request.
 ///
 /// # Panics

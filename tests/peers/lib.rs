@@ -23,6 +23,7 @@ pub mod openfaas;
 pub mod origin;
 pub mod processes;
 pub mod project;
+pub mod pubsub;
 pub mod raw;
 pub mod records;
 pub mod shim;

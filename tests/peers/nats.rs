@@ -1,6 +1,6 @@
 //! A real NATS server with JetStream, from Debian, and what its streams hold as the official client reads it.
 
-use crate::{child::Child, fetch, wait};
+use crate::{child::Child, fetch, processes, wait};
 use async_nats::{
     ConnectOptions,
     jetstream::{
@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -41,6 +42,8 @@ pub struct Message {
     pub id: String,
     /// What it holds.
     pub payload: Vec<u8>,
+    /// All of its headers, by name in small letters.
+    pub headers: BTreeMap<String, String>,
 }
 
 impl Nats {
@@ -90,8 +93,14 @@ impl Nats {
     }
 
     /// Stops it in its tracks: its connections stay open and nobody answers.
+    ///
+    /// # Panics
+    /// When it goes on.
     pub fn freeze(&self) {
         self.child.signal(Signal::STOP);
+        // Its other threads may answer for a moment longer.
+        let stopped = wait::until_blocking(END, || processes::is_stopped(self.child.id()).then_some(()));
+        stopped.expect("a server that is told to stop stops");
     }
 
     /// It goes on.
@@ -106,11 +115,13 @@ impl Nats {
 
     /// Makes a stream, as a client of these options.
     pub async fn make_stream_as(&self, options: ConnectOptions, name: &str, subjects: &[&str]) {
-        let config = stream::Config {
-            name: name.to_owned(),
-            subjects: subjects.iter().map(|subject| (*subject).to_owned()).collect(),
-            ..Default::default()
-        };
+        self.make_stream_with(options, name, subjects, stream::Config::default()).await;
+    }
+
+    /// The same with what `more` says of the stream.
+    pub async fn make_stream_with(&self, options: ConnectOptions, name: &str, subjects: &[&str], more: stream::Config) {
+        let subjects = subjects.iter().map(|subject| (*subject).to_owned()).collect();
+        let config = stream::Config { name: name.to_owned(), subjects, ..more };
         self.jetstream(options).await.create_stream(config).await.expect("a stream");
     }
 
@@ -135,7 +146,15 @@ async fn messages(jetstream: &jetstream::Context, stream: &str) -> Vec<Message> 
             let message = message.expect("a message");
             let headers = message.headers.as_ref().expect("headers");
             let id = headers.get("Nats-Msg-Id").expect("an id").to_string();
-            found.push(Message { subject: message.subject.to_string(), id, payload: message.payload.to_vec() });
+            let value =
+                |values: &[async_nats::HeaderValue]| values.iter().map(|value| value.as_str().to_owned()).collect();
+            let headers = headers.iter().map(|(name, values)| {
+                let name: &str = name.as_ref();
+                (name.to_ascii_lowercase(), value(values))
+            });
+            let headers = headers.map(|(name, values): (String, Vec<String>)| (name, values.join(", "))).collect();
+            let (subject, payload) = (message.subject.to_string(), message.payload.to_vec());
+            found.push(Message { subject, id, payload, headers });
         }
     }
     found

@@ -46,6 +46,18 @@ pub fn alive(processes: &BTreeSet<Process>) -> Vec<Process> {
     processes.iter().filter(same).cloned().collect()
 }
 
+/// Whether every thread of a process stands still (`SIGSTOP`).
+pub fn is_stopped(id: i32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    let states: Vec<_> = threads
+        .map(|thread| {
+            let stat = fs::read_to_string(thread.path().join("stat")).ok()?;
+            stat.rsplit_once(')')?.1.trim_start().chars().next()
+        })
+        .collect();
+    !states.is_empty() && states.iter().all(|state| *state == Some('T'))
+}
+
 /// Processes of that group that still run.
 pub fn of_group(group: i32) -> Vec<Process> {
     entries().into_iter().filter(|e| e.group == group && runs(e)).map(|e| e.process).collect()

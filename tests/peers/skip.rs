@@ -6,18 +6,19 @@ use std::{fmt::Write as _, io::Write as _};
 pub const VARIABLE: &str = "LATCHWORK_SKIP_PEERS";
 
 /// Every peer, by the name that the variable takes, and what is not proved without it.
-pub const PEERS: [(&str, &str); 26] = [
+pub const PEERS: [(&str, &str); 27] = [
     ("oidc-provider", "tokens of an issuer that we did not write"),
     ("awslambdaric", "an unchanged Python function under the process host"),
     ("lambda_runtime", "an unchanged Rust function under the process host"),
     ("aws-sam-cli", "a function under the provider's own runtime emulator"),
     ("serverless-offline", "functions behind the Invoke API, their failures included"),
-    ("moto", "a signature that somebody else verifies"),
+    ("moto", "signatures that somebody else verifies, and records of a stream"),
     ("functions-framework", "an unchanged HTTP function"),
     ("fdk", "an unchanged function of Fn"),
     ("func-python", "an unchanged function of Knative, which takes and answers events"),
     ("oci", "a signature that the provider's own library verifies"),
     ("google-auth", "tokens and assertions that the provider's own library verifies"),
+    ("google-cloud-pubsub", "messages that the provider's own client reads"),
     ("grpcio", "gRPC with a client and a server that we did not write"),
     ("standardwebhooks", "webhooks that a library we did not write has signed"),
     ("ocsf-json-schema", "exports of the audit log as OCSF and as CloudEvents"),
@@ -29,7 +30,7 @@ pub const PEERS: [(&str, &str); 26] = [
     ("strace", "no answer before its sync returned"),
     ("cc", "a disk whose syncs are slow or fail"),
     ("cvc5", "what a change of policies grants, proved"),
-    ("nats-server", "records in a stream that a real server keeps"),
+    ("nats-server", "records in a stream that a real server keeps, and functions that answer over it"),
     ("python3", "actions of a host that verifies its callers"),
     ("curl", "shell functions and pasted calls"),
     ("openssl", "the script of an example that makes certificates"),

@@ -1,7 +1,8 @@
 //! `[audit.ship.NAME]`, checked: where records go besides the log.
 
-use super::{Collector, Secret};
+use super::Collector;
 use crate::audit::record::Kind;
+use mesh::nats::Login;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// `[audit.ship.NAME]`
@@ -62,24 +63,9 @@ pub struct NatsSink {
     /// The stream is made where it is not.
     pub create: bool,
     /// Who we are.
-    pub login: NatsLogin,
+    pub login: Login,
     /// PEM file of the authorities that may vouch for the servers, instead of the system's.
     pub ca: Option<PathBuf>,
     /// Longest time for a connection, and for an acknowledgement.
     pub timeout: Duration,
-}
-
-/// Who we are to NATS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NatsLogin {
-    /// Nobody in particular.
-    Anonymous,
-    /// A token.
-    Token(Secret),
-    /// A user and a password.
-    User(String, Secret),
-    /// The seed of an NKey.
-    NKey(Secret),
-    /// The text of a credentials file: a JWT and the seed of its NKey.
-    Credentials(Secret),
 }

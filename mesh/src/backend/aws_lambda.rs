@@ -1,8 +1,8 @@
 //! A function at AWS Lambda, called through the Invoke API with requests that are signed with the gateway's own keys.
 
 mod answer;
-mod credentials;
-mod place;
+pub(in crate::backend) mod credentials;
+pub(in crate::backend) mod place;
 mod report;
 mod stream;
 mod url;
@@ -36,6 +36,9 @@ use std::{
 use url::FunctionUrl;
 
 pub use credentials::{AssumeConfig, CredentialsConfig, Given, Place, WebIdentityConfig};
+
+/// The service that calls are signed for.
+const SERVICE: &str = "lambda";
 
 /// Longest client context that the service takes, in bytes of base64.
 const CLIENT_CONTEXT_BYTES_MAX: usize = 3_583;
@@ -249,7 +252,7 @@ impl AwsLambdaConfig {
             headers.extend(said.and_then(|text| text.try_into().ok()).map(|value| (CLIENT_CONTEXT, value)));
         }
         if let Some(proof) = proof {
-            proof.sign(&mut request, &event, &self.region)?;
+            proof.sign(&mut request, &event, (SERVICE, &self.region))?;
         }
         Ok(request)
     }

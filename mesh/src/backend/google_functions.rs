@@ -1,6 +1,6 @@
 //! A function at Google Cloud: Cloud Functions or Cloud Run, called with an ID token that is made out to it.
 
-mod identity;
+pub(in crate::backend) mod identity;
 
 use super::{
     Backend, ConfigError, duration, endpoint,
@@ -17,6 +17,7 @@ use crate::{
 };
 use http::{HeaderName, StatusCode, header::AUTHORIZATION};
 pub use identity::GoogleCredentials;
+use identity::Purpose;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -126,7 +127,8 @@ impl GoogleFunctions {
         let trust = config.trust(base)?;
         let http = HttpConfig::plain(&config.url, config.ca.as_deref(), &config.connect_timeout);
         let http = Http::new(&http, base)?;
-        let token = config.credentials.as_ref().map(|from| from.token(&config.audience(), base)).transpose()?;
+        let purpose = Purpose::Identity(config.audience().into());
+        let token = config.credentials.as_ref().map(|from| from.token(&purpose, base)).transpose()?;
         Ok(Self(Arc::new(Inner { config: config.clone(), trust, http, token })))
     }
 

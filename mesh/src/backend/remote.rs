@@ -3,8 +3,8 @@
 use super::{
     Backend, ConfigError, aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig,
     cloudevents::CloudEventsConfig, fn_server::FnServerConfig, google_functions::GoogleFunctionsConfig,
-    knative::KnativeConfig, openfaas::OpenFaasConfig, openwhisk::OpenWhiskConfig,
-    oracle_functions::OracleFunctionsConfig,
+    kinesis::KinesisConfig, knative::KnativeConfig, nats::NatsConfig, openfaas::OpenFaasConfig,
+    openwhisk::OpenWhiskConfig, oracle_functions::OracleFunctionsConfig, pubsub::PubSubConfig,
 };
 use std::path::{Path, PathBuf};
 
@@ -29,6 +29,12 @@ pub enum RemoteConfig {
     Knative(Box<KnativeConfig>),
     /// `openfaas = { … }`
     OpenFaas(Box<OpenFaasConfig>),
+    /// `nats = { … }`
+    Nats(Box<NatsConfig>),
+    /// `kinesis = { … }`
+    Kinesis(Box<KinesisConfig>),
+    /// `pubsub = { … }`
+    PubSub(Box<PubSubConfig>),
 }
 
 /// What every remote kind can say of its configuration.
@@ -88,6 +94,9 @@ impl RemoteConfig {
             Self::CloudEvents(config) => &mut config.ca,
             Self::Knative(config) => &mut config.ca,
             Self::OpenFaas(config) => &mut config.ca,
+            Self::Nats(config) => &mut config.ca,
+            Self::Kinesis(config) => &mut config.ca,
+            Self::PubSub(config) => &mut config.ca,
         }
     }
 
@@ -119,6 +128,9 @@ impl RemoteConfig {
             Self::CloudEvents(config) => &**config,
             Self::Knative(config) => &**config,
             Self::OpenFaas(config) => &**config,
+            Self::Nats(config) => &**config,
+            Self::Kinesis(config) => &**config,
+            Self::PubSub(config) => &**config,
         }
     }
 }

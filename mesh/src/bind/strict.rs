@@ -9,7 +9,7 @@ use serde_json::{Map, Number, Value};
 use std::{cell::RefCell, fmt};
 
 /// Reads one value, and nothing behind it.
-pub(super) fn read(body: &[u8]) -> Result<Value, String> {
+pub(crate) fn read(body: &[u8]) -> Result<Value, String> {
     if body.starts_with(b"\xEF\xBB\xBF") {
         return Err("it begins with a byte order mark".to_owned());
     }

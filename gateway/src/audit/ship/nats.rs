@@ -4,7 +4,7 @@ use super::{Stop, feed::Batch, id, sink::Trouble};
 use crate::{
     audit::{query::Line, record::Head},
     causes::causes,
-    config::{NatsLogin, NatsSink},
+    config::NatsSink,
 };
 use async_nats::{
     ConnectOptions, Event,
@@ -143,27 +143,10 @@ async fn unless_lost(
 }
 
 fn options(settings: &NatsSink, tell: watch::Sender<bool>, over: Arc<AtomicBool>) -> std::io::Result<ConnectOptions> {
-    let text = |secret: &crate::config::Secret| String::from_utf8_lossy(secret.expose()).into_owned();
-    let options = ConnectOptions::new();
-    let options = match &settings.login {
-        NatsLogin::Anonymous => options,
-        NatsLogin::Token(token) => options.token(text(token)),
-        NatsLogin::User(user, password) => options.user_and_password(user.clone(), text(password)),
-        NatsLogin::NKey(seed) => options.nkey(text(seed)),
-        NatsLogin::Credentials(credentials) => options.credentials(&text(credentials))?,
-    };
-    let options = match &settings.ca {
-        Some(ca) => options.add_root_certificates(ca.clone()),
-        None => options,
-    };
+    let options = settings.login.options(settings.ca.as_deref(), settings.timeout, settings.urls.len())?;
     let tell = Arc::new(tell);
     Ok(options
-        .name("latchwork")
-        .connection_timeout(settings.timeout)
         .request_timeout(Some(settings.timeout))
-        // Where records may go, the configuration says alone.
-        .ignore_discovered_servers()
-        .max_reconnects(settings.urls.len())
         .reconnect_delay_callback(move |_| if over.load(Ordering::Relaxed) { NEVER } else { Duration::ZERO })
         .event_callback(move |event| {
             let tell = Arc::clone(&tell);

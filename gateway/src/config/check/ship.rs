@@ -4,20 +4,17 @@ use super::{collector, reference, tls};
 use crate::{
     audit::record::Kind,
     config::{
-        FileSink, NatsLogin, NatsSink, Node, ObjectSink, Secret, Ship, Sink, raw,
+        FileSink, NatsSink, Node, ObjectSink, Ship, Sink, raw,
         raw::{At, Named},
         value::{Desk, shorten},
     },
 };
-use std::{net::IpAddr, ops::Range, path::Path, time::Duration};
-use url::Url;
+use mesh::nats::{Address, AddressError, Login, NAME_BYTES_MAX, SERVERS_MAX, is_stream, is_subject};
+use secrecy::SecretString;
+use std::{ops::Range, path::Path, time::Duration};
 
 /// Most sinks: each has a thread that reads the log.
 const SHIPS_MAX: usize = 8;
-/// Most servers of one sink.
-const SERVERS_MAX: usize = 16;
-/// Longest subject, stream or user, in bytes.
-const NATS_NAME_BYTES_MAX: usize = 255;
 /// Longest prefix of an object's key, in bytes.
 const PREFIX_BYTES_MAX: usize = 256;
 /// What a subject is unless configured.
@@ -130,9 +127,8 @@ fn nats(At { value, span }: &At<raw::NatsSink>, node: &Node, desk: &mut Desk<'_>
     let stream = desk.required("stream", &value.stream, span);
     let urls = url.and_then(|url| servers(url, value, node, desk));
     let stream = stream.and_then(|stream| {
-        let sound = |b: u8| b.is_ascii_graphic() && !b".*>/\\".contains(&b);
         let text = &stream.value;
-        let named = !text.is_empty() && text.len() <= NATS_NAME_BYTES_MAX && text.bytes().all(sound);
+        let named = is_stream(text);
         if !named {
             let message = format!("`{}` is no name of a stream", shorten(text));
             desk.error_help(
@@ -158,27 +154,27 @@ fn servers(written: &At<String>, table: &raw::NatsSink, node: &Node, desk: &mut 
     let mut urls = Vec::new();
     let mut clear = false;
     for text in written.value.split(',').map(str::trim) {
-        let url = text.parse::<Url>().ok().filter(|url| matches!(url.scheme(), "nats" | "tls") && url.has_host());
-        let bare = |url: &Url| matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
-        let Some(url) = url else {
-            let message = format!("`{}` is no address of a NATS server", shorten(text));
-            desk.error_help("bad_url", &written.span, message, "such as `tls://nats.internal:4222`");
-            return None;
+        let Address { secure, loopback } = match Address::parse(text) {
+            Ok(address) => address,
+            Err(AddressError::Unreadable) => {
+                let message = format!("`{}` is no address of a NATS server", shorten(text));
+                desk.error_help("bad_url", &written.span, message, "such as `tls://nats.internal:4222`");
+                return None;
+            }
+            Err(error @ AddressError::UserInformation) => {
+                let finding = desk.text.error_unsaid("inline_secret", &written.span, error.to_string());
+                desk.report
+                    .push(finding.help("`user` with `password = \"env:NAME\"`, or `token`, `nkey` or `credentials`"));
+                return None;
+            }
+            Err(error @ AddressError::Longer) => {
+                desk.error("bad_url", &written.span, error.to_string());
+                return None;
+            }
         };
-        if !url.username().is_empty() || url.password().is_some() {
-            let finding = desk.text.error_unsaid("inline_secret", &written.span, "the address has user information");
-            desk.report
-                .push(finding.help("`user` with `password = \"env:NAME\"`, or `token`, `nkey` or `credentials`"));
-            return None;
-        }
-        if !bare(&url) {
-            desk.error("bad_url", &written.span, "the address of a NATS server ends with its port");
-            return None;
-        }
-        let secure = url.scheme() == "tls";
         clear |= !secure;
         let flag = table.clear_text.as_ref();
-        collector::clear_text(("records", "tls"), (secure, is_loopback(&url)), written, flag, node, desk);
+        collector::clear_text(("records", "tls"), (secure, loopback), written, flag, node, desk);
         urls.push(text.to_owned());
     }
     if let (Some(ca), true) = (&table.ca, clear) {
@@ -190,21 +186,13 @@ fn servers(written: &At<String>, table: &raw::NatsSink, node: &Node, desk: &mut 
     Some(urls)
 }
 
-/// Hosts of such addresses are not parsed as those of the web.
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    address.map_or(host == "localhost", |address| address.is_loopback())
-}
-
 fn subject(written: &At<String>, desk: &mut Desk<'_>) -> Option<String> {
     let text = &written.value;
     let mut plain = text.clone();
     for part in PARTS {
         plain = plain.replace(part, "x");
     }
-    let sound = |token: &str| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic() && !b"*>{}".contains(&b));
-    if text.len() > NATS_NAME_BYTES_MAX || !plain.split('.').all(sound) || plain.starts_with('$') {
+    if text.len() > NAME_BYTES_MAX || !is_subject(&plain) {
         let message = format!("`{}` is no subject of records", shorten(text));
         let help = format!("words with `.` between, with {} for what the record says", PARTS.join(", "));
         desk.error_help("bad_subject", &written.span, message, help);
@@ -213,7 +201,7 @@ fn subject(written: &At<String>, desk: &mut Desk<'_>) -> Option<String> {
     Some(text.clone())
 }
 
-fn login(table: &raw::NatsSink, desk: &mut Desk<'_>) -> Option<NatsLogin> {
+fn login(table: &raw::NatsSink, desk: &mut Desk<'_>) -> Option<Login> {
     let raw::NatsSink { token, user, password, nkey, credentials, .. } = table;
     let given = [token, user, nkey, credentials].into_iter().flatten();
     if let Some(second) = given.clone().nth(1) {
@@ -226,45 +214,23 @@ fn login(table: &raw::NatsSink, desk: &mut Desk<'_>) -> Option<NatsLogin> {
         (None, Some(password)) => desk.error("unused_key", &password.span, "`password` counts with `user` only"),
         _ => {}
     }
-    let secret = |reference: &At<String>, desk: &mut Desk<'_>| {
-        let read = reference::referred(reference, desk)?;
-        if read.is_empty() {
-            desk.error("bad_secret", &reference.span, "the secret is empty");
+    let login = match (token, user, password, nkey, credentials) {
+        (Some(token), ..) => (token, Login::Token(secret(token, desk)?)),
+        (_, Some(user), Some(password), ..) => {
+            let name = desk.word("user", user)?;
+            (password, Login::User(name.to_string(), secret(password, desk)?))
         }
-        Some(Secret::new(read.into_bytes()))
+        (.., Some(nkey), _) => (nkey, Login::NKey(secret(nkey, desk)?)),
+        (.., Some(credentials)) => (credentials, Login::Credentials(secret(credentials, desk)?)),
+        _ => return user.is_none().then_some(Login::Anonymous),
     };
-    if let Some(token) = token {
-        return secret(token, desk).map(NatsLogin::Token);
+    let (written, login) = login;
+    if let Some(problem) = login.problem() {
+        desk.error("bad_secret", &written.span, problem);
     }
-    if let (Some(user), Some(password)) = (user, password) {
-        let name = desk.word("user", user)?;
-        return secret(password, desk).map(|password| NatsLogin::User(name.to_string(), password));
-    }
-    if let Some(nkey) = nkey {
-        let seed = secret(nkey, desk)?;
-        if !is_seed(seed.expose()) {
-            desk.error(
-                "bad_secret",
-                &nkey.span,
-                "the secret is no seed of a user's NKey: 58 letters that begin with `SU`",
-            );
-        }
-        return Some(NatsLogin::NKey(seed));
-    }
-    if let Some(credentials) = credentials {
-        let text = reference::referred(credentials, desk)?;
-        if async_nats::ConnectOptions::with_credentials(&text).is_err() {
-            desk.error(
-                "bad_secret",
-                &credentials.span,
-                "the secret is no credentials file: a JWT and the seed of its NKey",
-            );
-        }
-        return Some(NatsLogin::Credentials(Secret::new(text.into_bytes())));
-    }
-    user.is_none().then_some(NatsLogin::Anonymous)
+    Some(login)
 }
 
-fn is_seed(text: &[u8]) -> bool {
-    text.len() == 58 && text.starts_with(b"SU") && text.iter().all(|b| matches!(b, b'A'..=b'Z' | b'2'..=b'7'))
+fn secret(reference: &At<String>, desk: &mut Desk<'_>) -> Option<SecretString> {
+    reference::referred(reference, desk).map(SecretString::from)
 }

@@ -4,8 +4,9 @@ use super::At;
 use mesh::backend::{
     aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig, cloudevents::CloudEventsConfig,
     fn_server::FnServerConfig, google_functions::GoogleFunctionsConfig, grpc::GrpcConfig, http::HttpConfig,
-    knative::KnativeConfig, openfaas::OpenFaasConfig, openwhisk::OpenWhiskConfig,
-    oracle_functions::OracleFunctionsConfig, process::ProcessConfig, remote::RemoteConfig,
+    kinesis::KinesisConfig, knative::KnativeConfig, nats::NatsConfig, openfaas::OpenFaasConfig,
+    openwhisk::OpenWhiskConfig, oracle_functions::OracleFunctionsConfig, process::ProcessConfig, pubsub::PubSubConfig,
+    remote::RemoteConfig,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -41,6 +42,12 @@ pub(crate) struct Target {
     pub(crate) knative: Option<At<Box<KnativeConfig>>>,
     /// A function of OpenFaaS.
     pub(crate) openfaas: Option<At<Box<OpenFaasConfig>>>,
+    /// A stream of NATS JetStream, or a function that answers over NATS.
+    pub(crate) nats: Option<At<Box<NatsConfig>>>,
+    /// A stream of Amazon Kinesis.
+    pub(crate) kinesis: Option<At<Box<KinesisConfig>>>,
+    /// A topic of Google Cloud Pub/Sub.
+    pub(crate) pubsub: Option<At<Box<PubSubConfig>>>,
 }
 
 impl Target {
@@ -59,6 +66,9 @@ impl Target {
             one(&self.cloudevents, RemoteConfig::CloudEvents),
             one(&self.knative, RemoteConfig::Knative),
             one(&self.openfaas, RemoteConfig::OpenFaas),
+            one(&self.nats, RemoteConfig::Nats),
+            one(&self.kinesis, RemoteConfig::Kinesis),
+            one(&self.pubsub, RemoteConfig::PubSub),
         ];
         all.into_iter().flatten().collect()
     }

@@ -75,7 +75,8 @@ pub(super) fn taken(response: &Response<Bytes>, status: StatusCode) -> Result<()
 
 /// Whether the answer says that the keys of the call count no more.
 pub(super) fn is_stale(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> bool {
-    status == StatusCode::FORBIDDEN && STALE.contains(&&*kind(headers, body))
+    // Services that speak JSON alone say all that is wrong with 400.
+    matches!(status, StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST) && STALE.contains(&&*kind(headers, body))
 }
 
 /// The service's own id of the call, under which the function's log has it.

@@ -30,15 +30,12 @@ use tokio::time::Instant;
 
 pub use written::{AssumeConfig, CredentialsConfig, Given, Place, WebIdentityConfig};
 
-/// The service that calls are signed for.
-const SERVICE: &str = "lambda";
-
 /// Looks up a variable of the environment.
 type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// Keys as they are now. Files are read again when they change; what ends is fetched ahead of its end.
 #[derive(Debug)]
-pub(super) struct Credentials {
+pub(in crate::backend) struct Credentials {
     config: CredentialsConfig,
     region: String,
     base: PathBuf,
@@ -63,7 +60,7 @@ enum State {
 
 /// What a call is signed with.
 #[derive(Debug)]
-pub(super) struct Proof {
+pub(in crate::backend) struct Proof {
     /// The keys.
     keys: Arc<Keys>,
     kept: Option<Arc<Kept<Keys>>>,
@@ -71,7 +68,7 @@ pub(super) struct Proof {
 
 impl Credentials {
     /// Reads what files and variables say; connects to nothing.
-    pub(super) fn new(config: &CredentialsConfig, region: &str, base: &Path) -> Result<Self, ConfigError> {
+    pub(in crate::backend) fn new(config: &CredentialsConfig, region: &str, base: &Path) -> Result<Self, ConfigError> {
         // Stamps are taken before reading: what changes in between is read again.
         let stamps = stamps(config, base);
         let state = state(config, region, base).map_err(bad)?;
@@ -80,7 +77,7 @@ impl Credentials {
     }
 
     /// What to sign with, until `deadline`; nothing where nothing is signed.
-    pub(super) async fn proof(&self, deadline: Instant) -> Result<Option<Proof>, InvokeError> {
+    pub(in crate::backend) async fn proof(&self, deadline: Instant) -> Result<Option<Proof>, InvokeError> {
         match self.state() {
             State::Unsigned => Ok(None),
             State::Fixed(keys) => Ok(Some(Proof { keys, kept: None })),
@@ -105,19 +102,19 @@ impl Credentials {
 
 impl Proof {
     /// Signs a call.
-    pub(super) fn sign(
+    pub(in crate::backend) fn sign(
         &self,
         request: &mut Request<Full<Bytes>>,
         body: &[u8],
-        region: &str,
+        (service, region): (&str, &str),
     ) -> Result<(), InvokeError> {
-        let scope = Scope { region, service: SERVICE, at: SystemTime::now() };
+        let scope = Scope { region, service, at: SystemTime::now() };
         let signed = sign_request(request, body, &self.keys, scope, Form::default());
         signed.map_err(|error| InvokeError::Refused(error.to_string()))
     }
 
     /// Forgets keys that were asked for and that, as the service says, count no more.
-    pub(super) fn judge(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) {
+    pub(in crate::backend) fn judge(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) {
         if let Some(kept) = self.kept.as_ref().filter(|_| is_stale(status, headers, body)) {
             kept.reject(&self.keys, Instant::now());
         }
@@ -126,7 +123,7 @@ impl Proof {
 
 impl CredentialsConfig {
     /// What is wrong with it as it is written; nothing is read.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(in crate::backend) fn check(&self) -> Result<(), ConfigError> {
         match self {
             // Most often its keys were unknown and have been reported: that none is left follows. `new` refuses it.
             Self::Given(given) if **given == Given::default() => Ok(()),

@@ -1,6 +1,6 @@
 //! Where a function is: its address from name, region, qualifier and endpoint.
 
-use super::{AwsLambdaConfig, CredentialsConfig, LambdaCall};
+use super::{AwsLambdaConfig, CredentialsConfig, LambdaCall, SERVICE};
 use crate::{
     backend::{
         ConfigError,
@@ -25,9 +25,9 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 pub(super) fn problems(config: &AwsLambdaConfig) -> Vec<ConfigError> {
     let checks = match (&config.function, &config.url) {
         (Some(function), None) => {
-            [region(config), name(function, config), qualifier(function, config), base(config).map(drop)]
+            [region(&config.region), name(function, config), qualifier(function, config), base(config).map(drop)]
         }
-        (None, Some(url)) => [region(config), function_url(url, config), only_api(config), Ok(())],
+        (None, Some(url)) => [region(&config.region), function_url(url, config), only_api(config), Ok(())],
         (Some(_), Some(_)) => {
             [Err(bad("url", "a target has a `function` or a `url`".to_owned())), Ok(()), Ok(()), Ok(())]
         }
@@ -55,8 +55,8 @@ pub(super) fn uri(config: &AwsLambdaConfig) -> Result<Uri, ConfigError> {
     text.parse().map_err(|_| bad("endpoint", format!("`{base}` is no address of a server")))
 }
 
-fn region(config: &AwsLambdaConfig) -> Result<(), ConfigError> {
-    let region = &config.region;
+/// What is wrong with a region.
+pub(in crate::backend) fn region(region: &str) -> Result<(), ConfigError> {
     let sound = region.len() <= WORD_BYTES_MAX
         && region.contains('-')
         && region.split('-').all(|word| !word.is_empty())
@@ -141,7 +141,12 @@ pub(super) fn domain(region: &str) -> &'static str {
 /// Scheme and authority.
 fn base(config: &AwsLambdaConfig) -> Result<String, ConfigError> {
     let Some(endpoint_written) = &config.endpoint else {
-        return Ok(format!("https://lambda.{}.{}", config.region, domain(&config.region)));
+        return Ok(service(SERVICE, &config.region));
     };
     endpoint("endpoint", endpoint_written)
+}
+
+/// A service's address in a region.
+pub(in crate::backend) fn service(service: &str, region: &str) -> String {
+    format!("https://{service}.{region}.{}", domain(region))
 }

@@ -56,7 +56,7 @@ impl FunctionUrl {
             // Other headers may be changed on the way.
             let kind = outbound.head.headers.get(CONTENT_TYPE).cloned();
             signed.headers_mut().extend(kind.map(|kind| (CONTENT_TYPE, kind)));
-            proof.sign(&mut signed, &body, region)?;
+            proof.sign(&mut signed, &body, (super::SERVICE, region))?;
             outbound.head.headers.remove(AUTHORIZATION);
             outbound.head.headers.extend(std::mem::take(signed.headers_mut()));
             outbound.payload = if body.is_empty() { Payload::Empty } else { Payload::Buffered(body) };

@@ -1,6 +1,6 @@
-//! Workload identity federation: another issuer's token for one of the security token service, that for an ID token.
+//! Workload identity federation: another issuer's token for one of the security token service, that for a service account's.
 
-use super::{lease, subject};
+use super::{Purpose, access, lease, subject};
 use crate::{
     backend::endpoint::address,
     secret::{Reference, sensitive},
@@ -10,12 +10,14 @@ use crate::{
     },
 };
 use http::{HeaderMap, HeaderName};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -64,7 +66,7 @@ impl Federation {
     }
 
     /// What can be known before a token is asked for.
-    pub(super) fn check(&self) -> Result<(), TokenError> {
+    pub(super) fn check(&self, purpose: &Purpose) -> Result<(), TokenError> {
         if self.kind != "external_account" {
             return Err(TokenError::new(format!("`type` is `{}`, not `external_account`", self.kind)));
         }
@@ -74,7 +76,10 @@ impl Federation {
         }
         source.url.iter().try_for_each(|url| at(url).map(drop))?;
         at(&self.token_url)?;
-        self.identity().map(drop)
+        match purpose {
+            Purpose::Identity(_) => self.identity().map(drop),
+            Purpose::Access(_) => self.service_account_impersonation_url.iter().try_for_each(|url| at(url).map(drop)),
+        }
     }
 
     /// An ID token needs a service account that stands for the workload.
@@ -86,7 +91,7 @@ impl Federation {
         at(&format!("{account}{FOR_IDENTITY}"))
     }
 
-    pub(super) async fn token(&self, audience: &str, base: &Path) -> Result<Lease<SecretString>, TokenError> {
+    pub(super) async fn token(&self, purpose: &Purpose, base: &Path) -> Result<Lease<SecretString>, TokenError> {
         let theirs = self.subject_token(base).await?;
         let form = [
             ("grant_type", TOKEN_EXCHANGE),
@@ -96,9 +101,23 @@ impl Federation {
             ("subject_token_type", &*self.subject_token_type),
             ("subject_token", &*theirs),
         ];
-        let access = token(&at(&self.token_url)?.form(&form, HeaderMap::new()).await?, "access_token")?;
-        let wanted = json!({ "audience": audience, "includeEmail": true });
-        lease(token(&self.identity()?.post(&wanted, &access).await?, "token")?)
+        let workload = access(&at(&self.token_url)?.form(&form, HeaderMap::new()).await?)?;
+        match (purpose, &self.service_account_impersonation_url) {
+            (Purpose::Identity(audience), _) => {
+                let wanted = json!({ "audience": &**audience, "includeEmail": true });
+                lease(token(&self.identity()?.post(&wanted, &workload.value).await?, "token")?)
+            }
+            (Purpose::Access(scope), Some(account)) => {
+                let answer = at(account)?.post(&json!({ "scope": [scope] }), &workload.value).await?;
+                let end: Option<Timestamp> =
+                    answer.get("expireTime").and_then(Value::as_str).and_then(|end| end.parse().ok());
+                let end = end.ok_or_else(|| TokenError::new("the answer has no `expireTime`"))?;
+                let lifetime = Duration::try_from(end.duration_since(Timestamp::now())).unwrap_or_default();
+                Ok(Lease { value: token(&answer, "accessToken")?, lifetime })
+            }
+            // The workload has rights of its own.
+            (Purpose::Access(_), None) => Ok(workload),
+        }
     }
 
     async fn subject_token(&self, base: &Path) -> Result<String, TokenError> {
