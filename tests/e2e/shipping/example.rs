@@ -81,8 +81,10 @@ async fn what_is_saved_is_shipped_to_without_a_restart() {
         lines.lines().map(str::to_owned).eq(records::lines(&project.audit())).then_some(())
     })
     .await;
-    let before = fs::read_to_string(project.folder().join("one.jsonl")).expect("the first file");
+    let before = records::lines(&project.audit());
     calls(&gateway, CALLS).await;
     gateway.stop().await;
-    assert_eq!(fs::read_to_string(project.folder().join("one.jsonl")).expect("the first file"), before);
+    // What it had been given it may have written meanwhile, but nothing that came since.
+    let first = fs::read_to_string(project.folder().join("one.jsonl")).expect("the first file");
+    assert!(first.lines().count() > 0 && first.lines().all(|line| before.iter().any(|known| known == line)), "{first}");
 }
