@@ -18,6 +18,7 @@ use tests::{
 mod durability;
 mod evidence;
 mod export;
+mod flood;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod query;

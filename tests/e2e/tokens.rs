@@ -130,7 +130,7 @@ async fn a_credential_in_a_wrong_shape_is_refused() {
 const EVERYBODY: &str = "@id(\"everyone\")\npermit (principal, action in Action::\"call\", resource);";
 
 /// How many calls were refused for their credential: a flood is counted instead of recorded one by one.
-fn refusals(audit: &Path) -> u64 {
+pub fn refusals(audit: &Path) -> u64 {
     let word = "unauthenticated";
     let records = records::read(audit);
     let single = records.iter().filter(|record| record["refusal"] == word).count() as u64;
