@@ -100,8 +100,10 @@ pub(super) fn copy(from: &Path, to: &Path) {
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
             copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
+        } else if let Err(error) = fs::copy(entry.path(), target) {
+            // A checkpoint that was on its way has its name now.
+            let unfinished = entry.path().extension().is_some_and(|extension| extension == "new");
+            assert!(unfinished && error.kind() == io::ErrorKind::NotFound, "{}: {error}", entry.path().display());
         }
     }
 }
