@@ -11,7 +11,7 @@ use policy::{
     permit::{BundleId, PolicyName, TargetIndex},
     question::*,
 };
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{fs, io, path::Path, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 mod accept;
@@ -35,6 +35,21 @@ async fn until(condition: impl Fn() -> bool) {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), wait).await.expect("the condition did not come true in time");
+}
+
+/// Copies a log's folder as it is, even while it is written.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else if let Err(error) = fs::copy(entry.path(), target) {
+            // A checkpoint that was on its way has its name now.
+            let unfinished = entry.path().extension().is_some_and(|extension| extension == "new");
+            assert!(unfinished && error.kind() == io::ErrorKind::NotFound, "{}: {error}", entry.path().display());
+        }
+    }
 }
 
 pub(crate) fn config(path: &Path, durability: Durability) -> Audit {

@@ -1,6 +1,6 @@
 //! A function at AWS Lambda, called through the Invoke API with requests that are signed with the gateway's own keys.
 
-mod answer;
+pub(in crate::backend) mod answer;
 pub(in crate::backend) mod credentials;
 pub(in crate::backend) mod place;
 mod report;

@@ -99,7 +99,7 @@ struct Inner {
 struct Names {
     subject: Naming,
     message_id: Option<Naming>,
-    headers: Vec<(String, Naming)>,
+    headers: Vec<(HeaderName, Naming)>,
 }
 
 impl Remote for NatsConfig {
@@ -189,9 +189,6 @@ impl NatsConfig {
         if names.headers.len() > HEADERS_MAX {
             problems.push(endpoint::bad("headers", format!("at most {HEADERS_MAX} headers")));
         }
-        let wrong = names.headers.iter().find(|(name, _)| !is_free(name));
-        let message = |name: &str| format!("`{}` is no header that a target may set", endpoint::shown(name));
-        problems.extend(wrong.map(|(name, _)| endpoint::bad("headers", message(name))));
         problems
     }
 
@@ -206,7 +203,10 @@ impl Names {
         Ok(Self {
             subject: Naming::parse("subject", &config.subject)?,
             message_id: config.message_id.as_deref().map(|text| Naming::parse("message_id", text)).transpose()?,
-            headers: naming::all("headers", &config.headers)?,
+            headers: naming::all("headers", &config.headers)?
+                .into_iter()
+                .map(|(name, naming)| Ok((own_header(&name)?, naming)))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -247,7 +247,7 @@ impl Nats {
                 headers.insert(header(name.as_str())?, value_of(value.to_str().unwrap_or_default())?);
             }
             for (name, naming) in &names.headers {
-                headers.insert(header(name)?, value_of(&naming.of(&said, naming::is_header)?)?);
+                headers.insert(name.clone(), value_of(&naming.of(&said, naming::is_header)?)?);
             }
             if config.call == NatsCall::Publish {
                 let id = match &names.message_id {
@@ -276,10 +276,13 @@ fn is_word(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_graphic() && !b".*>".contains(&b))
 }
 
-/// Whether a configuration may set a header: its name is one, and neither the gateway's nor the server's.
-fn is_free(name: &str) -> bool {
+/// A header that a configuration may set: its name is one, and neither the gateway's nor the server's.
+fn own_header(name: &str) -> Result<HeaderName, ConfigError> {
     let lower = name.to_ascii_lowercase();
-    http::HeaderName::try_from(name).is_ok() && !record::OWN.iter().any(|own| lower.starts_with(own))
+    let free = http::HeaderName::try_from(name).is_ok() && !record::OWN.iter().any(|own| lower.starts_with(own));
+    let header = HeaderName::from_str(name).ok().filter(|_| free);
+    let message = || format!("`{}` is no header that a target may set", endpoint::shown(name));
+    header.ok_or_else(|| endpoint::bad("headers", message()))
 }
 
 fn header(name: &str) -> Result<HeaderName, InvokeError> {

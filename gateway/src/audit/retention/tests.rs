@@ -9,7 +9,7 @@ use crate::{
         query::{self, Records},
         signer::FileKey,
         subject::hold::{Change, Hold},
-        tests::{completed, config, intent},
+        tests::{completed, config, copy, intent},
         tombstone,
         verify::{Held as Kept, report::Report, verify},
     },

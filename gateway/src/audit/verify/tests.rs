@@ -8,7 +8,7 @@ use crate::{
         note::Note,
         query::Records,
         signer::{FileKey, Signer},
-        tests::{completed, config, intent},
+        tests::{completed, config, copy, intent},
     },
     config::Durability,
 };
@@ -92,20 +92,6 @@ pub(super) async fn call(log: &Log) {
     let mut guard = log.open_call(Uuid::now_v7(), Timestamp::now()).unwrap();
     guard.intent(&intent(None)).await.unwrap();
     guard.closed(&completed()).await.unwrap();
-}
-
-pub(super) fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else if let Err(error) = fs::copy(entry.path(), target) {
-            // A checkpoint that was on its way has its name now.
-            let unfinished = entry.path().extension().is_some_and(|extension| extension == "new");
-            assert!(unfinished && error.kind() == io::ErrorKind::NotFound, "{}: {error}", entry.path().display());
-        }
-    }
 }
 
 pub(super) fn edit(path: &Path, change: impl FnOnce(&mut Vec<String>)) {

@@ -15,7 +15,7 @@ use serde_json::Value;
 pub(super) const BODY_BYTES_MAX: usize = ANSWER_BYTES_MAX + 1024;
 
 /// What services of this provider call it when they take no more for now, whatever the status; the function did not run.
-const THROTTLES: [&str; 14] = [
+const THROTTLES: [&str; 15] = [
     "TooManyRequestsException",
     "EC2ThrottledException",
     "Throttling",
@@ -27,6 +27,7 @@ const THROTTLES: [&str; 14] = [
     "LimitExceededException",
     "BandwidthLimitExceeded",
     "ProvisionedThroughputExceededException",
+    "KMSThrottlingException",
     "TransactionInProgressException",
     "PriorRequestNotComplete",
     "SlowDown",
@@ -86,7 +87,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
 
 /// What a failure means that has a name and no status, as in the midst of an answer.
 pub(super) fn named(kind: &str) -> InvokeError {
-    match THROTTLES.contains(&kind) {
+    match is_throttle(kind) {
         true => InvokeError::Throttled { retry_after: None },
         false => InvokeError::FunctionFailed(plain(kind)),
     }
@@ -105,7 +106,7 @@ pub(super) fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> I
     let named = if kind.is_empty() { "no error type" } else { &kind };
     let words = format!("{} {named}", status.as_u16());
     match status {
-        _ if THROTTLES.contains(&&*kind) => throttled(headers, body),
+        _ if is_throttle(&kind) => throttled(headers, body),
         StatusCode::TOO_MANY_REQUESTS => throttled(headers, body),
         _ if status.as_u16() == BANDWIDTH_LIMIT_EXCEEDED => throttled(headers, body),
         StatusCode::PAYLOAD_TOO_LARGE => InvokeError::RequestTooLarge { bytes_max: Some(REQUEST_BYTES_MAX as u64) },
@@ -123,8 +124,13 @@ fn throttled(headers: &HeaderMap, body: &[u8]) -> InvokeError {
     InvokeError::Throttled { retry_after: retry_after(headers) }
 }
 
-/// The error's type: a header, or where there is none, a member of the body.
-fn kind(headers: &HeaderMap, body: &[u8]) -> String {
+/// Whether an error of this type means that no more is taken for now.
+pub(in crate::backend) fn is_throttle(kind: &str) -> bool {
+    THROTTLES.contains(&kind)
+}
+
+/// The error's type: a header, or where there is none, a member of the body. Empty if neither is there.
+pub(in crate::backend) fn kind(headers: &HeaderMap, body: &[u8]) -> String {
     let said = text(headers, &ERROR_TYPE).map(str::to_owned).or_else(|| member(body, "__type")).unwrap_or_default();
     // `Name:address` and `namespace#Name`.
     let name = said.split(':').next().and_then(|name| name.rsplit('#').next());

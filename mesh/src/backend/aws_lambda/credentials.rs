@@ -39,6 +39,8 @@ pub(in crate::backend) struct Credentials {
     config: CredentialsConfig,
     region: String,
     base: PathBuf,
+    /// What says something else when it changes.
+    files: Vec<PathBuf>,
     held: Mutex<Held>,
 }
 
@@ -70,10 +72,11 @@ impl Credentials {
     /// Reads what files and variables say; connects to nothing.
     pub(in crate::backend) fn new(config: &CredentialsConfig, region: &str, base: &Path) -> Result<Self, ConfigError> {
         // Stamps are taken before reading: what changes in between is read again.
-        let stamps = stamps(config, base);
+        let files = plan::files(config, base);
+        let stamps = stamps(&files);
         let state = state(config, region, base).map_err(bad)?;
         let held = Mutex::new(Held { stamps, state });
-        Ok(Self { config: config.clone(), region: region.to_owned(), base: base.to_owned(), held })
+        Ok(Self { config: config.clone(), region: region.to_owned(), base: base.to_owned(), files, held })
     }
 
     /// What to sign with, until `deadline`; nothing where nothing is signed.
@@ -87,7 +90,7 @@ impl Credentials {
 
     /// When files changed to something that can't be used, the last good state serves on, loudly.
     fn state(&self) -> State {
-        let stamps = stamps(&self.config, &self.base);
+        let stamps = stamps(&self.files);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.stamps != stamps {
             held.stamps = stamps;
@@ -150,8 +153,8 @@ fn state(config: &CredentialsConfig, region: &str, base: &Path) -> Result<State,
     }
 }
 
-fn stamps(config: &CredentialsConfig, base: &Path) -> Vec<Stamp> {
-    plan::files(config, base).iter().map(|path| Stamp::of(path)).collect()
+fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
+    files.iter().map(|path| Stamp::of(path)).collect()
 }
 
 fn bad(message: String) -> ConfigError {

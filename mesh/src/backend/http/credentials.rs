@@ -75,7 +75,7 @@ impl Credentials {
             if taken {
                 return Err(wrong("this header says something else".to_owned()));
             }
-            if headers.iter().any(|(other, _)| folded(other) == folded(&header)) {
+            if headers.iter().any(|(other, _)| same(other, &header)) {
                 return Err(wrong("it is there twice".to_owned()));
             }
             headers.push((header, Secret::new("secret_headers", written, base).map_err(wrong)?));
@@ -107,8 +107,7 @@ impl Credentials {
         if self.headers.is_empty() {
             return Ok(());
         }
-        // Many servers take `x_api_key` for `x-api-key`.
-        let ours = |name: &&HeaderName| self.headers.iter().any(|(ours, _)| folded(ours) == folded(name));
+        let ours = |name: &&HeaderName| self.headers.iter().any(|(ours, _)| same(ours, name));
         let theirs: Vec<HeaderName> = headers.keys().filter(ours).cloned().collect();
         theirs.iter().for_each(|name| drop(headers.remove(name)));
         for (name, secret) in &self.headers {
@@ -119,6 +118,8 @@ impl Credentials {
     }
 }
 
-fn folded(name: &HeaderName) -> String {
-    name.as_str().replace('_', "-")
+/// Whether servers may take one name for the other: many fold `x_api_key` and `x-api-key`.
+fn same(one: &HeaderName, other: &HeaderName) -> bool {
+    let fold = |b: u8| if b == b'_' { b'-' } else { b };
+    one.as_str().bytes().map(fold).eq(other.as_str().bytes().map(fold))
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     backend::{
-        exchange::{plain, retry_after},
+        aws_lambda::answer::{is_throttle, kind},
+        exchange::retry_after,
         platform,
         record::{
             self,
@@ -13,23 +14,12 @@ use crate::{
     payload::Reply,
 };
 use bytes::Bytes;
-use http::{HeaderName, Response, StatusCode};
+use http::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// What became of each record of one request.
 pub(super) type Said = Vec<Outcome>;
-
-const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
-
-/// Errors by which the service takes no more for now. All of them come with status 400.
-const THROTTLES: [&str; 5] = [
-    "ProvisionedThroughputExceededException",
-    "KMSThrottlingException",
-    "LimitExceededException",
-    "ThrottlingException",
-    "RequestLimitExceeded",
-];
 
 /// One record's part of an answer.
 #[derive(Deserialize)]
@@ -69,7 +59,7 @@ impl Part {
         match (&self.error_code, &self.shard_id, &self.sequence_number) {
             // Whatever the code says, the service has not kept it. Messages name accounts and streams.
             (Some(code), ..) => {
-                let throttled = THROTTLES.contains(&code.as_str());
+                let throttled = is_throttle(code);
                 Some(Outcome::Failed(if throttled { Failure::Throttled } else { Failure::Failed }))
             }
             (None, Some(shard), Some(sequence)) => Some(Outcome::Kept(Map::from_iter([
@@ -91,13 +81,10 @@ fn read<T: for<'de> Deserialize<'de>>(answer: Response<Bytes>) -> Result<T, Invo
 /// What a status other than 200 means. The body may repeat names and accounts; the error's type says enough.
 fn refused(answer: &Response<Bytes>) -> InvokeError {
     let (status, headers) = (answer.status(), answer.headers());
-    let body: Option<Value> = serde_json::from_slice(answer.body()).ok();
-    let kind = headers.get(ERROR_TYPE).and_then(|value| value.to_str().ok());
-    let kind = kind.or_else(|| body.as_ref()?.get("__type")?.as_str()).unwrap_or("no error type");
-    // `com.amazonaws.kinesis#Kind` and `Kind:http://…` are the same.
-    let kind = kind.split('#').next_back().and_then(|kind| kind.split(':').next()).unwrap_or_default();
-    if THROTTLES.contains(&kind) {
+    let kind = kind(headers, answer.body());
+    if is_throttle(&kind) {
         return InvokeError::Throttled { retry_after: retry_after(headers) };
     }
-    platform::refused(status, headers, format!("{} {}", status.as_u16(), plain(kind)), None)
+    let named = if kind.is_empty() { "no error type" } else { &kind };
+    platform::refused(status, headers, format!("{} {named}", status.as_u16()), None)
 }

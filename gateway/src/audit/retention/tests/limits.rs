@@ -152,17 +152,3 @@ async fn older_segments_go_to_the_archive_and_are_still_read() {
     assert!(rig.verify(&rig.held()).ok && rig.segments().len() == 1);
     log.shutdown().await;
 }
-
-pub(super) fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else if let Err(error) = fs::copy(entry.path(), target) {
-            // A checkpoint that was on its way has its name now.
-            let unfinished = entry.path().extension().is_some_and(|extension| extension == "new");
-            assert!(unfinished && error.kind() == io::ErrorKind::NotFound, "{}: {error}", entry.path().display());
-        }
-    }
-}

@@ -1,6 +1,6 @@
 //! Tombstones under attack: nobody without the key can explain away what they removed.
 
-use super::{limits::copy, *};
+use super::*;
 use crate::audit::{signer::Signer, tombstone::Tombstone};
 
 type Attack = (&'static str, fn(&Rig));
