@@ -84,6 +84,9 @@ pub enum InvokeError {
     /// The permit allows none of the targets.
     #[error("the permit allows none of the targets")]
     NoTarget,
+    /// The input is not what the function is described to take: nothing was sent. The words are the caller's to read.
+    #[error("the input does not fit: {0}")]
+    BadInput(String),
     /// The backend can't take this shape of payload.
     #[error("this backend can't take {0}")]
     Unsupported(&'static str),
@@ -142,6 +145,7 @@ impl InvokeError {
             Self::Lapsed
             | Self::WrongFunction
             | Self::NoTarget
+            | Self::BadInput(_)
             | Self::Unsupported(_)
             | Self::Unreachable(_)
             | Self::NoCredential(_)

@@ -17,4 +17,5 @@ pub mod payload;
 mod samples;
 mod secret;
 mod sign;
+pub mod soap;
 mod token;

@@ -4,7 +4,7 @@ use super::{
     Backend, ConfigError, aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig,
     cloudevents::CloudEventsConfig, fn_server::FnServerConfig, google_functions::GoogleFunctionsConfig,
     kinesis::KinesisConfig, knative::KnativeConfig, nats::NatsConfig, openfaas::OpenFaasConfig,
-    openwhisk::OpenWhiskConfig, oracle_functions::OracleFunctionsConfig, pubsub::PubSubConfig,
+    openwhisk::OpenWhiskConfig, oracle_functions::OracleFunctionsConfig, pubsub::PubSubConfig, soap::SoapConfig,
 };
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,8 @@ pub enum RemoteConfig {
     Kinesis(Box<KinesisConfig>),
     /// `pubsub = { … }`
     PubSub(Box<PubSubConfig>),
+    /// `soap = { … }`
+    Soap(Box<SoapConfig>),
 }
 
 /// What every remote kind can say of its configuration.
@@ -97,6 +99,7 @@ impl RemoteConfig {
             Self::Nats(config) => &mut config.ca,
             Self::Kinesis(config) => &mut config.ca,
             Self::PubSub(config) => &mut config.ca,
+            Self::Soap(config) => &mut config.ca,
         }
     }
 
@@ -131,6 +134,7 @@ impl RemoteConfig {
             Self::Nats(config) => &**config,
             Self::Kinesis(config) => &**config,
             Self::PubSub(config) => &**config,
+            Self::Soap(config) => &**config,
         }
     }
 }
