@@ -1,6 +1,7 @@
 //! SOAP 1.1 and 1.2: envelopes, what WSDL and XSD say of an operation, and JSON that is mapped to its messages and back.
 
 pub mod action;
+mod described;
 pub mod envelope;
 mod inward;
 mod outward;

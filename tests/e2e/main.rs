@@ -55,6 +55,7 @@ mod shadow;
 mod shipping;
 mod sidecar;
 mod skipped;
+mod soap;
 mod sockets;
 mod strangers;
 mod telemetry;

@@ -3,8 +3,7 @@
 mod files;
 
 use super::{
-    Name, Version,
-    action,
+    Name, Version, action, described,
     envelope::{self, Glance, Opened},
     inward::{self, Manner},
     outward,
@@ -83,6 +82,12 @@ impl Operation {
     #[must_use]
     pub fn element(&self) -> Option<&Name> {
         self.request.as_ref().map(|element| &element.name)
+    }
+
+    /// What it takes, as a JSON Schema. What policy can't express stands in it untyped, so that it is reported.
+    #[must_use]
+    pub fn schema(&self) -> Value {
+        described::schema(&self.types, self.request.as_ref())
     }
 
     /// Whether it answers.
