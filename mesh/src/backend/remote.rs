@@ -53,6 +53,10 @@ pub(super) trait Remote {
     fn is_exposed(&self) -> bool {
         false
     }
+    /// Files that it is made from and does not look at by itself, as written.
+    fn files(&self) -> Vec<&Path> {
+        Vec::new()
+    }
     /// Makes the backend of a configuration without problems; connects to nothing.
     fn build(&self, base: &Path) -> Result<Backend, ConfigError>;
     /// Whether `build` would make this backend again.
@@ -82,6 +86,12 @@ impl RemoteConfig {
     #[must_use]
     pub fn is_exposed(&self) -> bool {
         self.remote().is_exposed()
+    }
+
+    /// Files that it is made from, as written: a change of one is a change of the backend.
+    #[must_use]
+    pub fn files(&self) -> Vec<&Path> {
+        self.remote().files()
     }
 
     /// The file of authorities that vouch for the server, to be made absolute.

@@ -202,6 +202,11 @@ impl Remote for SoapConfig {
         self.url.as_deref().is_some_and(endpoint::is_exposed)
     }
 
+    fn files(&self) -> Vec<&Path> {
+        let key = self.client_key.as_deref().and_then(|key| key.strip_prefix("file:")).map(Path::new);
+        [self.wsdl.as_deref(), self.client_certificate.as_deref(), key].into_iter().flatten().collect()
+    }
+
     fn build(&self, base: &Path) -> Result<Backend, ConfigError> {
         Soap::new(self, base).map(Backend::Soap)
     }

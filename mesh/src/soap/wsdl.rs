@@ -14,7 +14,10 @@ use super::{
 use files::Files;
 use roxmltree::{Document, Node};
 use serde_json::{Map, Value};
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// The namespace of WSDL.
 const WSDL: &str = "http://schemas.xmlsoap.org/wsdl/";
@@ -33,6 +36,8 @@ pub struct Operation {
     pub action: Arc<str>,
     /// Where the port says that it is.
     pub location: Option<Arc<str>>,
+    /// The files that describe it.
+    pub files: Vec<PathBuf>,
     request: Option<Element>,
     /// `None` when it has no answer.
     answer: Option<Option<Element>>,
@@ -75,7 +80,8 @@ impl Operation {
         if roots.is_empty() {
             return Err("it is no WSDL 1.1: its root is no `definitions`".to_owned());
         }
-        Definitions { roots, schemas }.operation(wanted)
+        let operation = Definitions { roots, schemas }.operation(wanted)?;
+        Ok(Self { files: files.paths(), ..operation })
     }
 
     /// The element of its request; `None` when its body is empty.
@@ -242,7 +248,8 @@ impl<'d, 'i> Definitions<'d, 'i> {
         let faults = children(described, "fault").filter_map(|fault| self.fault(fault)).collect();
         let types = compiler.done();
         let location = location.map(Into::into);
-        Ok(Operation { version, action: action.into(), location, request, answer, faults, types })
+        let (action, files) = (action.into(), Vec::new());
+        Ok(Operation { version, action, location, files, request, answer, faults, types })
     }
 
     /// The element of a message: `None` when its body is empty.

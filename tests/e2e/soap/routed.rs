@@ -63,7 +63,7 @@ async fn a_client_of_soap_reaches_each_operation_through_its_own_policy() {
     let project = project();
     let Some(host) = Service::spyne(project.folder(), "1.1").await else { return };
     let (project, gateway) = running(project, &host.url("/cics/services")).await;
-    let url = format!("{}/cics/services", gateway.listener("public"));
+    let url = format!("https://{}/cics/services", gateway.listener("public"));
     let pay = |cents: i64| json!({ "operation": "transfer", "input": { "source": "1", "target": "2", "cents": cents } });
     let steps = json!([{ "operation": "balance", "input": { "account": "1" } }, pay(999), pay(1001)]);
     let place = (url.as_str(), Some(&*project.ca()));

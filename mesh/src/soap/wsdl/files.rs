@@ -58,6 +58,11 @@ impl Files {
         self.read.iter().map(|read| read.text.as_str())
     }
 
+    /// Where they are.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        self.read.iter().map(|read| read.path.clone()).collect()
+    }
+
     /// For each text, the namespace of the schema that includes it.
     pub(super) fn included_into(&self) -> impl Iterator<Item = Option<&str>> {
         self.read.iter().map(|read| read.included_into.as_deref())
