@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use mesh::{
     invocation::{CallContext, Failed, Head, Invocation, InvokeError, Outbound},
     payload::{Answer, Body, Payload, Reply, Wire},
+    report::Reporting,
 };
 use policy::permit::TargetIndex;
 use std::time::Duration;
@@ -112,6 +113,7 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
             source: envelope.peer.source,
             secure: envelope.peer.tls > 0,
             response_bytes_max: served.function.response_bytes_max,
+            reporting: Reporting::default(),
         },
     };
     let cut = || cut::cut(gateway.generations(), terms.clone(), target, identity.expires);

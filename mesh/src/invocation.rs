@@ -3,6 +3,7 @@
 use crate::{
     function::{Function, Target},
     payload::{BodyError, Payload, Reply},
+    report::Reporting,
 };
 use http::{HeaderMap, HeaderValue, Method};
 use jiff::Timestamp;
@@ -70,6 +71,8 @@ pub struct CallContext {
     pub secure: bool,
     /// The largest answer that may be buffered, in bytes.
     pub response_bytes_max: u64,
+    /// Where the backend tells how it ran.
+    pub reporting: Reporting,
 }
 
 /// Why a run failed. Nothing in the words reaches the caller.

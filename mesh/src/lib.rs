@@ -13,6 +13,7 @@ mod introduce;
 pub mod invocation;
 pub mod nats;
 pub mod payload;
+pub mod report;
 #[cfg(test)]
 mod samples;
 mod secret;
