@@ -32,7 +32,12 @@ async fn before_spyne(version: &str) {
     let project = project
         .function("shop.echo", "POST /echo", &target(&url, &described("echo")), "request_bytes_max = 4000000")
         .function("shop.say", "POST /say/{name}", &target(&url, &described("say")), "response_bytes_max = 50000")
-        .function("shop.ask", "GET /say/{name}", &target(&url, &format!("{}, query = [\"times\"]", described("say"))), "")
+        .function(
+            "shop.ask",
+            "GET /say/{name}",
+            &target(&url, &format!("{}, query = [\"times\"]", described("say"))),
+            "",
+        )
         .function("shop.late", "POST /late/{name}", &target(&url, &described("say")), "timeout = \"300ms\"")
         .function("shop.wrong", "POST /wrong", &target(&url, &described("say")).replace(":password", ":wrong"), "")
         .permit_all();

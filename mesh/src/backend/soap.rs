@@ -357,7 +357,8 @@ impl Soap {
 
     fn message(&self, mut head: Head, content: &str, context: CallContext) -> Result<Outbound, InvokeError> {
         let form = &self.0.form;
-        let security = self.0.security.as_ref().map(|security| security.header(&context, form.version())).transpose()?;
+        let security =
+            self.0.security.as_ref().map(|security| security.header(&context, form.version())).transpose()?;
         let message = envelope::write(form.version(), security.as_deref().unwrap_or_default(), content);
         let headers: &mut HeaderMap = &mut head.headers;
         for name in &OF_THE_CALLER {

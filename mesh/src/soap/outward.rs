@@ -33,14 +33,7 @@ struct Writer<'t> {
 }
 
 impl Writer<'_> {
-    fn element(
-        &mut self,
-        name: &Name,
-        kind: TypeId,
-        nillable: bool,
-        value: &Value,
-        first: bool,
-    ) -> Result<(), String> {
+    fn element(&mut self, name: &Name, kind: TypeId, nillable: bool, value: &Value, first: bool) -> Result<(), String> {
         let tag = self.tag(name);
         let _ = write!(self.out, "<{tag}");
         if first {
@@ -118,9 +111,10 @@ impl Writer<'_> {
                 if values.is_empty() && field.required {
                     return writer.wrong("has no element");
                 }
-                values.iter().enumerate().try_for_each(|(place, value)| {
-                    writer.at(&place.to_string(), |writer| one(writer, value))
-                })
+                values
+                    .iter()
+                    .enumerate()
+                    .try_for_each(|(place, value)| writer.at(&place.to_string(), |writer| one(writer, value)))
             }
             Some(_) if field.many => writer.wrong("is no array"),
             Some(value) => one(writer, value),

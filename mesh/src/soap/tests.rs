@@ -110,7 +110,11 @@ fn a_message_that_policy_would_not_see_whole_is_refused() {
         ("<count>2</count>", "<count x=\"1\">2</count>", "`count` has an attribute that is not described"),
         ("<count>2</count>", "<n0:count>2</n0:count>", "`count` is not described"),
         ("<drawing>", "<drawing>?", "`drawing` is no base64"),
-        ("<weight>", "<weight xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\" i:type=\"x\">", "`weight` has an attribute that is not described"),
+        (
+            "<weight>",
+            "<weight xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\" i:type=\"x\">",
+            "`weight` has an attribute that is not described",
+        ),
         ("n1:place", "n0:place", "the body does not hold what the operation takes"),
     ] {
         assert!(good.contains(old), "{old}");
@@ -158,12 +162,18 @@ fn open(body: &str) -> envelope::Opened<'static, 'static> {
 fn what_can_not_be_mapped_is_an_error_at_load() {
     let wanted = |operation, port| Wanted { operation: Some(operation), port, ..Wanted::default() };
     for (wanted, said) in [
-        (wanted("Place", None), "more than one is meant (`Plain` of `Orders`, `Newer` of `Orders`): name service, port, version or action"),
+        (
+            wanted("Place", None),
+            "more than one is meant (`Plain` of `Orders`, `Newer` of `Orders`): name service, port, version or action",
+        ),
         (wanted("Missing", None), "it has no operation `Missing` over SOAP in that service and port"),
         (wanted("Place", Some("Stock")), "it has no operation `Place` over SOAP in that service and port"),
         (wanted("Encoded", None), "`Encoded`: its message is `encoded`, and only `literal` ones are spoken"),
         (wanted("Anything", None), "`Anything`: `anyType` of XML Schema has no form in JSON"),
-        (Wanted { action: Some("urn:nothing"), ..Wanted::default() }, "it has no operation with the action `urn:nothing`"),
+        (
+            Wanted { action: Some("urn:nothing"), ..Wanted::default() },
+            "it has no operation with the action `urn:nothing`",
+        ),
     ] {
         assert_eq!(Operation::load(&file(), &wanted).unwrap_err(), said);
     }
@@ -181,7 +191,8 @@ fn an_envelope_has_one_body_with_one_element() {
     let soap = Version::V12.namespace();
     let wrapped = |inside: &str| format!("<e:Envelope xmlns:e='{soap}'>{inside}</e:Envelope>");
     let addressed = "<e:Header><a:Action xmlns:a='http://www.w3.org/2005/08/addressing'> urn:x </a:Action></e:Header>";
-    let glance = envelope::glance(wrapped(&format!("{addressed}<e:Body><x xmlns='urn:y'/></e:Body>")).as_bytes()).unwrap();
+    let glance =
+        envelope::glance(wrapped(&format!("{addressed}<e:Body><x xmlns='urn:y'/></e:Body>")).as_bytes()).unwrap();
     assert_eq!((glance.version, glance.element), (Version::V12, Some(Name::new("urn:y", "x"))));
     assert_eq!(glance.addressed, ["urn:x"]);
     for bad in [
@@ -200,9 +211,8 @@ fn an_envelope_has_one_body_with_one_element() {
 }
 
 fn headers(of: &[(&str, &str)]) -> HeaderMap {
-    let pair = |(name, value): &(&str, &str)| {
-        (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap())
-    };
+    let pair =
+        |(name, value): &(&str, &str)| (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap());
     let mut headers = HeaderMap::new();
     for (name, value) in of.iter().map(pair) {
         headers.append(name, value);
@@ -252,7 +262,8 @@ fn what_is_announced_is_read_back() {
         assert_eq!(announced(&said), Ok(Some(expected)));
         assert_eq!(said.get_all(CONTENT_TYPE).iter().count(), 1);
     }
-    for (text, good) in [("urn:x#y", true), ("", true), ("a b", false), ("a\"b", false), ("a;b", false), ("é", false)] {
+    for (text, good) in [("urn:x#y", true), ("", true), ("a b", false), ("a\"b", false), ("a;b", false), ("é", false)]
+    {
         assert_eq!(action::is_action(text), good, "{text}");
     }
 }

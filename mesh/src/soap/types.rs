@@ -103,9 +103,9 @@ impl Simple {
             "decimal" => Self::Decimal,
             "float" | "double" => Self::Float,
             "base64Binary" => Self::Base64,
-            "token" | "language" | "Name" | "NCName" | "NMTOKEN" | "NMTOKENS" | "ID" | "IDREF" | "IDREFS" | "ENTITY"
-            | "ENTITIES" | "QName" | "NOTATION" | "anyURI" | "hexBinary" | "date" | "dateTime" | "time" | "duration"
-            | "gYear" | "gYearMonth" | "gMonth" | "gMonthDay" | "gDay" => Self::Token,
+            "token" | "language" | "Name" | "NCName" | "NMTOKEN" | "NMTOKENS" | "ID" | "IDREF" | "IDREFS"
+            | "ENTITY" | "ENTITIES" | "QName" | "NOTATION" | "anyURI" | "hexBinary" | "date" | "dateTime" | "time"
+            | "duration" | "gYear" | "gYearMonth" | "gMonth" | "gMonthDay" | "gDay" => Self::Token,
             _ => return None,
         })
     }

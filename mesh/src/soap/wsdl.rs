@@ -187,7 +187,8 @@ impl<'d, 'i> Definitions<'d, 'i> {
 
     fn candidates(&self, wanted: &Wanted<'_>) -> Vec<Candidate<'d, 'i>> {
         let mut found: Vec<Candidate<'d, 'i>> = Vec::new();
-        let named = |node: &Node<'_, '_>, name: Option<&str>| name.is_none_or(|name| node.attribute("name") == Some(name));
+        let named =
+            |node: &Node<'_, '_>, name: Option<&str>| name.is_none_or(|name| node.attribute("name") == Some(name));
         let services = self.all("service").filter(|service| named(service, wanted.service));
         let ports = services.flat_map(|service| children(service, "port").map(move |port| (service, port)));
         for (service, port) in ports.filter(|(_, port)| named(port, wanted.port)) {

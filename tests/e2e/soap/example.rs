@@ -65,7 +65,8 @@ async fn one_url_has_a_policy_for_each_operation() {
         succeeds(&folder, &["token", "mint", "--subject", subject, "--group", group]).trim().to_owned()
     };
     let url = format!("http://{}/cics/services", gateway.listener("inside"));
-    let pay = |cents: i64| json!({ "operation": "transfer", "input": { "source": "1", "target": "2", "cents": cents } });
+    let pay =
+        |cents: i64| json!({ "operation": "transfer", "input": { "source": "1", "target": "2", "cents": cents } });
     let steps = json!([{ "operation": "balance", "input": { "account": "1" } }, pay(100_000), pay(100_001)]);
     for (subject, group, expected) in [
         ("cleo", "clerks", [json!({ "answer": 12_345 }), json!({ "status": 404 }), json!({ "status": 404 })]),

@@ -64,7 +64,8 @@ async fn a_client_of_soap_reaches_each_operation_through_its_own_policy() {
     let Some(host) = Service::spyne(project.folder(), "1.1").await else { return };
     let (project, gateway) = running(project, &host.url("/cics/services")).await;
     let url = format!("https://{}/cics/services", gateway.listener("public"));
-    let pay = |cents: i64| json!({ "operation": "transfer", "input": { "source": "1", "target": "2", "cents": cents } });
+    let pay =
+        |cents: i64| json!({ "operation": "transfer", "input": { "source": "1", "target": "2", "cents": cents } });
     let steps = json!([{ "operation": "balance", "input": { "account": "1" } }, pay(999), pay(1001)]);
     let place = (url.as_str(), Some(&*project.ca()));
     let Some(said) = zeep(&wsdl(), place, "", &steps, project.folder()).await else { return };
@@ -95,11 +96,19 @@ async fn a_message_that_says_two_operations_reaches_neither() {
     for (name, request, status) in [
         ("another element", post(read, message(V11, "", &spoofed)), 400),
         ("two elements", post(read, message(V11, "", &format!("{BALANCE}{spoofed}"))), 400),
-        ("two bodies", post(read, message(V11, "", BALANCE).replace("</s:Body>", &format!("</s:Body><s:Body>{spoofed}</s:Body>"))), 400),
+        (
+            "two bodies",
+            post(read, message(V11, "", BALANCE).replace("</s:Body>", &format!("</s:Body><s:Body>{spoofed}</s:Body>"))),
+            400,
+        ),
         ("an address", post(read, message(V11, addressed, BALANCE)), 400),
         ("an entity", post(read, format!("<!DOCTYPE x [<!ENTITY e 'x'>]>{}", message(V11, "", BALANCE))), 400),
         ("another version", post(read, message(V12, "", BALANCE)), 400),
-        ("a second header", post(read, message(V11, "", BALANCE)).header("soapaction", "urn:example:host#transfer"), 400),
+        (
+            "a second header",
+            post(read, message(V11, "", BALANCE)).header("soapaction", "urn:example:host#transfer"),
+            400,
+        ),
         ("a list", post(Some("urn:example:host#balance, urn:example:host#transfer"), message(V11, "", BALANCE)), 400),
         ("an unknown action", post(Some("urn:example:host#erase"), message(V11, "", BALANCE)), 404),
         ("no message", Request::json("/cics/services", &json!({})), 415),
@@ -147,9 +156,17 @@ fn slips_in_an_action_are_said_where_they_are() {
         ("POST /x", "{ action = \"urn:a\", element = \"{a\" }", "`{a` is no element"),
         ("POST /x", "{ wsdl = \"host.wsdl\" }", "which operation of the WSDL this is"),
         ("POST /x", "{ wsdl = \"host.wsdl\", operation = \"gone\" }", "it has no operation `gone`"),
-        ("POST /x", "{ wsdl = \"host.wsdl\", action = \"urn:gone\" }", "it has no operation with the action `urn:gone`"),
+        (
+            "POST /x",
+            "{ wsdl = \"host.wsdl\", action = \"urn:gone\" }",
+            "it has no operation with the action `urn:gone`",
+        ),
         ("POST /x", "{ wsdl = \"gone.wsdl\", operation = \"balance\" }", "can't be read"),
-        ("POST /x", "{ wsdl = \"host.wsdl\", operation = \"balance\", element = \"{urn:x}y\" }", "takes another element"),
+        (
+            "POST /x",
+            "{ wsdl = \"host.wsdl\", operation = \"balance\", element = \"{urn:x}y\" }",
+            "takes another element",
+        ),
     ] {
         let project = project().function("host.x", route, http, &format!("soap_action = {soap}")).permit_all();
         assert!(checked(&project).contains(said), "{soap}: {}", checked(&project));
@@ -157,7 +174,8 @@ fn slips_in_an_action_are_said_where_they_are() {
     let one = "soap_action = { action = \"urn:a\", element = \"a\" }";
     let same = project().function("host.a", "POST /x", http, one).function("host.b", "POST /x", http, one).permit_all();
     assert!(checked(&same).contains("the same route"), "{}", checked(&same));
-    let beside = project().function("host.a", "POST /x", http, one).function("host.b", "POST /x", http, "").permit_all();
+    let beside =
+        project().function("host.a", "POST /x", http, one).function("host.b", "POST /x", http, "").permit_all();
     assert!(checked(&beside).contains("the same route"), "{}", checked(&beside));
 }
 

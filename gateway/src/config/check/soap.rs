@@ -86,7 +86,8 @@ fn operation(wsdl: &At<String>, written: &raw::SoapAction, desk: &mut Desk<'_>) 
     // An action that is named beside the operation is another one than the WSDL's.
     let action = action.filter(|_| operation.is_none());
     let path = desk.path(&wsdl.value);
-    let of = |version| Operation::load(&path, &Wanted { operation, action, version: Some(version), ..Wanted::default() });
+    let of =
+        |version| Operation::load(&path, &Wanted { operation, action, version: Some(version), ..Wanted::default() });
     match of(Version::V11).or_else(|why| of(Version::V12).map_err(|_| why)) {
         Ok(operation) => Some(operation),
         Err(why) => {

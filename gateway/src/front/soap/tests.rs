@@ -50,7 +50,8 @@ fn what_disagrees_is_refused() {
     let xml = ("content-type", "text/xml");
     let read = ("soapaction", "urn:host#read");
     let good = message(V11, "", READ);
-    let addressed = |namespace: &str| message(V11, &format!("<a:Action xmlns:a='{namespace}'>urn:host#erase</a:Action>"), READ);
+    let addressed =
+        |namespace: &str| message(V11, &format!("<a:Action xmlns:a='{namespace}'>urn:host#erase</a:Action>"), READ);
     for (given, body) in [
         (vec![xml, read], message(V11, "", "<erase xmlns='urn:host'/>")),
         (vec![xml, read], message(V11, "", "<read xmlns='urn:other'/>")),

@@ -27,7 +27,10 @@ enum Piece {
     /// `{header.name}`
     Header(HeaderName),
     /// `{body.name.name}`, or `{body.name?}` for one that may be absent.
-    Member { path: Vec<String>, optional: bool },
+    Member {
+        path: Vec<String>,
+        optional: bool,
+    },
 }
 
 impl Template {
@@ -47,7 +50,9 @@ impl Template {
             match xml::parse(&filled) {
                 Err(why) => return wrong(why),
                 Ok(document) if names(&document) != names_of(&template) => {
-                    return wrong("a place stands for text or for the value of an attribute, not for a name".to_owned());
+                    return wrong(
+                        "a place stands for text or for the value of an attribute, not for a name".to_owned(),
+                    );
                 }
                 Ok(_) => {}
             }
@@ -147,7 +152,9 @@ fn place(text: &str) -> Result<Piece, String> {
         Some(("body", path)) if path.split('.').all(|member| !member.is_empty()) => {
             Ok(Piece::Member { path: path.split('.').map(str::to_owned).collect(), optional })
         }
-        _ => Err(format!("`{{{}}}` is neither `{{parameter}}` nor `{{header.name}}` nor `{{body.member}}`", shown(text))),
+        _ => {
+            Err(format!("`{{{}}}` is neither `{{parameter}}` nor `{{header.name}}` nor `{{body.member}}`", shown(text)))
+        }
     }
 }
 

@@ -74,7 +74,10 @@ async fn json_becomes_a_message_and_the_answer_json() {
     }
     outbound.head.query = Some("a=1".into());
     let reply = call(&config, outbound).await.unwrap();
-    assert_eq!((reply.status().as_u16(), &reply.headers()["content-type"]), (200, &"application/json".parse().unwrap()));
+    assert_eq!(
+        (reply.status().as_u16(), &reply.headers()["content-type"]),
+        (200, &"application/json".parse().unwrap())
+    );
     let said: Value = serde_json::from_slice(&body(reply).await.unwrap()).unwrap();
     assert_eq!(said, json!({ "id": 7, "total": "25.00", "shipped": "", "warning": [] }));
     double.golden("soap/described.golden", &[]);
@@ -157,7 +160,9 @@ async fn path_and_query_fill_members_once() {
         double.asked().iter().map(|request| String::from_utf8_lossy(request.body()).into_owned()).collect();
     assert!(bodies[0].contains("<sku>a&amp;b</sku><deep>true</deep>"), "{bodies:?}");
     assert!(bodies[1].contains("<deep>false</deep>"), "{bodies:?}");
-    for (body, query) in [(r#"{"sku":"x","deep":true}"#, None), (r#"{"deep":true}"#, Some("deep=false")), ("", Some("deep=1&deep=0"))] {
+    for (body, query) in
+        [(r#"{"sku":"x","deep":true}"#, None), (r#"{"deep":true}"#, Some("deep=false")), ("", Some("deep=1&deep=0"))]
+    {
         let refused = asked(body, query).await.unwrap_err();
         assert!(matches!(&refused, InvokeError::BadInput(why) if why.ends_with("is given twice")), "{refused:?}");
     }
@@ -174,7 +179,11 @@ fn fault(code: &str, detail: &str) -> String {
 }
 
 fn fault12(code: &str, sub: &str) -> String {
-    let sub = if sub.is_empty() { String::new() } else { format!("<soap:Subcode><soap:Value>{sub}</soap:Value></soap:Subcode>") };
+    let sub = if sub.is_empty() {
+        String::new()
+    } else {
+        format!("<soap:Subcode><soap:Value>{sub}</soap:Value></soap:Subcode>")
+    };
     let body = format!(
         "<soap:Fault xmlns:o='urn:o'><soap:Code><soap:Value>{code}</soap:Value>{sub}</soap:Code><soap:Reason><soap:Text xml:lang='en'>db01</soap:Text></soap:Reason></soap:Fault>"
     );
@@ -271,7 +280,11 @@ async fn one_way_is_accepted_and_silence_ends() {
 fn slips_are_said_by_field() {
     let url = "http://127.0.0.1:1/";
     let fields = |config: &SoapConfig| -> Vec<&'static str> { config.problems().iter().map(|p| p.field).collect() };
-    let token = |user: &str, password: &str| UsernameToken { user: user.to_owned(), password: password.to_owned(), digest: false };
+    let token = |user: &str, password: &str| UsernameToken {
+        user: user.to_owned(),
+        password: password.to_owned(),
+        digest: false,
+    };
     let with = |change: fn(&mut SoapConfig)| {
         let mut config = described("Place", "Plain", url);
         change(&mut config);
@@ -288,7 +301,13 @@ fn slips_are_said_by_field() {
         (with(|c| c.connect_timeout = "soon".to_owned()), vec!["connect_timeout"]),
         (SoapConfig { username_token: Some(token("", "env:X")), ..with(|_| {}) }, vec!["username_token"]),
         (SoapConfig { username_token: Some(token("u", "plain")), ..with(|_| {}) }, vec!["password"]),
-        (SoapConfig { username_token: Some(token("u", "env:X")), ..described("Place", "Plain", "http://host.example/") }, vec!["url"]),
+        (
+            SoapConfig {
+                username_token: Some(token("u", "env:X")),
+                ..described("Place", "Plain", "http://host.example/")
+            },
+            vec!["url"],
+        ),
         (SoapConfig { url: None, ..written("<a/>", url) }, vec!["url"]),
         (SoapConfig { action: Some("a b".to_owned()), ..written("<a/>", url) }, vec!["action"]),
         (written("<a>{id</a>", url), vec!["template"]),
@@ -303,7 +322,9 @@ fn slips_are_said_by_field() {
     }
     let config = SoapConfig { operation: Some("Nothing".to_owned()), ..described("", "Plain", url) };
     let error = Soap::new(&config, Path::new("")).unwrap_err();
-    assert!(error.field == "wsdl" && error.message.ends_with("no operation `Nothing` over SOAP in that service and port"));
+    assert!(
+        error.field == "wsdl" && error.message.ends_with("no operation `Nothing` over SOAP in that service and port")
+    );
     let parameters = written("<a b='{id}'>{body.x}{to}</a>", "http://127.0.0.1:1/{place}").parameters();
     assert_eq!(parameters, ["id", "to", "place"]);
 }

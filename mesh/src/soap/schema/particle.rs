@@ -26,12 +26,7 @@ impl<'d, 'i> Compiler<'_, 'd, 'i> {
         self.attributes(defined, complex)
     }
 
-    fn particle(
-        &mut self,
-        defined: &Defined<'d, 'i>,
-        around: &Around,
-        complex: &mut Complex,
-    ) -> Result<(), String> {
+    fn particle(&mut self, defined: &Defined<'d, 'i>, around: &Around, complex: &mut Complex) -> Result<(), String> {
         self.deeper(|compiler| match defined.node.tag_name().name() {
             "element" => compiler.field(defined, around, complex),
             "sequence" | "all" => compiler.sequence(defined, around, complex),

@@ -1,10 +1,7 @@
 //! A WSDL file and the files that it names beside it. Nothing is fetched.
 
 use super::{WSDL, is};
-use crate::soap::{
-    schema::XSD,
-    xml,
-};
+use crate::soap::{schema::XSD, xml};
 use std::{
     fs::{self, File},
     io::Read,
