@@ -58,6 +58,7 @@ mod skipped;
 mod soap;
 mod sockets;
 mod strangers;
+mod tcp;
 mod telemetry;
 mod tokens;
 mod webhooks;
