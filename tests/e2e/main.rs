@@ -7,6 +7,7 @@ mod aws_lambda_service;
 mod aws_sdk;
 mod azure_functions;
 mod browser;
+mod budgets;
 mod bundles;
 mod calendar;
 mod call;
