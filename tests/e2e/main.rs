@@ -56,6 +56,7 @@ mod shadow;
 mod shipping;
 mod sidecar;
 mod skipped;
+mod soap;
 mod sockets;
 mod strangers;
 mod telemetry;
