@@ -64,6 +64,7 @@ async fn steps(
     let permitted = authorize::pass(asked, &gateway.judge).map_err(Stopped::denied)?;
     trail.permitted(&permitted);
     let permitted = soap::pass(permitted, meter.buffered()).await.map_err(Stopped::at(Stage::Ask))?;
+    trail.affordable().map_err(Stopped::at(Stage::Admit))?;
     let admitted = admit::pass(permitted, meter.limits().queue_max).await.map_err(Stopped::at(Stage::Admit))?;
     invoke::pass(gateway, admitted, trail).await.map_err(Stopped::at(Stage::Invoke))
 }
