@@ -12,7 +12,7 @@ pub(crate) mod streamed;
 
 use crate::{
     backend::ConfigError,
-    host::pool::Answered,
+    host::work::Answered,
     invocation::{CallContext, Head, InvokeError},
     payload::{Answer, Body, Payload, Reply},
 };

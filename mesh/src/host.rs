@@ -1,16 +1,30 @@
 //! Runs function processes on this machine: starts them on demand, stops them when idle, leaves none behind.
 
+pub(crate) mod account;
+mod exchange;
+pub(crate) mod fn_socket;
 mod group;
+pub(crate) mod http_server;
 mod instance;
+mod lambda;
+mod memory;
+pub(crate) mod openwhisk;
 mod output;
 pub(crate) mod pool;
+mod port;
 pub(crate) mod recipe;
 mod runtime_api;
+mod scratch;
 mod seat;
+mod served;
 mod spawner;
+mod stats;
+mod usage;
 mod watchdog;
+pub(crate) mod way;
+pub(crate) mod work;
 
-pub use pool::ProcessStats;
+pub use stats::ProcessStats;
 
 use crate::host::{pool::Pool, spawner::Spawner};
 use std::{
@@ -20,6 +34,7 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::watch, time::timeout};
+use uuid::Uuid;
 
 /// An instance that is asked to stop (SIGTERM) is killed after this time.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(2);
@@ -37,6 +52,8 @@ pub struct Host(Arc<Shared>);
 struct Shared {
     spawner: Spawner,
     tools: Tools,
+    /// Where instances have folders of their own; the watchdog removes it.
+    scratch: PathBuf,
     stopping: watch::Sender<bool>,
     /// Instances whose process may exist.
     live: watch::Sender<usize>,
@@ -48,10 +65,8 @@ struct Shared {
 pub(crate) struct Tools {
     /// Holds an instance back until the watchdog knows it.
     pub(crate) sh: PathBuf,
-    /// Ties an instance to the gateway; the watchdog alone must do where it is missing.
+    /// Ties an instance to the gateway (the watchdog alone must do where it is missing), and makes it another user's.
     pub(crate) setpriv: Option<PathBuf>,
-    /// Limits memory.
-    pub(crate) prlimit: Option<PathBuf>,
 }
 
 impl Host {
@@ -61,15 +76,17 @@ impl Host {
     /// When there is no `sh`, or no process or thread can be started.
     pub fn start() -> io::Result<Self> {
         let missing = || io::Error::new(io::ErrorKind::NotFound, "no `sh` in `PATH` or `/bin`");
-        let tools = Tools { sh: tool("sh").ok_or_else(missing)?, setpriv: tool("setpriv"), prlimit: tool("prlimit") };
+        let tools = Tools { sh: tool("sh").ok_or_else(missing)?, setpriv: tool("setpriv") };
+        let scratch = env::temp_dir().join(format!("latchwork-{}", Uuid::new_v4().simple()));
         if tools.setpriv.is_none() {
             tracing::warn!(
                 "no `setpriv` here: if the gateway is killed, its functions are ended by the watchdog alone"
             );
         }
         Ok(Self(Arc::new(Shared {
-            spawner: Spawner::start(&tools.sh)?,
+            spawner: Spawner::start(&tools.sh, &scratch)?,
             tools,
+            scratch,
             stopping: watch::Sender::new(false),
             live: watch::Sender::new(0),
             pools: Mutex::default(),
@@ -104,6 +121,10 @@ impl Host {
 
     pub(crate) fn tools(&self) -> &Tools {
         &self.0.tools
+    }
+
+    pub(crate) fn scratch(&self) -> &Path {
+        &self.0.scratch
     }
 
     pub(crate) fn stopping(&self) -> watch::Receiver<bool> {

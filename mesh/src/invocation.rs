@@ -239,7 +239,7 @@ impl Invocation {
 
 impl Outbound {
     /// The same request again, if its payload can be sent twice.
-    fn again(&self) -> Option<Self> {
+    pub(crate) fn again(&self) -> Option<Self> {
         let payload = self.payload.again()?;
         Some(Self { head: self.head.clone(), payload, context: self.context.clone() })
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     hop,
-    host::pool::Answered,
+    host::work::Answered,
     invocation::InvokeError,
     payload::{Answer, Reply},
 };

@@ -5,7 +5,7 @@ use super::{
     http_answer::{PRELUDE_END, head, is_bodiless},
 };
 use crate::{
-    host::pool::Answered,
+    host::work::Answered,
     invocation::InvokeError,
     payload::{Answer, Body, Reply},
 };

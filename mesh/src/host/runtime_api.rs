@@ -1,6 +1,6 @@
 //! The AWS Lambda Runtime API (2018-06-01), on a port of its own for each instance: it sees its own calls only.
 
-use crate::{host::pool::Answered, payload::Wire};
+use crate::{host::work::Answered, payload::Wire};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, LengthLimitError, Limited};

@@ -4,7 +4,7 @@ use super::report;
 use crate::{
     backend::exchange::{plain, retry_after},
     event::{ANSWER_BYTES_MAX, REQUEST_BYTES_MAX},
-    host::pool::Answered,
+    host::work::Answered,
     invocation::{CallContext, InvokeError},
 };
 use bytes::Bytes;

@@ -8,7 +8,7 @@ use crate::{
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::StatusCode;
-use std::fs;
+use std::{collections::BTreeMap, fs};
 use tempfile::TempDir;
 
 /// Answers in the way that the event asks for, then asks for the next.
@@ -48,16 +48,11 @@ impl World {
         let directory = TempDir::new().unwrap();
         fs::write(directory.path().join("bootstrap"), bootstrap).unwrap();
         let config = ProcessConfig {
-            command: vec!["sh".to_owned(), "bootstrap".to_owned()],
-            directory: None,
-            handler: "app.handler".to_owned(),
-            environment: BTreeMap::new(),
-            event: EventForm::Body,
-            instances_max: 1,
-            idle_timeout: "60s".to_owned(),
-            start_timeout: "10s".to_owned(),
-            memory_mib: None,
-        };
+        event: Some(EventForm::Body),
+        handler: "app.handler".to_owned(),
+        instances_max: 1,
+        ..ProcessConfig::of(vec!["sh".to_owned(), "bootstrap".to_owned()])
+    };
         Self { host: Host::start().unwrap(), directory, config }
     }
 
@@ -319,7 +314,7 @@ async fn an_api_gateway_function_sets_status_and_headers() {
     let mut world = World::new(
         &BOOTSTRAP.replace("*) answer=$event", r#"*) answer='{"statusCode":201,"headers":{"X-A":"b"},"body":"made"}'"#),
     );
-    world.config.event = EventForm::ApiGatewayV2;
+    world.config.event = Some(EventForm::ApiGatewayV2);
     let process = world.process();
     let reply = process.invoke(post("{}")).await.unwrap();
     assert_eq!((reply.status(), reply.headers()["x-a"].as_bytes()), (StatusCode::CREATED, &b"b"[..]));
