@@ -53,7 +53,7 @@ pub enum Backend {
     Grpc(grpc::Grpc),
     /// A service that speaks HTTP.
     Http(http::Http),
-    /// Processes on this machine.
+    /// Programs on this machine.
     Process(process::Process),
     /// A function at AWS Lambda.
     AwsLambda(aws_lambda::AwsLambda),
@@ -150,6 +150,13 @@ impl Backend {
             Self::PubSub(backend) => backend.parameters().collect(),
             Self::AwsLambda(backend) => backend.parameters().collect(),
             Self::Grpc(_) | Self::Process(_) | Self::FnServer(_) | Self::OracleFunctions(_) => Vec::new(),
+        }
+    }
+
+    /// Starts what is to be ready before it is called. Only processes are.
+    pub fn warm(&self) {
+        if let Self::Process(process) = self {
+            process.warm();
         }
     }
 

@@ -10,6 +10,7 @@ mod lambda;
 mod memory;
 pub(crate) mod openwhisk;
 mod output;
+mod pieces;
 pub(crate) mod pool;
 mod port;
 pub(crate) mod recipe;
@@ -33,11 +34,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{runtime::Handle, sync::watch, time::timeout};
 use uuid::Uuid;
 
 /// An instance that is asked to stop (SIGTERM) is killed after this time.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// The first descriptor that is not standard input, output or error.
+const FIRST_NAMELESS: i32 = 3;
 
 /// [`Host::shutdown`] waits this long for instances that were killed to be gone.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
@@ -54,6 +58,8 @@ struct Shared {
     tools: Tools,
     /// Where instances have folders of their own; the watchdog removes it.
     scratch: PathBuf,
+    /// Where instances live that are started by somebody outside of any runtime.
+    runtime: Option<Handle>,
     stopping: watch::Sender<bool>,
     /// Instances whose process may exist.
     live: watch::Sender<usize>,
@@ -75,6 +81,8 @@ impl Host {
     /// # Errors
     /// When there is no `sh`, or no process or thread can be started.
     pub fn start() -> io::Result<Self> {
+        // What whoever started the gateway left open is none of a function's business.
+        close_fds::set_fds_cloexec_threadsafe(FIRST_NAMELESS, &[]);
         let missing = || io::Error::new(io::ErrorKind::NotFound, "no `sh` in `PATH` or `/bin`");
         let tools = Tools { sh: tool("sh").ok_or_else(missing)?, setpriv: tool("setpriv") };
         let scratch = env::temp_dir().join(format!("latchwork-{}", Uuid::new_v4().simple()));
@@ -87,6 +95,7 @@ impl Host {
             spawner: Spawner::start(&tools.sh, &scratch)?,
             tools,
             scratch,
+            runtime: Handle::try_current().ok(),
             stopping: watch::Sender::new(false),
             live: watch::Sender::new(0),
             pools: Mutex::default(),
@@ -121,6 +130,11 @@ impl Host {
 
     pub(crate) fn tools(&self) -> &Tools {
         &self.0.tools
+    }
+
+    /// Where an instance's task may run.
+    pub(crate) fn runtime(&self) -> Option<Handle> {
+        Handle::try_current().ok().or_else(|| self.0.runtime.clone())
     }
 
     pub(crate) fn scratch(&self) -> &Path {

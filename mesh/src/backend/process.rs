@@ -148,6 +148,7 @@ impl Process {
             pool.submit(Work { call_id: context.call_id, deadline, order, tries: 0, reporting, answer })?;
             match self.answered(answered, context.call_id, deadline).await? {
                 Done::Event(answered) => event_form(config).reply(answered, context.response_bytes_max),
+                Done::Pieces(pieces) => pieces.reply(event_form(config), deadline, context.response_bytes_max).await,
                 Done::Reply(reply) => Ok(reply),
             }
         })

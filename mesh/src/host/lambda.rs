@@ -8,7 +8,7 @@ use crate::{
         runtime_api::{Ask, Call, Handed, Outcome, RuntimeApi, Verdict},
         seat::{Phase, Seat},
         usage::Usage,
-        work::{Answered, Done, Event, Order, Turn, Work},
+        work::{Done, Event, Order, Turn, Work},
     },
     invocation::InvokeError,
 };
@@ -91,6 +91,7 @@ impl Runtime {
                     Ask::Next(next) => return Ok(next),
                     Ask::InitError(reason) => return Err(reason),
                     Ask::Answer { verdict, .. } => drop(verdict.send(Verdict::NotRunning)),
+                    Ask::Streamed => {}
                 },
                 () = self.instance.group.ended() => {
                     return Err(format!("{} before it asked for a call", self.instance.how_it_ended()));
@@ -117,7 +118,7 @@ impl Runtime {
                     // The last connection broke, and the runtime asks again.
                     Ask::Next(again) => *next = again,
                     Ask::Answer { verdict, .. } => drop(verdict.send(Verdict::NotRunning)),
-                    Ask::InitError(_) => {}
+                    Ask::InitError(_) | Ask::Streamed => {}
                 },
                 work = self.instance.hand.given() => return Ok(work),
                 () = sleep_until(idle_end) => match pool.has_spare() {
@@ -149,7 +150,7 @@ impl Runtime {
         };
         let call_id = call_id.to_string();
         let mut untaken = next.send(Handed::Call(call(&pool, &call_id, event, deadline))).err();
-        let mut waiting = Some(answer);
+        let (mut waiting, mut streaming) = (Some(answer), false);
         let mut limit = deadline;
         let instance = &mut self.instance;
         let usage = Usage::begin(self.init.take(), &pool.recipe, instance.memory.clone(), reporting);
@@ -157,31 +158,36 @@ impl Runtime {
             tokio::select! {
                 biased;
                 Some(ask) = self.asks.recv() => match ask {
-                    Ask::Next(next) if waiting.is_none() => return Ok(next),
+                    Ask::Next(next) if waiting.is_none() && !streaming => return Ok(next),
                     Ask::Next(next) => match untaken.take() {
                         Some(handed) => untaken = next.send(handed).err(),
                         None => drop(next.send(Handed::NotYet)),
                     },
                     Ask::Answer { call_id: named, outcome, verdict } if named == call_id => match waiting.take() {
                         Some(answer) => {
-                            seat.set(Phase::Returning);
+                            streaming = matches!(outcome, Outcome::Streaming(_));
+                            if !streaming {
+                                limit = returning(seat, &usage);
+                            }
                             // The caller may have hung up: then nobody reads the answer, and the instance is free again.
-                            usage.end();
-                            let _ = answer.send(result(outcome, &pool).map(Done::Event));
+                            let _ = answer.send(result(outcome, &pool));
                             let _ = verdict.send(Verdict::Accepted);
-                            limit = Instant::now() + pool.recipe.start_timeout;
                         }
                         None => drop(verdict.send(Verdict::NotRunning)),
                     },
                     Ask::Answer { verdict, .. } => drop(verdict.send(Verdict::UnknownId)),
-                    Ask::InitError(_) => {}
+                    Ask::Streamed if streaming => {
+                        streaming = false;
+                        limit = returning(seat, &usage);
+                    }
+                    Ask::Streamed | Ask::InitError(_) => {}
                 },
                 () = instance.group.ended() => break (End::Ended, match untaken {
                     Some(_) => InvokeError::Unreachable(instance.how_it_ended().into()),
                     None => InvokeError::FunctionFailed(instance.how_it_ended()),
                 }),
                 () = sleep_until(limit) => {
-                    pool.counters.time_outs.fetch_add(u64::from(waiting.is_some()), Ordering::Relaxed);
+                    pool.counters.time_outs.fetch_add(u64::from(waiting.is_some() || streaming), Ordering::Relaxed);
                     break (End::Stuck, InvokeError::TimedOut);
                 }
                 () = told(&mut instance.stopping) => {
@@ -190,17 +196,25 @@ impl Runtime {
             }
         };
         // Told before the process is ended: a caller need not wait for that.
+        usage.end();
         if let Some(answer) = waiting {
-            usage.end();
             let _ = answer.send(Err(error));
         }
         Err(end)
     }
 }
 
-fn result(outcome: Outcome, pool: &Pool) -> Result<Answered, InvokeError> {
+/// The call is over; the instance will soon ask for the next one, until when is answered.
+fn returning(seat: &mut Seat, usage: &Usage) -> Instant {
+    seat.set(Phase::Returning);
+    usage.end();
+    Instant::now() + seat.pool.recipe.start_timeout
+}
+
+fn result(outcome: Outcome, pool: &Pool) -> Result<Done, InvokeError> {
     match outcome {
-        Outcome::Answered(answered) => Ok(answered),
+        Outcome::Answered(answered) => Ok(Done::Event(answered)),
+        Outcome::Streaming(pieces) => Ok(Done::Pieces(pieces)),
         Outcome::Failed(words) => Err(InvokeError::FunctionFailed(words)),
         Outcome::TooLarge => Err(InvokeError::AnswerTooLarge { bytes_max: pool.recipe.answer_bytes_max as u64 }),
     }

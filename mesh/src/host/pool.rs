@@ -19,7 +19,6 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    runtime::Handle,
     sync::{mpsc::UnboundedSender, watch},
     time::{Instant, sleep_until},
 };
@@ -246,7 +245,7 @@ impl Pool {
         }
         let rest = state.resting().map(|rest| rest.until).filter(|_| self.lacks(&state));
         self.scale_up(state, 0);
-        if let (Some(until), Ok(runtime)) = (rest, Handle::try_current()) {
+        if let (Some(until), Some(runtime)) = (rest, self.host.runtime()) {
             let pool = Arc::downgrade(self);
             runtime.spawn(async move {
                 sleep_until(until).await;
@@ -271,7 +270,7 @@ impl Pool {
     }
 
     fn scale_up(self: &Arc<Self>, mut state: MutexGuard<'_, State>, awaited: usize) {
-        let Ok(runtime) = Handle::try_current() else { return };
+        let Some(runtime) = self.host.runtime() else { return };
         let mut starts = 0;
         let each = self.recipe.calls_max;
         while (state.starting.saturating_mul(each) + awaited < state.queue.len() || self.lacks(&state))

@@ -1,15 +1,15 @@
 //! An instance that is a server: waited for until it listens, then asked, with as many calls at once as it may have.
 
 use crate::host::{
-        exchange::{Exchange, Freed, Slots},
-        instance::{End, Instance, Place, told},
-        pool::Pool,
-        port::{self, Holder},
-        recipe::Address,
-        seat::{Phase, Seat},
-        usage::Usage,
-        way::{Look, Server, Way},
-        work::{Turn, Work},
+    exchange::{Exchange, Freed, Slots},
+    instance::{End, Instance, Place, told},
+    pool::Pool,
+    port::{self, Holder},
+    recipe::Address,
+    seat::{Phase, Seat},
+    usage::Usage,
+    way::{Look, Server, Way},
+    work::{Turn, Work},
 };
 use std::{io, sync::Arc, time::Duration};
 use tokio::{

@@ -1,6 +1,7 @@
 //! A call on its way through the host: what an instance is given, where it is given it, and what comes of it.
 
 use crate::{
+    host::pieces::Pieces,
     invocation::{InvokeError, Outbound},
     payload::Reply,
     report::Reporting,
@@ -57,19 +58,17 @@ pub(crate) struct Event {
 pub(crate) enum Done {
     /// What a runtime answered to an event.
     Event(Answered),
+    /// The same, as it comes.
+    Pieces(Pieces),
     /// A server's answer.
     Reply(Reply),
 }
 
-/// What a function answered.
+/// What a function answered to an event.
 #[derive(Debug)]
 pub(crate) struct Answered {
     /// The body.
     pub(crate) body: Bytes,
-    /// Its `content-type`.
-    pub(crate) content_type: Option<String>,
-    /// Sent with response streaming.
-    pub(crate) streamed: bool,
 }
 
 /// What a free instance gets.

@@ -163,7 +163,8 @@ impl ProcessConfig {
             let message = "processes are counted by user: name one in `user`".to_owned();
             problems.push(endpoint::bad("processes_max", message));
         }
-        if self.ready.as_ref().is_some_and(|path| !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic())) {
+        if self.ready.as_ref().is_some_and(|path| !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()))
+        {
             problems.push(endpoint::bad("ready", "it is a path such as `/healthz`".to_owned()));
         }
         for (field, text) in [("idle_timeout", &self.idle_timeout), ("start_timeout", &self.start_timeout)] {
@@ -234,7 +235,8 @@ impl ProcessConfig {
     fn event_problems(&self) -> Vec<ConfigError> {
         match (self.protocol, &self.event) {
             (Protocol::Lambda, Some(event)) => event.problems(),
-            (Protocol::Http | Protocol::Fn, Some(EventForm::CloudEvent(_))) => {
+            (Protocol::Http, Some(event @ EventForm::CloudEvent(_))) => event.problems(),
+            (Protocol::Fn, Some(EventForm::CloudEvent(_))) => {
                 let event = self.cloud_event();
                 let form = Form { call: FnCall::Sync, intent: self.intent, event: event.as_ref(), introduces: true };
                 form.problems()
