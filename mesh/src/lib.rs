@@ -2,7 +2,9 @@
 
 pub mod backend;
 pub mod bind;
+pub mod cost;
 pub mod dial;
+pub mod dispatch;
 #[cfg(test)]
 mod double;
 mod event;

@@ -61,5 +61,6 @@ mod sockets;
 mod strangers;
 mod telemetry;
 mod tokens;
+mod two_clouds;
 mod webhooks;
 mod world;

@@ -9,7 +9,7 @@ use crate::{
         work::{Done, Order, Work},
     },
     invocation::{InvokeError, Outbound},
-    payload::{Answer, Body, BodyError, Io, Promise, Reply},
+    payload::{Answer, Body, BodyError, Io, Promise, Reply, replay::Source},
 };
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -119,8 +119,8 @@ impl Exchange {
             let _ = answer.send(Err(InvokeError::Unsupported("an event")));
             return;
         };
-        let again = outbound.again();
-        let error = match self.ask(*outbound, deadline).await {
+        let (outbound, source) = Source::split(*outbound);
+        let error = match self.ask(outbound, &source, deadline).await {
             Ok(reply) => {
                 let _ = answer.send(Ok(Done::Reply(self.slot.held_by(reply))));
                 return;
@@ -132,7 +132,8 @@ impl Exchange {
         let late = matches!(error, InvokeError::TimedOut);
         self.pool.counters.time_outs.fetch_add(u64::from(late), Ordering::Relaxed);
         self.slot.verdict = (gone || late).then_some(Freed::Unfit);
-        match again.filter(|_| gone && tries < TRIES_MAX && Instant::now() < deadline) {
+        let again = gone && tries < TRIES_MAX && Instant::now() < deadline;
+        match if again { source.again().await } else { None } {
             // Nothing was sent: another instance can have it.
             Some(outbound) => {
                 self.slot.usage = None;
@@ -148,15 +149,14 @@ impl Exchange {
     }
 
     /// The answer's head. A connection that was kept and is gone is no reason to give up the instance.
-    async fn ask(&self, outbound: Outbound, deadline: Instant) -> Result<Reply, InvokeError> {
-        let again = outbound.again();
-        let asked = timeout_at(deadline, self.server.run(outbound)).await;
-        match (asked.unwrap_or(Err(InvokeError::TimedOut)), again) {
-            (Err(InvokeError::Unreachable(_)), Some(outbound)) => {
-                let asked = timeout_at(deadline, self.server.run(outbound)).await;
-                asked.unwrap_or(Err(InvokeError::TimedOut))
-            }
-            (asked, _) => asked,
+    async fn ask(&self, outbound: Outbound, source: &Source, deadline: Instant) -> Result<Reply, InvokeError> {
+        let late = |_| InvokeError::TimedOut;
+        match timeout_at(deadline, self.server.run(outbound)).await.map_err(late)? {
+            Err(InvokeError::Unreachable(cause)) => match source.again().await {
+                Some(outbound) => timeout_at(deadline, self.server.run(outbound)).await.map_err(late)?,
+                None => Err(InvokeError::Unreachable(cause)),
+            },
+            asked => asked,
         }
     }
 }

@@ -113,7 +113,7 @@ impl Action {
         match self.post("/init", body, Instant::now() + INIT_MAX).await {
             Ok(answer) if answer.status() == StatusCode::OK => Look::Ready,
             // Nothing of it was read: it does not listen after all.
-            Err(error) if error.nothing_sent() => Look::NotYet,
+            Err(InvokeError::Unreachable(_)) => Look::NotYet,
             Ok(answer) => Look::Unusable(format!("{} to `/init`{}", answer.status().as_u16(), said(answer.body()))),
             Err(error) => Look::Unusable(format!("`/init`: {error}")),
         }
@@ -124,7 +124,8 @@ impl Action {
         let Outbound { head, payload, context } = outbound;
         let body = self.activation(&parameters::of(&head, payload, &context).await?, &context);
         let answer = self.post("/run", body, context.deadline).await;
-        let answer = answer.inspect_err(|error| self.spent.store(!error.nothing_sent(), Ordering::Relaxed))?;
+        let sent = |error: &InvokeError| !matches!(error, InvokeError::Unreachable(_));
+        let answer = answer.inspect_err(|error| self.spent.store(sent(error), Ordering::Relaxed))?;
         if answer.status() != StatusCode::OK {
             // The container is in no state to be run again: the platform ends it, too.
             self.spent.store(true, Ordering::Relaxed);
