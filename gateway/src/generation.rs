@@ -119,6 +119,14 @@ impl Generation {
         })
     }
 
+    /// Begins what is to be there before the first call: issuers' keys, and instances that are kept ready.
+    pub fn warm(&self) {
+        self.identify.warm();
+        for target in self.served.values().flat_map(|served| &served.function.targets) {
+            target.backend.warm();
+        }
+    }
+
     /// What a careless save would take away: forbids that vanished, files that became empty or went.
     ///
     /// Dropping a forbid grants, so a watcher must not do it on its own.

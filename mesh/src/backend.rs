@@ -5,7 +5,7 @@ pub mod azure_functions;
 pub mod cloudevents;
 mod endpoint;
 pub(crate) mod exchange;
-mod fn_protocol;
+pub(crate) mod fn_protocol;
 pub mod fn_server;
 pub mod google_functions;
 pub mod grpc;
@@ -55,7 +55,7 @@ pub enum Backend {
     Grpc(grpc::Grpc),
     /// A service that speaks HTTP.
     Http(http::Http),
-    /// A process on this machine that speaks the Lambda Runtime API.
+    /// Programs on this machine.
     Process(process::Process),
     /// A function at AWS Lambda.
     AwsLambda(aws_lambda::AwsLambda),
@@ -166,6 +166,13 @@ impl Backend {
         }
     }
 
+    /// Starts what is to be ready before it is called. Only processes are.
+    pub fn warm(&self) {
+        if let Self::Process(process) = self {
+            process.warm();
+        }
+    }
+
     /// Runs the function. The only box between pipeline and backend.
     // INVARIANT: called from `dispatch` only, for an `Invocation`, which has spent a permit.
     pub(crate) fn invoke(&self, outbound: Outbound) -> Invoking<'_> {
@@ -200,7 +207,7 @@ fn connect_timeout() -> String {
 const DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads a duration such as `"3s"` or `"1m 30s"`: above zero, at most a day.
-fn duration(field: &'static str, text: &str) -> Result<Duration, ConfigError> {
+pub(crate) fn duration(field: &'static str, text: &str) -> Result<Duration, ConfigError> {
     let read = text.parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
     read.filter(|d| !d.is_zero() && *d <= DURATION_MAX).ok_or_else(|| ConfigError {
         field,

@@ -29,6 +29,7 @@ fn every_example_is_started_by_a_test() {
         "kinesis",
         "knative",
         "legacy",
+        "local_host",
         "mainframe",
         "nats",
         "openfaas",

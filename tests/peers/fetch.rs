@@ -88,6 +88,14 @@ pub fn serverless(package: &str) -> Option<PathBuf> {
     (!skip::skipped(package)).then(|| had(package, node_modules("serverless")))
 }
 
+/// The folder whose `node_modules` has runtimes of functions for Node; `None` when `package` is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn node_functions(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, node_modules("runtimes")))
+}
+
 /// A program of the system, installed with apt when it is missing and we are root; `None` when skipped on request.
 ///
 /// # Panics

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, io::Write as _};
 pub const VARIABLE: &str = "LATCHWORK_SKIP_PEERS";
 
 /// Every peer, by the name that the variable takes, and what is not proved without it.
-pub const PEERS: [(&str, &str); 30] = [
+pub const PEERS: [(&str, &str); 32] = [
     ("oidc-provider", "tokens of an issuer that we did not write"),
     ("awslambdaric", "an unchanged Python function under the process host"),
     ("lambda_runtime", "an unchanged Rust function under the process host"),
@@ -14,7 +14,9 @@ pub const PEERS: [(&str, &str); 30] = [
     ("serverless-offline", "functions behind the Invoke API, their failures included"),
     ("moto", "signatures that somebody else verifies, and records of a stream"),
     ("functions-framework", "an unchanged HTTP function"),
+    ("functions-framework-node", "an unchanged HTTP function for Node"),
     ("fdk", "an unchanged function of Fn"),
+    ("fdk-node", "an unchanged function of Fn for Node"),
     ("func-python", "an unchanged function of Knative, which takes and answers events"),
     ("oci", "a signature that the provider's own library verifies"),
     ("google-auth", "tokens and assertions that the provider's own library verifies"),

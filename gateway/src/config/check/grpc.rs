@@ -7,7 +7,7 @@ use crate::config::{
     value::{Desk, shorten},
 };
 use mesh::{
-    backend::grpc::GrpcConfig,
+    backend::{grpc::GrpcConfig, process::Protocol},
     bind::protobuf::{Descriptions, Method},
 };
 use policy::finding::Finding;
@@ -81,9 +81,13 @@ pub(crate) fn fits(
 ) {
     let place = table.route.as_ref().map_or(&name.span, |route| &route.span);
     let spoken = route.is_some_and(|route| route.grpc);
-    let speaks = |target: &Target| matches!(target.backend, BackendConfig::Grpc(_));
+    let speaks = |target: &Target| match &target.backend {
+        BackendConfig::Grpc(_) => true,
+        BackendConfig::Process(process) => process.protocol == Protocol::Grpc,
+        BackendConfig::Http(_) | BackendConfig::Remote(_) => false,
+    };
     if spoken && !targets.iter().all(speaks) {
-        let message = "a method of gRPC runs on `grpc` targets only";
+        let message = "a method of gRPC runs on targets that speak gRPC only";
         desk.error_help("grpc_mismatch", place, message, "such as `grpc = { url = \"http://127.0.0.1:50051\" }`");
     }
     // A route that was refused has been spoken of already.
