@@ -17,6 +17,7 @@ mod policy;
 mod raw;
 mod report;
 mod retention;
+mod route;
 mod ship;
 mod telemetry;
 pub(crate) mod text;
@@ -27,7 +28,7 @@ pub use audit::{Audit, Checkpoints, Durability, Privacy, Witness};
 pub use budget::{Budget, Each, Period, Then};
 pub use calendar::{Calendar, Freeze};
 pub(crate) use check::validity::not_after;
-pub use function::{BackendConfig, Function, Route, Target, Unrecorded};
+pub use function::{BackendConfig, Function, Target, Unrecorded};
 pub(crate) use text::{FILE_BYTES_MAX, Text};
 
 pub use self::policy::{Policy, ShadowBundle, SignedBundle};
@@ -35,6 +36,7 @@ pub use credential::{
     ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, UNIX_ALIAS, Webhook,
 };
 pub use retention::{Archive, Retention};
+pub use route::{Route, SoapAction};
 pub use ship::{FileSink, NatsSink, ObjectSink, Ship, Sink};
 pub use telemetry::{Collector, Sampling, Signals, Telemetry};
 

@@ -80,6 +80,12 @@ impl Served {
     pub fn is_grpc(&self) -> bool {
         self.config.route.as_ref().is_some_and(|route| route.grpc)
     }
+
+    /// The operation of SOAP that it takes, if it takes one.
+    #[must_use]
+    pub fn soap(&self) -> Option<&crate::config::SoapAction> {
+        self.config.route.as_ref()?.soap.as_deref()
+    }
 }
 
 impl Generation {

@@ -253,6 +253,7 @@ fn refusal(error: &InvokeError) -> Refusal {
         | InvokeError::Unreachable(_)
         | InvokeError::NoCredential(_)
         | InvokeError::Refused(_) => Refusal::Unreachable,
+        InvokeError::BadInput(why) => Refusal::BadInput(why.clone()),
         InvokeError::Unsupported(_) => Refusal::Malformed("the function can't be called in this way".into()),
         InvokeError::Busy => Refusal::Overloaded { retry_after: RETRY_AFTER },
         InvokeError::Throttled { retry_after } => {

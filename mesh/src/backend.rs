@@ -21,6 +21,7 @@ pub mod process;
 pub mod pubsub;
 mod record;
 pub mod remote;
+pub mod soap;
 
 use crate::invocation::{Invoking, Outbound};
 use std::time::Duration;
@@ -79,10 +80,12 @@ pub enum Backend {
     Kinesis(kinesis::Kinesis),
     /// A topic of Google Cloud Pub/Sub.
     PubSub(pubsub::PubSub),
+    /// An operation of a SOAP service.
+    Soap(soap::Soap),
 }
 
 /// Every kind's name.
-pub const KINDS: [&str; 15] = [
+pub const KINDS: [&str; 16] = [
     "http",
     "grpc",
     "process",
@@ -98,6 +101,7 @@ pub const KINDS: [&str; 15] = [
     "nats",
     "kinesis",
     "pubsub",
+    "soap",
 ];
 
 impl Backend {
@@ -120,6 +124,7 @@ impl Backend {
             Self::Nats(_) => "nats",
             Self::Kinesis(_) => "kinesis",
             Self::PubSub(_) => "pubsub",
+            Self::Soap(_) => "soap",
         }
     }
 
@@ -149,6 +154,7 @@ impl Backend {
             Self::Kinesis(backend) => backend.parameters().collect(),
             Self::PubSub(backend) => backend.parameters().collect(),
             Self::AwsLambda(backend) => backend.parameters().collect(),
+            Self::Soap(backend) => backend.parameters().collect(),
             Self::Grpc(_) | Self::Process(_) | Self::FnServer(_) | Self::OracleFunctions(_) => Vec::new(),
         }
     }
@@ -179,6 +185,7 @@ impl Backend {
             Self::Nats(backend) => backend.invoke(outbound),
             Self::Kinesis(backend) => backend.invoke(outbound),
             Self::PubSub(backend) => backend.invoke(outbound),
+            Self::Soap(backend) => backend.invoke(outbound),
         }
     }
 }

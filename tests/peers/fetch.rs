@@ -64,6 +64,22 @@ pub fn oracle(package: &str) -> Option<PathBuf> {
     (!skip::skipped(package)).then(|| had(package, venv("oracle")))
 }
 
+/// The Python interpreter that has a server and a client of SOAP; `None` when `package` is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn soap(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, venv("soap")))
+}
+
+/// The folder whose `node_modules` has npm's `soap`; `None` when it is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn node_soap(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, node_modules("node-soap")))
+}
+
 /// The folder whose `node_modules` has serverless-offline; `None` when it is skipped on request.
 ///
 /// # Panics

@@ -29,6 +29,7 @@ pub mod raw;
 pub mod records;
 pub mod shim;
 pub mod skip;
+pub mod soap;
 pub mod story;
 pub mod wait;
 pub mod webhooks;

@@ -28,6 +28,7 @@ mod route;
 mod settings;
 mod ship;
 mod signed;
+mod soap;
 mod socket;
 mod target;
 mod telemetry;

@@ -15,6 +15,7 @@ mod retention;
 mod settings;
 mod shape;
 mod ship;
+mod soap;
 mod target;
 mod telemetry;
 
@@ -29,6 +30,7 @@ pub(crate) use retention::Retention;
 pub(crate) use settings::{Admin, Limits, Network, Policy, Rate};
 pub(crate) use shape::{Declared, Durability, Expired, Kind, Metrics, QueryType, Selection, Unrecorded};
 pub(crate) use ship::{FileSink, NatsSink, ObjectSink, OtlpSink, Ship};
+pub(crate) use soap::SoapAction;
 pub(crate) use target::Target;
 pub(crate) use telemetry::{Signal, Telemetry};
 
@@ -294,6 +296,8 @@ pub(crate) struct Function {
     /// Method and path, such as `"GET /stock/{sku}"`; a path alone takes any method. A method of gRPC is written
     /// `"grpc shop.v1.Orders/Create"`.
     pub(crate) route: Option<At<String>>,
+    /// Which operation of SOAP the route takes: functions at one route are told apart by their actions.
+    pub(crate) soap_action: Option<At<SoapAction>>,
     /// The host of the route; any host of the listener when absent.
     pub(crate) host: Option<At<String>>,
     /// Declared query parameters and their types.

@@ -164,7 +164,7 @@ async fn handle(
         (Ok(_), Some(wrong)) => Err(Refusal::Malformed(wrong.into())),
         (Ok((head, upgrading)), None) => {
             let body = unread(body, upgrade.filter(|_| upgrading));
-            Ok(Arrived { envelope: envelope.clone(), head, body, named: None, generation })
+            Ok(Arrived { envelope: envelope.clone(), head, body, named: None, operation: None, generation })
         }
         (Err(refusal), _) => Err(refusal),
     };

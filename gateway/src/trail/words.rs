@@ -41,6 +41,7 @@ pub(super) fn word(error: &InvokeError) -> &'static str {
         InvokeError::Lapsed => "lapsed",
         InvokeError::WrongFunction => "wrong_function",
         InvokeError::NoTarget => "no_target",
+        InvokeError::BadInput(_) => "bad_input",
         InvokeError::Unsupported(_) => "unsupported",
         InvokeError::Unreachable(_) => "unreachable",
         InvokeError::NoCredential(_) => "no_credential",

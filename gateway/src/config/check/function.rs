@@ -1,6 +1,6 @@
 //! `[function."NAME"]`
 
-use super::{calendar, catalog::Known, cors, dispatch, grpc, input, issuer::kind_of, route, target};
+use super::{calendar, catalog::Known, cors, dispatch, grpc, input, issuer::kind_of, route, soap, target};
 use crate::config::{Function, Unrecorded, raw, raw::At, value::Desk, value::shorten};
 use policy::{
     declared::{self, QueryType},
@@ -42,7 +42,7 @@ pub(crate) fn function(
     let class = table.class.as_ref();
     let class = desk.number(class, 1, 0..=3);
     let method = grpc::method(table, route.as_ref(), known, desk);
-    let input = input::input(table, method.as_ref(), desk);
+    let input = input::input(table, method.as_ref(), route.as_ref(), desk);
     if let (Some(input), Some("GET" | "HEAD")) =
         (&table.input, route.as_ref().and_then(|route| route.method.as_ref()).map(http::Method::as_str))
     {
@@ -53,6 +53,7 @@ pub(crate) fn function(
     let parameters = (route.is_some() || table.route.is_none()).then(|| path.iter().map(AsRef::as_ref).collect());
     let targets = target::targets(name, table, parameters, known, desk);
     grpc::fits(name, table, route.as_ref(), &targets, desk);
+    soap::fits(table, route.as_ref(), &targets, desk);
     let action_groups = action_groups(table, desk);
     let principals = principals(table, desk);
     let owner = table.owner.as_ref().and_then(|owner| super::catalog::owner(owner, known.issuers, desk));

@@ -1,0 +1,19 @@
+//! `soap_action = { … }` of a function, as written.
+
+use super::At;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// `soap_action = { wsdl = "host.wsdl", operation = "Say" }` or `soap_action = { action = "urn:host#say", element = "{urn:host}say" }`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SoapAction {
+    /// The action, as callers name it; `""` when they name none. Default what the WSDL says.
+    pub(crate) action: Option<At<String>>,
+    /// The one element in the body, as `{namespace}name`. Default what the WSDL says.
+    pub(crate) element: Option<At<String>>,
+    /// WSDL 1.1 file that describes the message. With it policy sees the message as the input.
+    pub(crate) wsdl: Option<At<String>>,
+    /// The operation in the WSDL. Default the one with the action.
+    pub(crate) operation: Option<At<String>>,
+}
