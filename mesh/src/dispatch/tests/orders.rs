@@ -1,7 +1,6 @@
 //! Which target is the first.
 
 use super::*;
-use crate::cost::Price;
 use std::collections::BTreeMap;
 
 #[test]
@@ -29,24 +28,10 @@ fn lots_fall_as_weights_say() {
 #[test]
 fn the_fastest_and_the_cheapest_are_asked_first_and_the_others_now_and_then() {
     let mut function = function(&["http://a", "http://b"].map(ToOwned::to_owned), false);
-    let price = Price {
-        name: "x".into(),
-        currency: "USD".into(),
-        source: "test".into(),
-        date: "2026-11-28".parse().unwrap(),
-        call: 1,
-        gib_second: 0,
-        second: 0,
-        unit: None,
-        time_step: Duration::from_millis(1),
-        time_min: Duration::from_millis(1),
-        memory_step_mib: 1,
-        memory_min_mib: 1,
-        init_billed: false,
-    };
+    let price = Arc::new(crate::samples::price());
     for order in [Order::Fastest, Order::Cheapest] {
         function.dispatch.order = order;
-        function.targets.iter_mut().for_each(|target| target.price = Some(Arc::new(price.clone())));
+        function.targets.iter_mut().for_each(|target| target.price = Some(price.clone()));
         let (a, b) = (&function.targets[0].measured, &function.targets[1].measured);
         for _ in 0..100 {
             a.took(Duration::from_millis(20));
