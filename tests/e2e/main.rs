@@ -61,6 +61,7 @@ mod skipped;
 mod soap;
 mod sockets;
 mod strangers;
+mod targets;
 mod tcp;
 mod telemetry;
 mod tokens;
