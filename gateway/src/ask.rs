@@ -6,6 +6,7 @@ use crate::{
     front::{
         body::{Bounds, Received},
         grpc::messages,
+        rest,
     },
     generation::Served,
     refusal::Refusal,
@@ -31,7 +32,11 @@ const ZONE_OTHER: &str = "other";
 pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Refusal> {
     let Identified { mut arrived, found, identity } = metered.identified;
     let served = &found.function;
-    let query = declared_query(served, arrived.head.query.as_deref())?;
+    let query = match found.binding {
+        None => declared_query(served, arrived.head.query.as_deref())?,
+        // It holds fields of the input.
+        Some(_) => BTreeMap::new(),
+    };
     let mut bounds = Bounds {
         bytes_max: served.function.request_bytes_max,
         // A caller of gRPC may have nothing to say for a while; the call's deadline bounds it.
@@ -46,6 +51,12 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
     if let (Some(kind), true) = (arrived.envelope.invoke, served.is_grpc()) {
         let bytes = whole(arrived.body, bounds.clone(), budget).await?;
         let framed = messages::by_name(kind, served, &mut arrived.head, bytes)?;
+        arrived.body = Unread::Whole(framed);
+        bounds.bytes_max = messages::framed_max(bounds.bytes_max);
+    }
+    if let Some(binding) = &found.binding {
+        let bytes = whole(arrived.body, bounds.clone(), budget).await?;
+        let framed = rest::message(binding, &mut arrived.head, &bytes)?;
         arrived.body = Unread::Whole(framed);
         bounds.bytes_max = messages::framed_max(bounds.bytes_max);
     }

@@ -15,6 +15,7 @@ mod policy;
 mod raw;
 mod report;
 mod retention;
+mod route;
 mod ship;
 mod telemetry;
 pub(crate) mod text;
@@ -31,6 +32,7 @@ pub use credential::{
     ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, UNIX_ALIAS, Webhook,
 };
 pub use retention::{Archive, Retention};
+pub use route::Route;
 pub use ship::{FileSink, NatsSink, ObjectSink, Ship, Sink};
 pub use telemetry::{Collector, Sampling, Signals, Telemetry};
 
@@ -310,19 +312,6 @@ pub enum Unrecorded {
     Refuse,
     /// They run; their records are written once the log can be written again, if the gateway lives that long.
     Run,
-}
-
-/// An HTTP route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Method; `None` is any of GET, HEAD, POST, PUT, PATCH, DELETE.
-    pub method: Option<http::Method>,
-    /// Host, lowercase, without port; `None` is any host of the listener.
-    pub host: Option<Arc<str>>,
-    /// Pattern such as `/stock/{sku}`; `{*rest}` takes the remaining path.
-    pub pattern: Arc<str>,
-    /// Written as `grpc package.Service/Method`: the pattern is the path of that method.
-    pub grpc: bool,
 }
 
 /// One element of `targets`.

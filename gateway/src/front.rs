@@ -6,3 +6,4 @@ pub mod http;
 pub mod hygiene;
 pub mod path;
 pub mod response;
+pub mod rest;

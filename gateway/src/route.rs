@@ -1,5 +1,8 @@
 //! route: listener, host, method and path name a function, or none.
 
+mod bindings;
+
+use self::bindings::Bindings;
 use crate::{
     call::{Arrived, Found, Named, Routed, Unread},
     config::{self, Route, Shown},
@@ -16,10 +19,18 @@ use std::{
 /// The routes of one listener.
 #[derive(Debug, Default)]
 pub struct Router {
-    hosts: HashMap<Arc<str>, matchit::Router<Methods>>,
-    any_host: matchit::Router<Methods>,
+    hosts: HashMap<Arc<str>, Table>,
+    any_host: Table,
     /// Every function that is shown, by name, also those without a route.
     names: HashMap<Arc<str>, Arc<Served>>,
+}
+
+/// What one host has.
+#[derive(Debug, Default)]
+struct Table {
+    routes: matchit::Router<Methods>,
+    /// Other ways to call methods of gRPC, if there are any.
+    bindings: Option<Bindings>,
 }
 
 /// The functions at one pattern.
@@ -53,6 +64,9 @@ impl Router {
         for served in functions.filter(|f| shows(shown, &f.config)) {
             router.names.insert(served.config.declared.name.as_str().into(), served.clone());
             let Some(route) = &served.config.route else { continue };
+            for binding in &route.bindings {
+                router.table(route.host.clone()).bindings.get_or_insert_default().add(binding, served);
+            }
             let methods = patterns.entry((route.host.clone(), route.pattern.clone())).or_default();
             match &route.method {
                 Some(method) => methods.each.push((method.clone(), served.clone())),
@@ -60,18 +74,22 @@ impl Router {
             }
         }
         for ((host, pattern), methods) in patterns {
-            let table = match host {
-                Some(host) => router.hosts.entry(host).or_default(),
-                None => &mut router.any_host,
-            };
-            table.insert(pattern.to_string(), methods).map_err(|e| RouteConflict { pattern, reason: e.to_string() })?;
+            let routes = &mut router.table(host).routes;
+            routes.insert(pattern.to_string(), methods).map_err(|e| RouteConflict { pattern, reason: e.to_string() })?;
         }
         Ok(router)
     }
 
+    fn table(&mut self, host: Option<Arc<str>>) -> &mut Table {
+        match host {
+            Some(host) => self.hosts.entry(host).or_default(),
+            None => &mut self.any_host,
+        }
+    }
+
     fn find(&self, host: &str, method: &Method, path: &str) -> Option<Found> {
-        let on_host = self.hosts.get(host).and_then(|table| at(table, method, path));
-        on_host.or_else(|| at(&self.any_host, method, path))
+        let on_host = self.hosts.get(host).and_then(|table| table.find(method, path));
+        on_host.or_else(|| self.any_host.find(method, path))
     }
 }
 
@@ -104,7 +122,7 @@ fn by_name(mut arrived: Arrived, named: Named) -> Routed {
         if let Some(host) = route.and_then(|r| r.host.clone()) {
             arrived.head.host = host;
         }
-        Found { function, parameters: named.path }
+        Found { function, parameters: named.path, binding: None }
     });
     Routed { arrived, found }
 }
@@ -145,16 +163,33 @@ fn shows(shown: &Shown, function: &config::Function) -> bool {
     }
 }
 
-fn at(table: &matchit::Router<Methods>, method: &Method, path: &str) -> Option<Found> {
-    let matched = table.at(path).ok()?;
-    let function = matched.value.of(method)?.clone();
-    let mut parameters = BTreeMap::new();
-    for (name, value) in matched.params.iter() {
-        // A tail parameter may hold slashes; its segments are decoded one by one.
-        let decoded: Result<Vec<String>, _> = value.split('/').map(path::decode).collect();
-        parameters.insert(Arc::from(name), Arc::from(decoded.ok()?.join("/")));
+impl Table {
+    /// What says most closely what the path is.
+    fn find(&self, method: &Method, path: &str) -> Option<Found> {
+        let route = self.route(method, path);
+        let Some((leaf, closeness)) = self.bindings.as_ref().and_then(|bindings| bindings.find(method, path)) else {
+            return route;
+        };
+        let pattern = route.as_ref().and_then(|found| found.function.config.route.as_ref()).map(|route| &*route.pattern);
+        if pattern.is_some_and(|pattern| bindings::closeness(pattern) < closeness) {
+            return route;
+        }
+        let (function, binding) = (leaf.function.clone(), Some(leaf.binding.clone()));
+        // Its variables are fields of the input, whichever way it came.
+        Some(Found { function, parameters: BTreeMap::new(), binding })
     }
-    Some(Found { function, parameters })
+
+    fn route(&self, method: &Method, path: &str) -> Option<Found> {
+        let matched = self.routes.at(path).ok()?;
+        let function = matched.value.of(method)?.clone();
+        let mut parameters = BTreeMap::new();
+        for (name, value) in matched.params.iter() {
+            // A tail parameter may hold slashes; its segments are decoded one by one.
+            let decoded: Result<Vec<String>, _> = value.split('/').map(path::decode).collect();
+            parameters.insert(Arc::from(name), Arc::from(decoded.ok()?.join("/")));
+        }
+        Some(Found { function, parameters, binding: None })
+    }
 }
 
 impl Methods {

@@ -59,5 +59,6 @@ mod sockets;
 mod strangers;
 mod telemetry;
 mod tokens;
+mod transcode;
 mod webhooks;
 mod world;

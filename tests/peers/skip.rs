@@ -6,7 +6,7 @@ use std::{fmt::Write as _, io::Write as _};
 pub const VARIABLE: &str = "LATCHWORK_SKIP_PEERS";
 
 /// Every peer, by the name that the variable takes, and what is not proved without it.
-pub const PEERS: [(&str, &str); 27] = [
+pub const PEERS: [(&str, &str); 28] = [
     ("oidc-provider", "tokens of an issuer that we did not write"),
     ("awslambdaric", "an unchanged Python function under the process host"),
     ("lambda_runtime", "an unchanged Rust function under the process host"),
@@ -20,6 +20,7 @@ pub const PEERS: [(&str, &str); 27] = [
     ("google-auth", "tokens and assertions that the provider's own library verifies"),
     ("google-cloud-pubsub", "messages that the provider's own client reads"),
     ("grpcio", "gRPC with a client and a server that we did not write"),
+    ("grpcio-tools", "plain HTTP for methods of gRPC, as Google's own clients make it of annotations"),
     ("standardwebhooks", "webhooks that a library we did not write has signed"),
     ("ocsf-json-schema", "exports of the audit log as OCSF and as CloudEvents"),
     ("duckdb", "an export in Parquet that somebody else reads"),

@@ -29,6 +29,7 @@ mod socket;
 mod target;
 mod telemetry;
 mod tls;
+mod transcode;
 mod usage;
 pub(crate) mod validity;
 mod webhook;

@@ -1,6 +1,6 @@
 //! `[function."NAME"]`
 
-use super::{calendar, catalog::Known, cors, grpc, input, issuer::kind_of, route, target};
+use super::{calendar, catalog::Known, cors, grpc, input, issuer::kind_of, route, target, transcode};
 use crate::config::{Function, Unrecorded, raw, raw::At, value::Desk, value::shorten};
 use policy::{
     declared::{self, QueryType},
@@ -37,11 +37,15 @@ pub(crate) fn function(
         }
         there
     });
-    let route = route::route(table, desk);
+    let mut route = route::route(table, desk);
     let path = route.as_ref().map(|route| route::parameters(&route.pattern)).unwrap_or_default();
     let class = table.class.as_ref();
     let class = desk.number(class, 1, 0..=3);
     let method = grpc::method(table, route.as_ref(), known, desk);
+    let bindings = transcode::bindings(table, route.as_ref(), method.as_ref(), desk);
+    if let Some(route) = &mut route {
+        route.bindings = bindings;
+    }
     let input = input::input(table, method.as_ref(), desk);
     if let (Some(input), Some("GET" | "HEAD")) =
         (&table.input, route.as_ref().and_then(|route| route.method.as_ref()).map(http::Method::as_str))

@@ -63,9 +63,10 @@ pub(crate) fn framed_max(message_bytes_max: u64) -> u64 {
 pub(crate) fn bad_input(error: InputError) -> Refusal {
     match error {
         InputError::ContentType | InputError::ContentEncoding => Refusal::UnsupportedMedia(error.to_string().into()),
-        InputError::NotStrictJson(_) | InputError::Message(_) | InputError::Schema { .. } => {
-            Refusal::BadInput(error.to_string())
-        }
+        InputError::NotStrictJson(_)
+        | InputError::Message(_)
+        | InputError::Parameter(_)
+        | InputError::Schema { .. } => Refusal::BadInput(error.to_string()),
     }
 }
 

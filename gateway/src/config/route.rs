@@ -1,0 +1,19 @@
+//! Where callers find a function.
+
+use mesh::bind::transcode::Binding;
+use std::sync::Arc;
+
+/// An HTTP route.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Method; `None` is any of GET, HEAD, POST, PUT, PATCH, DELETE.
+    pub method: Option<http::Method>,
+    /// Host, lowercase, without port; `None` is any host of the listener.
+    pub host: Option<Arc<str>>,
+    /// Pattern such as `/stock/{sku}`; `{*rest}` takes the remaining path.
+    pub pattern: Arc<str>,
+    /// Written as `grpc package.Service/Method`: the pattern is the path of that method.
+    pub grpc: bool,
+    /// How the method is called by plain HTTP besides; the first is how targets are called that don't speak gRPC.
+    pub bindings: Vec<Arc<Binding>>,
+}

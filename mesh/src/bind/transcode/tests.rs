@@ -1,0 +1,1 @@
+//! Rules, and requests that they take.
