@@ -70,6 +70,11 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
             };
             (Payload::Buffered(bytes), Some(input))
         }
+        _ if served.is_transcoded() => {
+            let bytes = whole(arrived.body, bounds, budget).await?;
+            messages::whole(served, &bytes)?;
+            (Payload::Buffered(bytes), None)
+        }
         (_, _) => (unread(arrived.body, bounds)?, None),
     };
     let beside = Beside::of(&arrived.generation, served, &identity.principal, &arrived.head, input.is_some());

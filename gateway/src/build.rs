@@ -12,7 +12,13 @@ use crate::{
 };
 use jiff::Timestamp;
 use mesh::{
-    backend::{Backend, ConfigError, grpc::Grpc, http::Http, process::Process},
+    backend::{
+        Backend, ConfigError,
+        grpc::Grpc,
+        http::Http,
+        process::Process,
+        transcoded::{Speech, Transcoded},
+    },
     bind::InputSchema,
     function::{Function, Target},
     host::Host,
@@ -244,7 +250,7 @@ fn targets(
     let base = &config.directory;
     let mut targets = Vec::new();
     // Connections, instances and tokens survive a reload that does not concern them.
-    let running = || old.iter().flat_map(|o| &o.function.targets).map(|target| &target.backend);
+    let running = || old.iter().flat_map(|o| &o.function.targets).map(|target| target.backend.plain());
     for (index, target) in function.targets.iter().enumerate() {
         let backend = match &target.backend {
             BackendConfig::Http(http) => {
@@ -269,10 +275,22 @@ fn targets(
             }
         };
         let place = TargetIndex(u16::try_from(index).unwrap_or(u16::MAX));
-        let backend = backend.map_err(|e| (index, e))?;
+        let backend = backend.and_then(|backend| spoken(function, backend)).map_err(|e| (index, e))?;
         targets.push(Target { index: place, region: target.region.clone(), backend });
     }
     Ok(targets)
+}
+
+/// The backend of a method of gRPC, which may not speak it.
+fn spoken(function: &config::Function, backend: Backend) -> Result<Backend, ConfigError> {
+    let Some(route) = function.route.as_ref().filter(|route| route.grpc) else { return Ok(backend) };
+    let speech = match (&backend, &function.method) {
+        (Backend::Grpc(_), _) => return Ok(backend),
+        (_, Some(method)) if !route.bytes => Speech::json(method, route.bindings.first(), &backend)
+            .map_err(|message| ConfigError { field: "descriptors", message })?,
+        _ => Speech::Bytes,
+    };
+    Ok(Backend::Transcoded(Transcoded::new(backend, speech)))
 }
 
 fn routers(config: &Config, served: &[Arc<Served>], findings: &mut Vec<Finding>) -> HashMap<Arc<str>, Router> {

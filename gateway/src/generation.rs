@@ -3,7 +3,7 @@
 use crate::{
     config::Config, emergency::Emergencies, identify::Identify, route::Router, shadow::Shadows, signed::Signed,
 };
-use mesh::function::Function;
+use mesh::{backend::Backend, function::Function};
 use policy::{
     bundle::{Source, manifest::Digest},
     engine::Snapshot,
@@ -76,6 +76,14 @@ impl Served {
     #[must_use]
     pub fn is_grpc(&self) -> bool {
         self.config.route.as_ref().is_some_and(|route| route.grpc)
+    }
+}
+
+impl Served {
+    /// Whether its messages are taken apart on their way to a target.
+    #[must_use]
+    pub fn is_transcoded(&self) -> bool {
+        self.function.targets.iter().any(|target| matches!(target.backend, Backend::Transcoded(_)))
     }
 }
 

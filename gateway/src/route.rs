@@ -75,7 +75,9 @@ impl Router {
         }
         for ((host, pattern), methods) in patterns {
             let routes = &mut router.table(host).routes;
-            routes.insert(pattern.to_string(), methods).map_err(|e| RouteConflict { pattern, reason: e.to_string() })?;
+            routes
+                .insert(pattern.to_string(), methods)
+                .map_err(|e| RouteConflict { pattern, reason: e.to_string() })?;
         }
         Ok(router)
     }
@@ -170,7 +172,8 @@ impl Table {
         let Some((leaf, closeness)) = self.bindings.as_ref().and_then(|bindings| bindings.find(method, path)) else {
             return route;
         };
-        let pattern = route.as_ref().and_then(|found| found.function.config.route.as_ref()).map(|route| &*route.pattern);
+        let pattern =
+            route.as_ref().and_then(|found| found.function.config.route.as_ref()).map(|route| &*route.pattern);
         if pattern.is_some_and(|pattern| bindings::closeness(pattern) < closeness) {
             return route;
         }

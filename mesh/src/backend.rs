@@ -21,6 +21,7 @@ pub mod process;
 pub mod pubsub;
 mod record;
 pub mod remote;
+pub mod transcoded;
 
 use crate::invocation::{Invoking, Outbound};
 use std::time::Duration;
@@ -79,6 +80,8 @@ pub enum Backend {
     Kinesis(kinesis::Kinesis),
     /// A topic of Google Cloud Pub/Sub.
     PubSub(pubsub::PubSub),
+    /// One of the others, behind a method of gRPC that it does not speak.
+    Transcoded(transcoded::Transcoded),
 }
 
 /// Every kind's name.
@@ -120,6 +123,7 @@ impl Backend {
             Self::Nats(_) => "nats",
             Self::Kinesis(_) => "kinesis",
             Self::PubSub(_) => "pubsub",
+            Self::Transcoded(backend) => backend.inner().kind(),
         }
     }
 
@@ -130,6 +134,7 @@ impl Backend {
         match (self, before) {
             (Self::Http(now), Self::Http(before)) => now.same(before),
             (Self::Grpc(now), Self::Grpc(before)) => now.same(before),
+            (Self::Transcoded(now), Self::Transcoded(before)) => now.inner().kept(before.inner()),
             (now, before) => std::mem::discriminant(now) == std::mem::discriminant(before),
         }
     }
@@ -149,7 +154,39 @@ impl Backend {
             Self::Kinesis(backend) => backend.parameters().collect(),
             Self::PubSub(backend) => backend.parameters().collect(),
             Self::AwsLambda(backend) => backend.parameters().collect(),
+            Self::Transcoded(backend) => backend.inner().parameters(),
             Self::Grpc(_) | Self::Process(_) | Self::FnServer(_) | Self::OracleFunctions(_) => Vec::new(),
+        }
+    }
+
+    /// The backend itself, without what makes its calls of messages of gRPC.
+    #[must_use]
+    pub fn plain(&self) -> &Self {
+        match self {
+            Self::Transcoded(backend) => backend.inner(),
+            plain => plain,
+        }
+    }
+
+    /// Whether a function there is given a request with path and query, and not a body alone.
+    #[must_use]
+    pub(crate) fn takes_requests(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::Grpc(_) => true,
+            Self::GoogleFunctions(backend) => backend.takes_requests(),
+            Self::Knative(backend) => backend.takes_requests(),
+            Self::Process(backend) => backend.takes_requests(),
+            Self::AwsLambda(backend) => backend.takes_requests(),
+            Self::Transcoded(backend) => backend.inner().takes_requests(),
+            Self::AzureFunctions(_)
+            | Self::OpenWhisk(_)
+            | Self::FnServer(_)
+            | Self::OracleFunctions(_)
+            | Self::CloudEvents(_)
+            | Self::OpenFaas(_)
+            | Self::Nats(_)
+            | Self::Kinesis(_)
+            | Self::PubSub(_) => false,
         }
     }
 
@@ -172,6 +209,7 @@ impl Backend {
             Self::Nats(backend) => backend.invoke(outbound),
             Self::Kinesis(backend) => backend.invoke(outbound),
             Self::PubSub(backend) => backend.invoke(outbound),
+            Self::Transcoded(backend) => backend.invoke(outbound),
         }
     }
 }

@@ -18,7 +18,7 @@ fn every_example_is_started_by_a_test() {
     let folders = fs::read_dir(root().join("deploy/examples")).expect("the examples").flatten();
     let names: BTreeSet<String> = folders.map(|f| f.file_name().to_string_lossy().into_owned()).collect();
     // `quickstart` is what `latchwork quickstart` writes and serves: see `quickstart.rs`; `sidecar` has `sidecar.rs`, and
-    // each provider the file of its name (`aws_lambda`: `aws_lambda_service.rs`, `fn` and `oracle_functions`: `fn_project.rs`), and `shipping` its own.
+    // each provider the file of its name (`aws_lambda`: `aws_lambda_service.rs`, `fn` and `oracle_functions`: `fn_project.rs`), and `shipping` and `transcoding` their own.
     let all = [
         "aws_lambda",
         "azure_functions",
@@ -36,6 +36,7 @@ fn every_example_is_started_by_a_test() {
         "quickstart",
         "shipping",
         "sidecar",
+        "transcoding",
     ];
     assert_eq!(names, BTreeSet::from(all.map(str::to_owned)));
 }

@@ -1,7 +1,7 @@
 //! The service of `library.proto`: Google's `grpcio` with compiled messages, and what Google's own clients make of its
 //! annotations.
 
-use crate::{child::Child, fetch, scripts, wait};
+use crate::{child::Child, fetch, latchwork::Running, scripts, wait};
 use serde_json::Value;
 use std::{
     fs,
@@ -15,6 +15,8 @@ use tempfile::TempDir;
 pub struct Library {
     /// Where it listens, in clear text.
     pub url: String,
+    /// The same as functions of HTTP.
+    pub http: String,
     /// What is compiled. It lies apart: what a gateway's folder names must end with that gateway.
     folder: TempDir,
     python: PathBuf,
@@ -30,9 +32,23 @@ impl Library {
         command.arg(scripts().join("library_server.py")).arg(compiled.path()).env("PYTHONDONTWRITEBYTECODE", "1");
         let mut child = Child::start("library-server", &command, folder);
         let ready = child.line(wait::LONG, |line| serde_json::from_str::<Value>(line).ok()).await;
-        let url = format!("http://127.0.0.1:{}", ready["port"]);
+        let [url, http] = ["port", "http"].map(|name| format!("http://127.0.0.1:{}", ready[name]));
         fs::copy(compiled.path().join("library.binpb"), folder.join("library.binpb")).expect("it was compiled");
-        Some(Self { url, folder: compiled, python, _child: child })
+        Some(Self { url, http, folder: compiled, python, _child: child })
+    }
+
+    /// Does these steps one after the other, as a client of `gateway`; answers what came of each.
+    ///
+    /// # Panics
+    /// When the client fails.
+    pub async fn client(&self, gateway: &Running, steps: &[Value]) -> Vec<Value> {
+        let plan = tempfile::NamedTempFile::new().expect("a temporary file");
+        fs::write(plan.path(), Value::from(steps).to_string()).expect("the file is ours");
+        let (ca, plan_path) = (gateway.ca.to_string_lossy(), plan.path().to_string_lossy().into_owned());
+        let said = self.script("library_client.py", &[&gateway.url, &ca, &plan_path]).await;
+        let answers: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!(answers.len(), steps.len(), "{said}");
+        answers
     }
 
     /// Runs a script of the harness with the compiled messages and further arguments, to its end; answers what it said.

@@ -83,10 +83,11 @@ pub(super) fn functions(gateway: &Gateway) -> Value {
             .iter()
             .map(|t| json!({"index": t.index, "kind": t.backend.kind(), "region": t.region}))
             .collect();
-        let route =
-            served.config.route.as_ref().map(
-                |r| json!({"method": r.method.as_ref().map(Method::as_str), "host": r.host, "pattern": r.pattern}),
-            );
+        let route = served.config.route.as_ref().map(|r| {
+            let bindings: Vec<String> = r.bindings.iter().map(ToString::to_string).collect();
+            let method = r.method.as_ref().map(Method::as_str);
+            json!({"method": method, "host": r.host, "pattern": r.pattern, "bindings": bindings})
+        });
         json!({
             "name": served.function.name,
             "app": served.function.app,

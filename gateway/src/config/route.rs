@@ -16,4 +16,6 @@ pub struct Route {
     pub grpc: bool,
     /// How the method is called by plain HTTP besides; the first is how targets are called that don't speak gRPC.
     pub bindings: Vec<Arc<Binding>>,
+    /// Targets that don't speak gRPC are given the message as it is, and not as JSON.
+    pub bytes: bool,
 }

@@ -59,8 +59,7 @@ pub(crate) struct Telling {
 /// # Errors
 /// [`Refusal::BadInput`], [`Refusal::UnsupportedMedia`].
 pub(crate) fn message(binding: &Binding, head: &mut RequestHead, body: &Bytes) -> Result<Bytes, Refusal> {
-    let request =
-        Request { path: head.path.as_str(), query: head.query.as_deref(), headers: &head.headers, body };
+    let request = Request { path: head.path.as_str(), query: head.query.as_deref(), headers: &head.headers, body };
     let message = binding.message(request).map_err(bad_input)?;
     head.method = Method::POST;
     head.path = CanonicalPath::parse(&binding.method().path()).map_err(|_| Refusal::Internal)?;
@@ -72,10 +71,14 @@ impl Telling {
     /// What the caller's headers ask for; makes them those of a call of gRPC.
     pub(crate) fn of(binding: Arc<Binding>, headers: &mut HeaderMap, bytes_max: u64) -> Self {
         let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let mut kinds = accepted.flat_map(|value| value.split(',')).map(|kind| kind.split(';').next().unwrap_or_default());
+        let mut kinds =
+            accepted.flat_map(|value| value.split(',')).map(|kind| kind.split(';').next().unwrap_or_default());
         let events = kinds.any(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"));
-        let doomed: Vec<HeaderName> =
-            headers.keys().filter(|name| OF_HTTP.contains(name) || name.as_str().starts_with("grpc-")).cloned().collect();
+        let doomed: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| OF_HTTP.contains(name) || name.as_str().starts_with("grpc-"))
+            .cloned()
+            .collect();
         for name in doomed {
             headers.remove(name);
         }

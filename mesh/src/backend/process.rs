@@ -145,6 +145,11 @@ impl Process {
             && inner.response_bytes_max == response_bytes_max
     }
 
+    /// Whether the function is given requests.
+    pub(crate) fn takes_requests(&self) -> bool {
+        self.0.config.event.is_request()
+    }
+
     /// Numbers of its instances.
     #[must_use]
     pub fn stats(&self) -> ProcessStats {

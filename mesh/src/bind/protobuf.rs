@@ -100,15 +100,24 @@ impl Method {
     /// # Errors
     /// [`InputError`]; also for fields that the description does not have, since policy would not see them.
     pub fn input(&self, message: &[u8], schema: &InputSchema) -> Result<Arc<Value>, InputError> {
-        let wrong = |why: &str| InputError::Message(why.to_owned());
-        let message = decoded(self.descriptor.input(), message).ok_or_else(|| wrong("it can't be read"))?;
-        if has_unknown(&message) {
-            return Err(wrong("it has a field that is not described"));
-        }
+        let message = self.known(message)?;
         let text = written(&message, &SHOWN, INPUT_BYTES_MAX).ok_or_else(|| wrong("it is too large as JSON"))?;
         let value = strict::read(text.as_bytes()).map_err(|error| InputError::Message(bounded(&error)))?;
         schema.check(&value)?;
         Ok(Arc::new(value))
+    }
+
+    /// Whether a message fits its description, and has nothing else.
+    ///
+    /// # Errors
+    /// [`InputError`].
+    pub fn described(&self, message: &[u8]) -> Result<(), InputError> {
+        self.known(message).map(drop)
+    }
+
+    fn known(&self, message: &[u8]) -> Result<DynamicMessage, InputError> {
+        let message = decoded(self.descriptor.input(), message).ok_or_else(|| wrong("it can't be read"))?;
+        if has_unknown(&message) { Err(wrong("it has a field that is not described")) } else { Ok(message) }
     }
 
     /// An answer as JSON, at most `bytes_max` of it.
@@ -160,6 +169,10 @@ impl io::Write for Text {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn wrong(why: &str) -> InputError {
+    InputError::Message(why.to_owned())
 }
 
 /// Depth is that of the message, which was bounded when it was decoded.

@@ -3,19 +3,22 @@
 mod annotation;
 mod field;
 pub mod request;
-mod told;
+mod sent;
 pub mod status;
 pub mod template;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use annotation::Rule;
+pub(crate) use sent::Sent;
 pub use told::Told;
 
 use super::protobuf::Method;
+use bytes::Bytes;
 use field::FieldPath;
 use http::Method as Verb;
-use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value as Field};
 use std::fmt;
 use template::Template;
 
@@ -83,6 +86,20 @@ impl Binding {
         Ok(Self { rule, template, variables, body, answer, method: method.clone() })
     }
 
+    /// The rule of a method that has none: all of its message is the body.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn plain(method: &Method) -> Result<Self, String> {
+        let body = Some("*".to_owned());
+        Self::new(method, Rule { method: Some(Verb::POST), path: method.path(), body, response_body: None })
+    }
+
+    /// The names of the fields that its paths hold.
+    pub fn parameters(&self) -> impl Iterator<Item = String> {
+        self.template.variables().iter().map(|variable| variable.field.join("."))
+    }
+
     /// The method of HTTP; `None` is any that a rule may name.
     #[must_use]
     pub fn verb(&self) -> Option<&Verb> {
@@ -126,6 +143,15 @@ fn outermost(message: &MessageDescriptor, name: &str, key: &str) -> Result<Field
 /// Whether a message is bytes and their media type, which HTTP has as they are.
 fn is_http_body(message: &MessageDescriptor) -> bool {
     message.full_name() == "google.api.HttpBody"
+}
+
+/// Such a message.
+fn raw(message: MessageDescriptor, content_type: &str, data: &Bytes) -> Option<DynamicMessage> {
+    let mut body = DynamicMessage::new(message.clone());
+    for (number, value) in [(1, Field::String(content_type.to_owned())), (2, Field::Bytes(data.clone()))] {
+        body.try_set_field(&message.get_field(number)?, value).ok()?;
+    }
+    Some(body)
 }
 
 /// The message of a field that holds one such.

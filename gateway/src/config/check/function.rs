@@ -45,6 +45,7 @@ pub(crate) fn function(
     let bindings = transcode::bindings(table, route.as_ref(), method.as_ref(), desk);
     if let Some(route) = &mut route {
         route.bindings = bindings;
+        route.bytes = table.messages.as_ref().is_some_and(|messages| messages.value == raw::Messages::Bytes);
     }
     let input = input::input(table, method.as_ref(), desk);
     if let (Some(input), Some("GET" | "HEAD")) =
@@ -54,9 +55,11 @@ pub(crate) fn function(
         desk.warn("input_without_body", &input.span, message, "declare `query` parameters instead");
     }
     // Parameters of a route that was refused are not known.
-    let parameters = (route.is_some() || table.route.is_none()).then(|| path.iter().map(AsRef::as_ref).collect());
+    let bound: Vec<String> = transcode::parameters(route.as_ref());
+    let names = || path.iter().map(AsRef::as_ref).chain(bound.iter().map(String::as_str)).collect();
+    let parameters = (route.is_some() || table.route.is_none()).then(names);
     let targets = target::targets(name, table, parameters, known.production, desk);
-    grpc::fits(name, table, route.as_ref(), &targets, desk);
+    grpc::fits(name, table, (route.as_ref(), method.as_ref()), &targets, desk);
     let action_groups = action_groups(table, desk);
     let principals = principals(table, desk);
     let owner = table.owner.as_ref().and_then(|owner| super::catalog::owner(owner, known.issuers, desk));

@@ -31,7 +31,7 @@ pub(crate) fn route(table: &raw::Function, desk: &mut Desk<'_>) -> Option<Route>
     if let Some((grpc::WORD, name)) = value.split_once(' ') {
         let pattern = grpc::pattern(table.route.as_ref()?, name, desk)?;
         let (method, pattern) = (Some(http::Method::POST), pattern.into());
-        return Some(Route { method, host, pattern, grpc: true, bindings: Vec::new() });
+        return Some(Route { method, host, pattern, grpc: true, bindings: Vec::new(), bytes: false });
     }
     let (method, pattern) = match value.split_once(' ') {
         Some((method, pattern)) => (Some(self::method(method, span, desk)?), pattern),
@@ -41,7 +41,7 @@ pub(crate) fn route(table: &raw::Function, desk: &mut Desk<'_>) -> Option<Route>
         desk.error_help("bad_route", span, message, help);
         return None;
     }
-    Some(Route { method, host, pattern: pattern.into(), grpc: false, bindings: Vec::new() })
+    Some(Route { method, host, pattern: pattern.into(), grpc: false, bindings: Vec::new(), bytes: false })
 }
 
 /// Names of the parameters of a pattern.

@@ -63,6 +63,12 @@ pub(crate) fn bindings(
     bindings
 }
 
+/// What targets may use in their URLs: the fields that the first rule's path holds.
+pub(crate) fn parameters(route: Option<&Route>) -> Vec<String> {
+    let first = route.filter(|route| !route.bytes).and_then(|route| route.bindings.first());
+    first.map(|binding| binding.parameters().collect()).unwrap_or_default()
+}
+
 fn rule(written: &raw::Rule, span: &Range<usize>, desk: &mut Desk<'_>) -> Option<(Rule, Range<usize>)> {
     let route = desk.required("route", &written.route, span)?;
     let (method, path) = match route.value.split_once(' ') {

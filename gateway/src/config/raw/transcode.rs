@@ -1,4 +1,4 @@
-//! `transcode`, as written: whose rules count.
+//! `transcode` and `messages`, as written: whose rules count, and in what form messages go.
 
 use super::At;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -15,6 +15,16 @@ pub(crate) enum Transcode {
     Annotations,
     /// These.
     Rules(Vec<Rule>),
+}
+
+/// The form of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Messages {
+    /// JSON.
+    Json,
+    /// The message as it is.
+    Bytes,
 }
 
 /// One rule.

@@ -10,10 +10,11 @@ use mesh::bind::transcode::{Binding, status::of_code};
 use percent_encoding::percent_decode;
 use proto::{
     prost::Message,
-    rpc::{RetryInfo, Status},
+    rpc::{ErrorInfo, RetryInfo, Status},
     well_known::Any,
 };
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Largest details that are told, in bytes of JSON each.
 const DETAIL_BYTES_MAX: u64 = 64 * 1024;
@@ -77,7 +78,25 @@ fn name(detail: &Any) -> &str {
     detail.type_url.rsplit('/').next().unwrap_or_default()
 }
 
-/// A detail that the function's descriptors describe. Others are left out: nobody could read them.
+/// A detail that the function's descriptors describe, or one of the two that services send most. Others are left out:
+/// nobody could read them.
 fn detail_json(binding: &Binding, detail: &Any) -> Option<Value> {
-    binding.method().any(&detail.type_url, &detail.value, DETAIL_BYTES_MAX)
+    let described = binding.method().any(&detail.type_url, &detail.value, DETAIL_BYTES_MAX);
+    described.or_else(|| known(detail).filter(|_| detail.value.len() as u64 <= DETAIL_BYTES_MAX))
+}
+
+fn known(detail: &Any) -> Option<Value> {
+    match name(detail) {
+        "google.rpc.ErrorInfo" => {
+            let ErrorInfo { reason, domain, metadata } = ErrorInfo::decode(&*detail.value).ok()?;
+            let metadata: BTreeMap<String, String> = metadata.into_iter().collect();
+            Some(json!({ "@type": detail.type_url, "reason": reason, "domain": domain, "metadata": metadata }))
+        }
+        "google.rpc.RetryInfo" => {
+            let delay = RetryInfo::decode(&*detail.value).ok()?.retry_delay.unwrap_or_default();
+            let thousandths = u32::try_from(delay.nanos).unwrap_or_default() / 1_000_000;
+            Some(json!({ "@type": detail.type_url, "retryDelay": format!("{}.{thousandths:03}s", delay.seconds) }))
+        }
+        _ => None,
+    }
 }

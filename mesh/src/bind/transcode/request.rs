@@ -1,6 +1,6 @@
 //! A request of HTTP as the one message that it stands for: path, query and body, each field from one place.
 
-use super::{Binding, Body, field::FieldPath, http_body, is_http_body};
+use super::{Binding, Body, field::FieldPath, http_body, is_http_body, raw};
 use crate::bind::{InputError, bounded, check_content_encoding, check_content_type, protobuf::without_value, strict};
 use bytes::Bytes;
 use http::{HeaderMap, header::CONTENT_TYPE};
@@ -68,7 +68,9 @@ impl Binding {
             let name = variable.field.join(".");
             let value = field.value(&text.join("/")).map_err(|why| wrong(&format!("`{name}` in the path: {why}")))?;
             match field.get(message) {
-                Some(given) if given != value => return Err(wrong(&format!("`{name}` in the path is another than in the body"))),
+                Some(given) if given != value => {
+                    return Err(wrong(&format!("`{name}` in the path is another than in the body")));
+                }
                 Some(_) => {}
                 None => field.put(message, value).map_err(|why| wrong(&format!("`{name}` in the path: {why}")))?,
             }
@@ -131,12 +133,8 @@ fn bytes(message: MessageDescriptor, headers: &HeaderMap, body: &Bytes) -> Resul
     check_content_encoding(headers)?;
     let kind = headers.get(CONTENT_TYPE).map(|value| value.to_str().map(str::to_owned)).transpose();
     let kind = kind.map_err(|_| InputError::ContentType)?.unwrap_or_default();
-    let mut bytes = DynamicMessage::new(message.clone());
-    for (number, value) in [(1, Field::String(kind)), (2, Field::Bytes(body.clone()))] {
-        let set = message.get_field(number).map(|field| bytes.try_set_field(&field, value));
-        set.and_then(Result::ok).ok_or_else(|| wrong("`google.api.HttpBody` is described otherwise than it is known"))?;
-    }
-    Ok(bytes)
+    let described = "`google.api.HttpBody` is described otherwise than it is known";
+    raw(message, &kind, body).ok_or_else(|| wrong(described))
 }
 
 /// A name or value of a query, as forms encode them.

@@ -102,11 +102,6 @@ impl Template {
         &self.variables
     }
 
-    /// Whether a variable is one whole segment.
-    pub(super) fn is_plain(&self, variable: &Variable) -> bool {
-        matches!(self.segments.get(variable.start..variable.end), Some([Segment::Any]))
-    }
-
     /// The segments of a path that a variable holds, if the path is one of this template's.
     pub(super) fn captured<'p, 's>(&self, variable: &Variable, path: &'p [&'s str]) -> &'p [&'s str] {
         // What `**` stands for begins where it stands, and nothing follows it.

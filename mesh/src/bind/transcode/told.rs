@@ -34,19 +34,26 @@ impl Binding {
             Some(field) if http_body(field).is_some() => {
                 message.get_field(field).as_message().and_then(raw).ok_or(Untold)
             }
-            Some(field) => one(message, field, bytes_max).map(Told::Json).ok_or(Untold),
+            Some(field) => {
+                let value = message.has_field(field).then(|| message.get_field(field).into_owned());
+                one(&message, field, value, bytes_max).map(Told::Json).ok_or(Untold)
+            }
         }
     }
 }
 
-fn raw(body: &DynamicMessage) -> Option<Told> {
+pub(super) fn raw(body: &DynamicMessage) -> Option<Told> {
     let content_type = body.get_field_by_number(1)?.as_str()?.to_owned();
     Some(Told::Raw { content_type, data: body.get_field_by_number(2)?.as_bytes()?.clone() })
 }
 
-/// One field as JSON, byte for byte as it stands in the whole.
-fn one(mut message: DynamicMessage, field: &FieldDescriptor, bytes_max: u64) -> Option<String> {
-    let value = message.take_field(field);
+/// One field of a message as JSON, byte for byte as it stands in the whole.
+pub(super) fn one(
+    message: &DynamicMessage,
+    field: &FieldDescriptor,
+    value: Option<Field>,
+    bytes_max: u64,
+) -> Option<String> {
     let mut only = DynamicMessage::new(message.descriptor());
     if let Some(value) = value {
         only.set_field(field, value);
