@@ -249,7 +249,7 @@ fn resident() -> Result<u64, Failure> {
 }
 
 fn closed() -> Closed {
-    Closed { outcome: Outcome::Completed, status: Some(200), bytes_in: 2, bytes_out: 5, error: None }
+    Closed { outcome: Outcome::Completed, status: Some(200), bytes_in: 2, bytes_out: 5, error: None, run: None }
 }
 
 fn intent() -> Intent {
@@ -282,6 +282,8 @@ fn intent() -> Intent {
         determining: Arc::new([PolicyName("staff-may-order".into())]),
         targets: Arc::new([TargetIndex(0)]),
         target: TargetIndex(0),
+        chosen: None,
+        resting: Vec::new(),
         observed: None,
     }
 }

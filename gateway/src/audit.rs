@@ -4,6 +4,7 @@
 //! its outcome. [`query`] reads what was written, and [`search`] answers questions about it.
 
 pub(crate) mod archive;
+pub(crate) mod charges;
 pub mod checkpoint;
 pub mod conceal;
 pub mod detect;

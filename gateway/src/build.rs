@@ -1,6 +1,7 @@
 //! Builds a generation from a loaded configuration: off the hot path, all or nothing.
 
 use crate::{
+    budget::Budgets,
     config::{self, BackendConfig, Config, load::Loaded},
     emergency::Emergencies,
     generation::{Generation, Quarantine, Served},
@@ -20,6 +21,7 @@ use mesh::{
         transcoded::{Speech, Transcoded},
     },
     bind::InputSchema,
+    dispatch,
     function::{Function, Target},
     host::Host,
 };
@@ -118,6 +120,8 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
     }
     let around = (&*emergencies, &*config);
     let shadows = Arc::new(Shadows::new(&snapshot, shadow, around, previous.map(|previous| &*previous.shadows)));
+    let known = previous.map(|previous| &*previous.budgets);
+    let budgets = Arc::new(Budgets::new(&config.budgets, shared.metrics.budgets(), known));
     let generation = Generation {
         number: previous.map_or(1, |p| p.number + 1),
         policy: Arc::new(snapshot),
@@ -130,6 +134,7 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
         policies: policies.into(),
         signed,
         emergencies,
+        budgets,
     };
     Ok(Built { generation, warnings: all_warnings })
 }
@@ -225,6 +230,8 @@ fn served(
             concurrency_max: function.concurrency_max,
             idempotent: function.declared.idempotent,
             targets,
+            dispatch: function.dispatch,
+            retries: old.map_or_else(|| Arc::new(dispatch::budget()), |old| old.function.retries.clone()),
         };
         all.push(Arc::new(Served {
             meters: shared.metrics.function(&function.declared.name),
@@ -248,35 +255,41 @@ fn targets(
     shared: &Shared,
 ) -> Result<Vec<Target>, (usize, ConfigError)> {
     let base = &config.directory;
+    let (timeout, bytes_max) = (function.timeout, function.response_bytes_max);
     let mut targets = Vec::new();
-    // Connections, instances and tokens survive a reload that does not concern them.
-    let running = || old.iter().flat_map(|o| &o.function.targets).map(|target| target.backend.plain());
     for (index, target) in function.targets.iter().enumerate() {
-        let backend = match &target.backend {
-            BackendConfig::Http(http) => {
-                let kept = running().find(|b| matches!(b, Backend::Http(h) if h.same_config(http, base)));
-                kept.map_or_else(|| Http::new(http, base).map(Backend::Http), |kept| Ok(kept.clone()))
+        // Connections, instances, tokens and what is known of a target survive a reload that does not concern them.
+        let same = |old: &&Target| match (&target.backend, old.backend.plain()) {
+            (BackendConfig::Http(config), Backend::Http(made)) => made.same_config(config, base),
+            (BackendConfig::Grpc(config), Backend::Grpc(made)) => made.same_config(config, base),
+            (BackendConfig::Process(config), Backend::Process(made)) => {
+                made.same_config(config, base, timeout, bytes_max)
             }
-            BackendConfig::Grpc(grpc) => {
-                let kept = running().find(|b| matches!(b, Backend::Grpc(g) if g.same_config(grpc, base)));
-                kept.map_or_else(|| Grpc::new(grpc, base).map(Backend::Grpc), |kept| Ok(kept.clone()))
-            }
-            BackendConfig::Remote(remote) => {
-                let kept = running().find(|backend| remote.made(backend, base));
-                kept.map_or_else(|| remote.build(base), |kept| Ok(kept.clone()))
-            }
-            BackendConfig::Process(process) => {
-                let (timeout, bytes_max) = (function.timeout, function.response_bytes_max);
-                let same = |p: &Process| p.same_config(process, base, timeout, bytes_max);
-                let kept = running().find(|backend| matches!(backend, Backend::Process(p) if same(p)));
+            (BackendConfig::Remote(config), made) => config.made(made, base),
+            (BackendConfig::Http(_) | BackendConfig::Grpc(_) | BackendConfig::Process(_), _) => false,
+        };
+        let kept = old.iter().flat_map(|old| &old.function.targets).find(same);
+        let fresh = || match &target.backend {
+            BackendConfig::Http(config) => Http::new(config, base).map(Backend::Http),
+            BackendConfig::Grpc(config) => Grpc::new(config, base).map(Backend::Grpc),
+            BackendConfig::Remote(config) => config.build(base),
+            BackendConfig::Process(config) => {
                 let name = &function.declared.name;
-                let fresh = || Process::new(process, base, name, timeout, bytes_max, &shared.host);
-                kept.map_or_else(|| fresh().map(Backend::Process), |kept| Ok(kept.clone()))
+                Process::new(config, base, name, timeout, bytes_max, &shared.host).map(Backend::Process)
             }
         };
-        let place = TargetIndex(u16::try_from(index).unwrap_or(u16::MAX));
-        let backend = backend.and_then(|backend| spoken(function, backend)).map_err(|e| (index, e))?;
-        targets.push(Target { index: place, region: target.region.clone(), backend });
+        let backend = kept.map_or_else(fresh, |kept| Ok(kept.backend.plain().clone()));
+        let backend = backend.and_then(|backend| spoken(function, backend)).map_err(|error| (index, error))?;
+        targets.push(Target {
+            index: TargetIndex(u16::try_from(index).unwrap_or(u16::MAX)),
+            region: target.region.clone(),
+            backend,
+            weight: target.weight,
+            memory_mib: target.memory_mib,
+            price: target.price.clone(),
+            health: kept.map(|kept| kept.health.clone()).unwrap_or_default(),
+            measured: kept.map(|kept| kept.measured.clone()).unwrap_or_default(),
+        });
     }
     Ok(targets)
 }

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod call;
 pub mod check;
 pub mod completions;
+pub mod cost;
 pub mod explain;
 pub mod init;
 pub mod key;
@@ -63,6 +64,8 @@ pub enum Command {
     /// Read, verify and prove the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Say what runs are estimated to have cost, and what they would have cost elsewhere
+    Cost(cost::CostArgs),
     /// Write a script that completes this command line in a shell
     Completions(completions::CompletionsArgs),
     /// Write manual pages
@@ -128,6 +131,7 @@ pub fn run(command: Command, out: &mut dyn Write, talk: &mut dyn Write) -> Exit 
         Command::Explain(args) => explain::run(&args, out, talk),
         Command::Token(command) => token::run(&command, out, talk),
         Command::Key(command) => key::run(&command, out, talk),
+        Command::Cost(args) => cost::run(&args, out, talk),
         Command::Completions(args) => written(completions::run(&args, out)),
         Command::Man(args) => written(man::run(&args, out, talk)),
         Command::Policy(command) => policy::run(&command, out, talk),

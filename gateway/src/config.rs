@@ -5,17 +5,18 @@ pub mod schema;
 
 mod admin;
 mod audit;
+mod budget;
 mod calendar;
 mod check;
 mod credential;
 pub mod detect;
 mod files;
+mod function;
 mod parse;
 mod policy;
 mod raw;
 mod report;
 mod retention;
-mod route;
 mod ship;
 mod telemetry;
 pub(crate) mod text;
@@ -23,8 +24,10 @@ pub(crate) mod value;
 
 pub use admin::Admin;
 pub use audit::{Audit, Checkpoints, Durability, Privacy, Witness};
+pub use budget::{Budget, Each, Period, Then};
 pub use calendar::{Calendar, Freeze};
 pub(crate) use check::validity::not_after;
+pub use function::{BackendConfig, Function, Route, Target, Unrecorded};
 pub(crate) use text::{FILE_BYTES_MAX, Text};
 
 pub use self::policy::{Policy, ShadowBundle, SignedBundle};
@@ -32,17 +35,12 @@ pub use credential::{
     ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, UNIX_ALIAS, Webhook,
 };
 pub use retention::{Archive, Retention};
-pub use route::Route;
 pub use ship::{FileSink, NatsSink, ObjectSink, Ship, Sink};
 pub use telemetry::{Collector, Sampling, Signals, Telemetry};
 
 use crate::address::Address;
 use ::policy::{declared, question::PrincipalKind};
 use ipnet::IpNet;
-use mesh::{
-    backend::{grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig, remote::RemoteConfig},
-    bind::protobuf::Method,
-};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 /// Everything that `latchwork.toml`, its includes and the files they name say.
@@ -76,6 +74,8 @@ pub struct Config {
     pub apps: Vec<App>,
     /// Functions.
     pub functions: Vec<Function>,
+    /// What runs may cost.
+    pub budgets: Vec<Arc<Budget>>,
 }
 
 /// `[node]`
@@ -271,69 +271,6 @@ pub enum Origins {
     Any,
     /// These, as browsers write them.
     Only(BTreeSet<Arc<str>>),
-}
-
-/// `[function."NAME"]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Function {
-    /// What policy sees of it.
-    pub declared: declared::Function,
-    /// Where HTTP callers find it.
-    pub route: Option<Route>,
-    /// Its messages, when it is a method of gRPC whose descriptors are named.
-    pub method: Option<Method>,
-    /// Longest time for an answer.
-    pub timeout: Duration,
-    /// Largest request body, in bytes.
-    pub request_bytes_max: u64,
-    /// Largest answer that is buffered, in bytes.
-    pub response_bytes_max: u64,
-    /// Most calls that run at once.
-    pub concurrency_max: usize,
-    /// The caller's `Authorization` and `Cookie` headers that reach the backend: none unless named here.
-    pub forward_headers: Vec<http::HeaderName>,
-    /// What browsers may do with it: its own word, or the app's.
-    pub cors: Option<Cors>,
-    /// Where it runs.
-    pub targets: Vec<Target>,
-    /// Whether it runs while the audit log can't be written.
-    pub unrecorded: Unrecorded,
-    /// Until when denials of it are only recorded.
-    pub observe: Option<jiff::Timestamp>,
-    /// Where its table starts, for messages: file and line.
-    pub written: (Arc<str>, usize),
-}
-
-/// What becomes of a function's calls while the audit log can't be written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unrecorded {
-    /// They are refused (503).
-    #[default]
-    Refuse,
-    /// They run; their records are written once the log can be written again, if the gateway lives that long.
-    Run,
-}
-
-/// One element of `targets`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Target {
-    /// Region.
-    pub region: Option<Arc<str>>,
-    /// How it is run there.
-    pub backend: BackendConfig,
-}
-
-/// The backend of a target, as written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BackendConfig {
-    /// `grpc = { … }`
-    Grpc(GrpcConfig),
-    /// `http = { … }`
-    Http(HttpConfig),
-    /// `process = { … }`
-    Process(ProcessConfig),
-    /// A kind that checks itself.
-    Remote(RemoteConfig),
 }
 
 impl Default for Timeouts {

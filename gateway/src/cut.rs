@@ -7,7 +7,10 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -16,14 +19,24 @@ use tokio::sync::watch;
 /// Resolves when the call is no longer permitted.
 pub struct Cut(Pin<Box<dyn Future<Output = ()> + Send>>);
 
+/// The target on which a call runs at the moment. A clone is the same place.
+#[derive(Clone, Debug, Default)]
+pub struct On(Arc<AtomicU16>);
+
+impl On {
+    /// It runs there.
+    pub fn set(&self, target: TargetIndex) {
+        self.0.store(target.0, Relaxed);
+    }
+
+    fn get(&self) -> TargetIndex {
+        TargetIndex(self.0.load(Relaxed))
+    }
+}
+
 /// Watches over the terms of one call.
 #[must_use]
-pub fn cut(
-    mut generations: watch::Receiver<Arc<Generation>>,
-    terms: Terms,
-    target: TargetIndex,
-    expires: Option<Timestamp>,
-) -> Cut {
+pub fn cut(mut generations: watch::Receiver<Arc<Generation>>, terms: Terms, on: On, expires: Option<Timestamp>) -> Cut {
     let expires = [expires, terms.observed_until()].into_iter().flatten().min();
     Cut(Box::pin(async move {
         let expiry = async {
@@ -40,7 +53,7 @@ pub fn cut(
                 // Looked at before waiting: policy may have changed since the decision.
                 let generation = generations.borrow_and_update().clone();
                 if generation.policy.id() != terms.bundle()
-                    && !generation.policy.still(&terms, target, Timestamp::now())
+                    && !generation.policy.still(&terms, on.get(), Timestamp::now())
                 {
                     return;
                 }

@@ -1,7 +1,8 @@
 //! Everything that a reload replaces at once: configuration, catalog, routes, policies, issuers, of one moment.
 
 use crate::{
-    config::Config, emergency::Emergencies, identify::Identify, route::Router, shadow::Shadows, signed::Signed,
+    budget::Budgets, config::Config, emergency::Emergencies, identify::Identify, route::Router, shadow::Shadows,
+    signed::Signed,
 };
 use mesh::{backend::Backend, function::Function};
 use policy::{
@@ -41,6 +42,8 @@ pub struct Generation {
     pub signed: Option<Arc<Signed>>,
     /// What is forbidden besides.
     pub emergencies: Arc<Emergencies>,
+    /// What runs may cost, and what they cost so far.
+    pub budgets: Arc<Budgets>,
 }
 
 /// A function that does not serve because its own configuration is broken.

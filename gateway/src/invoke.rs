@@ -1,8 +1,10 @@
 //! invoke: records the intent, spends the permit, runs the function, and makes the answer.
 
+mod attempts;
+
 use crate::{
     call::{Admitted, Permitted},
-    cut::{self, Cut},
+    cut::{self, Cut, On},
     front::{
         body,
         grpc::{self, invoke::Kind, replies::Told},
@@ -10,26 +12,32 @@ use crate::{
     },
     refusal::{RETRY_AFTER, Refusal},
     server::Gateway,
-    telemetry::{FunctionMeters, InFlight},
+    telemetry::InFlight,
     trail::Trail,
     watched::{Tail, Watched},
 };
-use http::{Method, Response, StatusCode, response::Parts};
+use attempts::Attempts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, response::Parts};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use jiff::Timestamp;
 use mesh::{
-    invocation::{CallContext, Failed, Head, Invocation, InvokeError, Outbound},
+    dispatch::{Patience, Ran},
+    invocation::{CallContext, Head, Invocation, InvokeError, Outbound},
     payload::{Answer, Body, Payload, Reply, Wire},
+    report::Reporting,
 };
 use policy::permit::TargetIndex;
 use std::time::Duration;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use uuid::Uuid;
 
 /// An answer of known length up to this is read whole: one record fewer, and no half answer.
 const UNARY_BYTES_MAX: u64 = 64 * 1024;
 /// How much longer than the function's timeout we wait for the backend to say so itself.
 const TIMEOUT_GRACE: Duration = Duration::from_millis(250);
+/// By what a backend knows that a request is another one again.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// A call pending for this long is asked again when policy changes.
 const PENDING_LONG: Duration = Duration::from_secs(1);
 
@@ -73,13 +81,12 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     let in_flight = served.meters.admitted();
     let invocation = Invocation::begin(served.function.clone(), permit, Timestamp::now()).map_err(|e| refusal(&e))?;
     let terms = invocation.terms().clone();
-    let mut target = invocation.target_index().ok_or(Refusal::Unreachable)?;
     let deadline = Instant::now() + served.function.timeout;
     let deadline = envelope.deadline.map_or(deadline, |patience| patience.min(deadline));
     if deadline <= Instant::now() {
         return Err(Refusal::TimedOut);
     }
-    trail.intent(&terms, target).await?;
+    trail.intent(&terms, invocation.plan()).await?;
 
     let method = head.method.clone();
     let told = Told {
@@ -89,6 +96,9 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     };
     let mut headers = head.headers;
     hygiene::strip_credentials(&mut headers, &served.config.forward_headers);
+    if served.function.idempotent && !head.method.is_safe() {
+        idempotency_key(&mut headers, envelope.id);
+    }
     let rest = found.binding.map(|binding| rest::Telling::of(binding, &mut headers, told.bytes_max));
     let pattern = served.config.route.as_ref().map_or_else(|| head.path.shared(), |r| r.pattern.clone());
     let outbound = Outbound {
@@ -113,26 +123,29 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
             source: envelope.peer.source,
             secure: envelope.peer.tls > 0,
             response_bytes_max: served.function.response_bytes_max,
+            reporting: Reporting::default(),
         },
     };
-    let cut = || cut::cut(gateway.generations(), terms.clone(), target, identity.expires);
-    let reply = {
-        let long = !matches!(outbound.payload, Payload::Empty | Payload::Buffered(_));
+    let on = On::default();
+    let long = !matches!(outbound.payload, Payload::Empty | Payload::Buffered(_));
+    let ran = {
+        let generations = gateway.generations();
         let mut revoked = std::pin::pin!(async {
             if !long {
                 tokio::time::sleep(PENDING_LONG).await;
             }
-            cut().await;
+            cut::cut(gateway.generations(), terms.clone(), on.clone(), identity.expires).await;
         });
-        let running = run(invocation, outbound, deadline, &served.meters, trail);
+        let mut witness = Attempts::new(trail, &served.meters, generations, &terms, &on);
+        let patience = Patience { until: deadline, grace: TIMEOUT_GRACE };
         tokio::select! {
-            reply = running => reply?,
+            ran = invocation.go(outbound, patience, &mut witness) => ran.map_err(|error| refusal(&error))?,
             () = &mut revoked => return Err(Refusal::Revoked),
         }
     };
-    let (reply, ran_on) = reply;
-    target = ran_on;
-    let cut = cut::cut(gateway.generations(), terms.clone(), target, identity.expires);
+    let Ran { reply, target, reporting: _ } = ran;
+    on.set(target);
+    let cut = cut::cut(gateway.generations(), terms.clone(), on, identity.expires);
     let (mut parts, mut body) = shape(reply, &method, deadline).await?;
     let mut status = parts.status.as_u16();
     let until = (envelope.grpc || rest.is_some()).then_some(deadline + TIMEOUT_GRACE);
@@ -148,31 +161,11 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     Ok(Answered { parts, body, status, target, until, held: Held { slot, in_flight, cut } })
 }
 
-async fn run(
-    invocation: Invocation,
-    outbound: Outbound,
-    deadline: Instant,
-    meters: &FunctionMeters,
-    trail: &mut Trail,
-) -> Result<(Reply, TargetIndex), Refusal> {
-    let mut next = (invocation, outbound);
-    loop {
-        let target = next.0.target_index().ok_or(Refusal::Unreachable)?;
-        let asked = Instant::now();
-        let gone = tokio::time::timeout_at(deadline + TIMEOUT_GRACE, next.0.go(next.1)).await;
-        meters.ran(asked.elapsed());
-        match gone {
-            Err(_) => return Err(Refusal::TimedOut),
-            Ok(Ok(reply)) => return Ok((reply, target)),
-            Ok(Err(Failed { error, rest })) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(target = target.0, %error, cause, "a run failed");
-                let Some(rest) = rest.filter(|_| Instant::now() < deadline) else { return Err(refusal(&error)) };
-                let further = rest.0.target_index().ok_or(Refusal::Unreachable)?;
-                trail.attempt(further, &error).await?;
-                next = *rest;
-            }
-        }
+/// The same for every attempt of a call: the caller's own, or the call's id as a string of structured fields
+/// (draft-ietf-httpapi-idempotency-key-header).
+fn idempotency_key(headers: &mut HeaderMap, call: Uuid) {
+    if let Ok(key) = HeaderValue::try_from(format!("\"{call}\"")) {
+        headers.entry(IDEMPOTENCY_KEY).or_insert(key);
     }
 }
 
@@ -287,6 +280,8 @@ fn refusal(error: &InvokeError) -> Refusal {
             Refusal::Overloaded { retry_after: retry_after.unwrap_or(RETRY_AFTER) }
         }
         InvokeError::TimedOut => Refusal::TimedOut,
+        InvokeError::Unrecorded => Refusal::Unrecorded,
+        InvokeError::Revoked => Refusal::Revoked,
         InvokeError::Broken(_)
         | InvokeError::FunctionFailed(_)
         | InvokeError::BadAnswer(_)

@@ -9,6 +9,7 @@ pub mod approvals;
 pub mod ask;
 pub mod audit;
 pub mod authorize;
+pub mod budget;
 pub mod build;
 pub mod call;
 mod causes;

@@ -62,6 +62,7 @@ async fn steps(
     let asked = ask::pass(metered, meter.buffered()).await.map_err(Stopped::at(Stage::Ask))?;
     let permitted = authorize::pass(asked, &gateway.judge).map_err(Stopped::denied)?;
     trail.permitted(&permitted);
+    trail.affordable().map_err(Stopped::at(Stage::Admit))?;
     let admitted = admit::pass(permitted, meter.limits().queue_max).await.map_err(Stopped::at(Stage::Admit))?;
     invoke::pass(gateway, admitted, trail).await.map_err(Stopped::at(Stage::Invoke))
 }

@@ -4,7 +4,7 @@ mod challenge;
 
 pub use challenge::{Challenge, Offer, Scheme};
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 /// Why a call is refused. What it holds beyond the caller's own words stays inside.
 #[derive(Debug)]
@@ -32,6 +32,13 @@ pub enum Refusal {
     /// The caller or its network calls too often.
     TooMany {
         /// When to come back.
+        retry_after: Duration,
+    },
+    /// A budget of the function or the caller is used up.
+    OverBudget {
+        /// Its name.
+        budget: Arc<str>,
+        /// When its next period begins.
         retry_after: Duration,
     },
     /// Too much is being buffered, or too many calls wait.
@@ -104,6 +111,7 @@ impl Refusal {
             Self::DeniedUnseen => row(404, 5, "denied_unseen", "There is no such function"),
             Self::PolicyError => row(403, 7, "policy_error", "Policy denied the call"),
             Self::TooMany { .. } => row(429, 8, "too_many", "Too many calls"),
+            Self::OverBudget { .. } => row(429, 8, "over_budget", "A budget is used up"),
             Self::Busy { .. } => row(503, 14, "busy", "The gateway is busy"),
             Self::TooLarge { .. } => row(413, 8, "too_large", "The request body is too large"),
             Self::UnsupportedMedia(_) => row(415, 3, "unsupported_media", "The content type is not supported"),
@@ -137,6 +145,7 @@ impl Refusal {
             Self::BadInput(what) => Some(what.clone()),
             Self::TooLarge { bytes_max } => bytes_max.map(|bytes_max| format!("the limit is {bytes_max} bytes")),
             Self::Unauthenticated(challenge) => challenge.description.map(str::to_owned),
+            Self::OverBudget { budget, .. } => Some(format!("the budget `{budget}` is used up until its next period")),
             Self::MethodUnknown
             | Self::Misdirected
             | Self::IdentityUnavailable
@@ -163,9 +172,10 @@ impl Refusal {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooMany { retry_after } | Self::Busy { retry_after } | Self::Overloaded { retry_after } => {
-                Some(*retry_after)
-            }
+            Self::TooMany { retry_after }
+            | Self::OverBudget { retry_after, .. }
+            | Self::Busy { retry_after }
+            | Self::Overloaded { retry_after } => Some(*retry_after),
             Self::IdentityUnavailable | Self::Unrecorded | Self::Quarantined => Some(RETRY_AFTER),
             Self::Malformed(_)
             | Self::MethodUnknown
@@ -203,6 +213,7 @@ impl Refusal {
             Self::DeniedUnseen,
             Self::PolicyError,
             Self::TooMany { retry_after: RETRY_AFTER },
+            Self::OverBudget { budget: "".into(), retry_after: RETRY_AFTER },
             Self::Busy { retry_after: RETRY_AFTER },
             Self::TooLarge { bytes_max: Some(0) },
             Self::UnsupportedMedia("".into()),

@@ -319,8 +319,10 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     gateway.watch(&config);
     gateway.shipping.apply(&config.audit.ship);
     gateway.generation().identify.warm();
+    let folder = config.audit.path.join(&*config.node.id);
+    gateway.generation().budgets.recall_in_background(folder.clone(), Timestamp::now());
     let reloader = Reloader::start(file, gateway.clone(), shared);
-    let index = index::keeper::Keeper::start(config.audit.path.join(&*config.node.id));
+    let index = index::keeper::Keeper::start(folder);
     Ok(Running { gateway, bound, admin, reloader, index })
 }
 

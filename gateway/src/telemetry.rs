@@ -1,6 +1,7 @@
 //! Metrics, logs and spans. Names of metrics are a contract: dashboards and alerts stand on them.
 
 pub(crate) mod attribute;
+mod cost;
 mod detect;
 pub mod export;
 pub(crate) mod lines;
@@ -11,6 +12,7 @@ mod shadow;
 pub mod span;
 pub mod state;
 
+pub(crate) use cost::{BudgetMeters, CostMeters};
 pub(crate) use detect::DetectMeters;
 use jiff::Timestamp;
 use meters::TelemetryMeters;
@@ -45,6 +47,8 @@ pub struct Metrics {
     pub connections: Family<ListenerLabels, Gauge>,
     /// Handshakes that failed, by listener.
     pub handshakes_failed: Family<ListenerLabels, Counter>,
+    cost: CostMeters,
+    budgets: BudgetMeters,
     pub(crate) telemetry: TelemetryMeters,
     pub(crate) shadow: ShadowMeters,
     pub(crate) detect: DetectMeters,
@@ -63,6 +67,7 @@ pub struct FunctionMeters {
     denials: Family<DenialLabels, Counter>,
     observed: Family<DenialLabels, Counter>,
     late: Family<FunctionLabels, Counter>,
+    cost: CostMeters,
 }
 
 /// Labels of calls.
@@ -141,6 +146,10 @@ impl Metrics {
             "Connections that ended before their first request",
             handshakes_failed.clone(),
         );
+        let cost = CostMeters::default();
+        cost.register(&mut registry);
+        let budgets = BudgetMeters::default();
+        budgets.register(&mut registry);
         let telemetry = TelemetryMeters::default();
         telemetry.register(&mut registry);
         let shadow = ShadowMeters::default();
@@ -160,6 +169,8 @@ impl Metrics {
             reloads,
             connections,
             handshakes_failed,
+            cost,
+            budgets,
             telemetry,
             shadow,
             detect,
@@ -171,6 +182,10 @@ impl Metrics {
     #[must_use]
     pub fn since(&self) -> Timestamp {
         self.since
+    }
+
+    pub(crate) fn budgets(&self) -> BudgetMeters {
+        self.budgets.clone()
     }
 
     /// The handles of one function.
@@ -197,6 +212,7 @@ impl Metrics {
             denials: self.denials.clone(),
             observed: self.observed.clone(),
             late: self.late.clone(),
+            cost: self.cost.clone(),
             name,
         }
     }
@@ -226,6 +242,11 @@ impl FunctionMeters {
     /// A target answered, or failed.
     pub fn ran(&self, took: Duration) {
         self.backend.observe(took.as_secs_f64());
+    }
+
+    /// What runs cost.
+    pub(crate) fn cost(&self) -> &CostMeters {
+        &self.cost
     }
 
     /// Policy said no, and the call runs all the same.

@@ -1,11 +1,15 @@
 //! What a call leaves behind, whatever becomes of it: its records, its metrics, one log line. Settled exactly once.
 
+mod runs;
+mod words;
+
 use crate::{
     audit::{
         Unrecorded,
         guard::Guard,
-        record::{Answered, Attempt, Closed, Intent, Outcome, Refused, Request, Stage},
+        record::{Answered, Attempt, Closed, Intent, Outcome, Refused, Request, Run, Stage},
     },
+    budget::Budgets,
     call::{Arrived, Envelope, Identified, Permitted, Routed},
     config,
     front::body::BodyFault,
@@ -19,15 +23,18 @@ use crate::{
         span::{CallSpan, Ended},
     },
 };
-use mesh::invocation::InvokeError;
+use jiff::Timestamp;
+use mesh::dispatch::{Attempted, Chosen, Further, Plan};
 use policy::{
     permit::{Denial, TargetIndex, Terms},
     question::{FunctionName, Principal},
 };
+use runs::Runs;
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
+use words::{outcome, reason, version, word};
 
 /// The trail of one call. Dropping it unsettled records that the caller hung up.
 #[derive(Debug)]
@@ -39,6 +46,8 @@ pub struct Trail {
     principal: Option<Arc<Principal>>,
     terms: Option<Terms>,
     intended: bool,
+    runs: Option<Runs>,
+    budgets: Option<Arc<Budgets>>,
     span: Option<Box<(CallSpan, Arc<Exporter>)>>,
 }
 
@@ -85,6 +94,8 @@ impl Trail {
             principal: None,
             terms: None,
             intended: false,
+            runs: None,
+            budgets: None,
             span,
         };
         let (listener, source) = (trail.envelope.listener.name.clone(), trail.envelope.peer.source);
@@ -120,6 +131,8 @@ impl Trail {
         let recorded = self.guard.as_mut().map_or(Ok(()), |guard| guard.may_run_late(may));
         let Some(found) = &routed.found else { return recorded.map_err(unrecorded) };
         self.meters = found.function.meters.clone();
+        self.budgets = Some(routed.arrived.generation.budgets.clone()).filter(|budgets| !budgets.is_empty());
+        self.runs = Some(Runs::new(found.function.function.clone()));
         if let Some(span) = &mut self.span {
             span.0.routed(found);
         }
@@ -159,13 +172,28 @@ impl Trail {
         }
     }
 
+    /// Whether a budget still lets the call run.
+    ///
+    /// # Errors
+    /// [`Refusal::OverBudget`].
+    pub(crate) fn affordable(&self) -> Result<(), Refusal> {
+        let known = self.budgets.as_ref().zip(self.function.as_ref()).zip(self.principal.as_ref());
+        known.map_or(Ok(()), |((budgets, function), caller)| budgets.admit(function, &caller.id, Timestamp::now()))
+    }
+
     /// Before the effect: the decision and everything that it depended on.
     ///
     /// # Errors
     /// [`Refusal::Unrecorded`].
-    pub async fn intent(&mut self, terms: &Terms, target: TargetIndex) -> Result<(), Refusal> {
+    pub async fn intent(&mut self, terms: &Terms, plan: &Plan) -> Result<(), Refusal> {
         let Some(guard) = &mut self.guard else { return Err(Refusal::Internal) };
-        let late = guard.intent(&Intent::of(terms, target)).await.map_err(|_| Refusal::Unrecorded)?;
+        let Some(target) = plan.order().first() else { return Err(Refusal::Unreachable) };
+        let mut intent = Intent::of(terms, *target);
+        if plan.chosen() != Chosen::Only {
+            intent.chosen = Some(plan.chosen().as_str());
+            intent.resting = plan.resting().into();
+        }
+        let late = guard.intent(&intent).await.map_err(|_| Refusal::Unrecorded)?;
         if late {
             self.meters.late();
             let (call, function) = (self.envelope.id, terms.function().as_str());
@@ -179,10 +207,36 @@ impl Trail {
     ///
     /// # Errors
     /// [`Refusal::Unrecorded`].
-    pub async fn attempt(&mut self, target: TargetIndex, failed: &InvokeError) -> Result<(), Refusal> {
+    pub async fn attempt(&mut self, target: TargetIndex, why: &Further<'_>) -> Result<(), Refusal> {
+        let (failed, error) = match why {
+            Further::Failed(error) => (word(error), Some(error.to_string())),
+            Further::Unavailable(status) => ("unavailable", Some(format!("status {status}"))),
+            Further::Slow => ("slow", None),
+        };
+        let run = if matches!(why, Further::Slow) { None } else { self.run() };
+        let attempt = Attempt { target, failed: failed.into(), error, run };
         let Some(guard) = &mut self.guard else { return Err(Refusal::Internal) };
-        let attempt = Attempt { target, failed: word(failed).into(), error: Some(failed.to_string()) };
         guard.attempt(&attempt).await.map_err(|_| Refusal::Unrecorded)
+    }
+
+    /// An attempt ended.
+    pub(crate) fn ended(&mut self, attempted: &Attempted<'_>) {
+        if let Some(runs) = &mut self.runs {
+            runs.ended(attempted, self.meters.cost());
+        }
+    }
+
+    /// How the last attempt ran, once.
+    fn run(&mut self) -> Option<Run> {
+        let bytes_in = self.envelope.bytes_in.load(Ordering::Relaxed);
+        let run = self.runs.as_mut()?.told(bytes_in, self.meters.cost())?;
+        if let (Some(principal), Some(spent)) = (&self.principal, &run.cost) {
+            self.meters.cost().caller(&principal.id, spent);
+            if let Some((budgets, function)) = self.budgets.as_ref().zip(self.function.as_ref()) {
+                budgets.spend(function, &principal.id, spent.pico, Timestamp::now());
+            }
+        }
+        Some(run)
     }
 
     /// Before the first byte of a streamed reply.
@@ -262,7 +316,7 @@ impl Trail {
         let (outcome, error) = if gone { (Outcome::Abandoned, None) } else { (outcome, error) };
         self.tell(outcome.as_str(), status.unwrap_or_default(), error);
         let bytes_in = self.envelope.bytes_in.load(Ordering::Relaxed);
-        Closed { outcome, status, bytes_in, bytes_out, error: error.map(|row| row.word.into()) }
+        Closed { outcome, status, bytes_in, bytes_out, error: error.map(|row| row.word.into()), run: self.run() }
     }
 
     /// Metrics, log line, span: how the call ended.
@@ -310,80 +364,4 @@ impl Drop for Trail {
 
 fn unrecorded(_: Unrecorded) -> Stopped {
     Stopped::at(Stage::Front)(Refusal::Unrecorded)
-}
-
-/// How a call ended that failed after its intent.
-fn outcome(refusal: &Refusal) -> Outcome {
-    match refusal {
-        Refusal::TimedOut => Outcome::TimedOut,
-        Refusal::Revoked => Outcome::Revoked,
-        Refusal::Malformed(_)
-        | Refusal::MethodUnknown
-        | Refusal::Misdirected
-        | Refusal::Unauthenticated(_)
-        | Refusal::IdentityUnavailable
-        | Refusal::UndeclaredGroup(_)
-        | Refusal::NotFound
-        | Refusal::Denied
-        | Refusal::DeniedUnseen
-        | Refusal::PolicyError
-        | Refusal::TooMany { .. }
-        | Refusal::Busy { .. }
-        | Refusal::TooLarge { .. }
-        | Refusal::UnsupportedMedia(_)
-        | Refusal::BadInput(_)
-        | Refusal::RequestTimeout
-        | Refusal::Unrecorded
-        | Refusal::Quarantined
-        | Refusal::Unreachable
-        | Refusal::Overloaded { .. }
-        | Refusal::FunctionFailed
-        | Refusal::Internal => Outcome::Failed,
-    }
-}
-
-/// The word for a failed attempt.
-fn word(error: &InvokeError) -> &'static str {
-    match error {
-        InvokeError::Lapsed => "lapsed",
-        InvokeError::WrongFunction => "wrong_function",
-        InvokeError::NoTarget => "no_target",
-        InvokeError::Unsupported(_) => "unsupported",
-        InvokeError::Unreachable(_) => "unreachable",
-        InvokeError::NoCredential(_) => "no_credential",
-        InvokeError::Busy => "busy",
-        InvokeError::Throttled { .. } => "throttled",
-        InvokeError::Refused(_) => "refused",
-        InvokeError::TimedOut => "timed_out",
-        InvokeError::Broken(_) => "broken",
-        InvokeError::FunctionFailed(_) => "function_failed",
-        InvokeError::BadAnswer(_) => "bad_answer",
-        InvokeError::AnswerTooLarge { .. } => "answer_too_large",
-        InvokeError::RequestTooLarge { .. } => "request_too_large",
-        InvokeError::RequestBroken(_) => "request_broken",
-    }
-}
-
-fn reason(denial: &Denial) -> &'static str {
-    if denial.is_disagreement() {
-        return "disagreement";
-    }
-    use policy::permit::DenialReason;
-    match denial.reason {
-        DenialReason::NotPermitted => "not_permitted",
-        DenialReason::Forbidden => "forbidden",
-        DenialReason::PolicyError => "policy_error",
-        DenialReason::AbsentEntity => "absent_entity",
-        DenialReason::NoTarget => "no_target",
-        DenialReason::BundleExpired => "bundle_expired",
-    }
-}
-
-fn version(version: http::Version) -> &'static str {
-    match version {
-        http::Version::HTTP_10 => "HTTP/1.0",
-        http::Version::HTTP_11 => "HTTP/1.1",
-        http::Version::HTTP_2 => "HTTP/2",
-        _ => "HTTP",
-    }
 }

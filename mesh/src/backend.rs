@@ -191,7 +191,7 @@ impl Backend {
     }
 
     /// Runs the function. The only box between pipeline and backend.
-    // INVARIANT: called from `Invocation::go` only, which has spent a permit.
+    // INVARIANT: called from `dispatch` only, for an `Invocation`, which has spent a permit.
     pub(crate) fn invoke(&self, outbound: Outbound) -> Invoking<'_> {
         match self {
             Self::Grpc(backend) => backend.invoke(outbound),

@@ -3,9 +3,12 @@
 use crate::{
     backend::Backend,
     bind::{InputSchema, protobuf::Method},
+    cost::Price,
+    dispatch::{Dispatch, Health, Measured},
 };
 use policy::{permit::TargetIndex, question::FunctionName};
 use std::{collections::HashMap, sync::Arc, time::Duration};
+use tower::retry::budget::TpsBudget;
 
 /// A function that can be called.
 #[derive(Debug)]
@@ -32,6 +35,18 @@ pub struct Function {
     pub idempotent: bool,
     /// Where it runs, in order of preference.
     pub targets: Vec<Target>,
+    /// How calls are spread over its targets.
+    pub dispatch: Dispatch,
+    /// What may be sent again although it may have had an effect. Kept across reloads.
+    pub retries: Arc<TpsBudget>,
+}
+
+impl Function {
+    /// The target of that place.
+    #[must_use]
+    pub fn target(&self, index: TargetIndex) -> Option<&Target> {
+        self.targets.get(usize::from(index.0)).filter(|target| target.index == index)
+    }
 }
 
 /// One place where a function runs.
@@ -43,6 +58,16 @@ pub struct Target {
     pub region: Option<Arc<str>>,
     /// How it is run there.
     pub backend: Backend,
+    /// How often the lot falls on it, against the others' weights. With 0 it is asked only when others fail.
+    pub weight: u32,
+    /// The memory that a run is billed for, in MiB, where the backend does not say so.
+    pub memory_mib: Option<u32>,
+    /// What a run costs there.
+    pub price: Option<Arc<Price>>,
+    /// Whether it works. Kept across reloads.
+    pub health: Arc<Health>,
+    /// Its speed and price. Kept across reloads.
+    pub measured: Arc<Measured>,
 }
 
 /// All functions of one moment.

@@ -1,8 +1,10 @@
-//! A spent permit bound to one function: runs it once, and elsewhere only if nothing was sent.
+//! A spent permit bound to one function: runs it once.
 
 use crate::{
-    function::{Function, Target},
+    dispatch::{self, Patience, Plan, Ran, Witness},
+    function::Function,
     payload::{BodyError, Payload, Reply},
+    report::Reporting,
 };
 use http::{HeaderMap, HeaderValue, Method};
 use jiff::Timestamp;
@@ -10,9 +12,6 @@ use policy::permit::{Permit, TargetIndex, Terms};
 use std::{collections::BTreeMap, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use uuid::Uuid;
-
-/// A run under way.
-pub type Going = Pin<Box<dyn Future<Output = Result<Reply, Failed>> + Send>>;
 
 /// One backend's work under way.
 pub type Invoking<'a> = Pin<Box<dyn Future<Output = Result<Reply, InvokeError>> + Send + 'a>>;
@@ -70,6 +69,8 @@ pub struct CallContext {
     pub secure: bool,
     /// The largest answer that may be buffered, in bytes.
     pub response_bytes_max: u64,
+    /// Where the backend tells how it ran.
+    pub reporting: Reporting,
 }
 
 /// Why a run failed. Nothing in the words reaches the caller.
@@ -132,41 +133,38 @@ pub enum InvokeError {
     /// The request's body broke off or was malformed.
     #[error("the request's body broke off")]
     RequestBroken(#[source] BodyError),
+    /// The log did not take that a further target is asked, so it was not.
+    #[error("what was about to be done could not be recorded")]
+    Unrecorded,
+    /// Policy changed meanwhile, and does not permit the target that would be next.
+    #[error("policy does not permit the next target any more")]
+    Revoked,
 }
 
 impl InvokeError {
-    /// Whether it is certain that no backend saw any of the call.
+    /// Whether it is certain that the function did nothing, and that another target may do better.
     #[must_use]
-    pub fn nothing_sent(&self) -> bool {
+    pub fn had_no_effect(&self) -> bool {
         match self {
-            Self::Lapsed
-            | Self::WrongFunction
-            | Self::NoTarget
-            | Self::Unsupported(_)
-            | Self::Unreachable(_)
-            | Self::NoCredential(_)
-            | Self::Busy => true,
-            // It was told of the call, though it did nothing with it.
-            Self::Throttled { .. }
-            | Self::Refused(_)
-            | Self::TimedOut
+            // Nothing was sent.
+            Self::Unsupported(_) | Self::Unreachable(_) | Self::NoCredential(_) | Self::Busy => true,
+            // It was told of the call, and says that it did nothing with it.
+            Self::Throttled { .. } | Self::Refused(_) | Self::RequestTooLarge { .. } => true,
+            Self::Lapsed | Self::WrongFunction | Self::NoTarget | Self::Unrecorded | Self::Revoked => false,
+            Self::TimedOut
             | Self::Broken(_)
             | Self::FunctionFailed(_)
             | Self::BadAnswer(_)
             | Self::AnswerTooLarge { .. }
-            | Self::RequestTooLarge { .. }
             | Self::RequestBroken(_) => false,
         }
     }
-}
 
-/// A run that failed, and what may still be tried.
-#[derive(Debug)]
-pub struct Failed {
-    /// Why.
-    pub error: InvokeError,
-    /// The rest of the invocation, when nothing was sent and another permitted target is left.
-    pub rest: Option<Box<(Invocation, Outbound)>>,
+    /// Whether it may pass, though the function may have done something: another try is worth it if that does no harm.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::TimedOut | Self::Broken(_) | Self::FunctionFailed(_) | Self::BadAnswer(_))
+    }
 }
 
 /// The right to run one function once, begun. Not `Clone`; running consumes it.
@@ -174,12 +172,11 @@ pub struct Failed {
 pub struct Invocation {
     function: Arc<Function>,
     terms: Terms,
-    /// Which of the permitted targets is next.
-    next: usize,
+    plan: Plan,
 }
 
 impl Invocation {
-    /// Spends the permit.
+    /// Spends the permit, and decides which of the permitted targets is asked first.
     ///
     /// # Errors
     /// [`InvokeError::WrongFunction`], [`InvokeError::Lapsed`] or [`InvokeError::NoTarget`].
@@ -188,10 +185,9 @@ impl Invocation {
             return Err(InvokeError::WrongFunction);
         }
         let terms = permit.spend(now).map_err(|_| InvokeError::Lapsed)?;
-        let begun = Self { function, terms, next: 0 };
-        if begun.target().is_none() {
-            return Err(InvokeError::NoTarget);
-        }
+        let plan = Plan::new(&function, terms.targets());
+        let begun = Self { function, terms, plan };
+        begun.target().map(|_| ()).ok_or(InvokeError::NoTarget)?;
         Ok(begun)
     }
 
@@ -201,43 +197,28 @@ impl Invocation {
         &self.terms
     }
 
-    /// Where it runs next.
+    /// In which order targets are asked, and why.
     #[must_use]
-    pub fn target(&self) -> Option<&Target> {
-        let index = self.terms.targets().get(self.next)?;
-        self.function.targets.get(usize::from(index.0)).filter(|t| t.index == *index)
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
-    /// The place of the next target in the catalog's list.
+    /// The target that is asked first.
     #[must_use]
-    pub fn target_index(&self) -> Option<TargetIndex> {
-        self.target().map(|t| t.index)
+    pub fn target(&self) -> Option<TargetIndex> {
+        self.plan.order().first().copied().filter(|index| self.function.target(*index).is_some())
     }
 
-    /// Runs the function on the next target.
-    #[must_use]
-    pub fn go(mut self, outbound: Outbound) -> Going {
-        Box::pin(async move {
-            let Some(target) = self.target() else {
-                return Err(Failed { error: InvokeError::NoTarget, rest: None });
-            };
-            let kept = self.terms.targets().get(self.next + 1).and_then(|_| outbound.again());
-            match target.backend.invoke(outbound).await {
-                Ok(reply) => Ok(reply),
-                Err(error) => {
-                    self.next += 1;
-                    let rest = kept.filter(|_| error.nothing_sent() && self.target().is_some());
-                    Err(Failed { error, rest: rest.map(|outbound| Box::new((self, outbound))) })
-                }
-            }
-        })
-    }
-}
-
-impl Outbound {
-    /// The same request again, if its payload can be sent twice.
-    fn again(&self) -> Option<Self> {
-        let payload = self.payload.again()?;
-        Some(Self { head: self.head.clone(), payload, context: self.context.clone() })
+    /// Runs the function: on the first target, and on further permitted ones where that is safe and needed.
+    ///
+    /// # Errors
+    /// Why the last attempt failed.
+    pub async fn go(
+        self,
+        outbound: Outbound,
+        patience: Patience,
+        witness: &mut dyn Witness,
+    ) -> Result<Ran, InvokeError> {
+        dispatch::run(&self.function, &self.plan, outbound, patience, witness).await
     }
 }

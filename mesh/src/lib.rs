@@ -2,7 +2,9 @@
 
 pub mod backend;
 pub mod bind;
+pub mod cost;
 pub mod dial;
+pub mod dispatch;
 #[cfg(test)]
 mod double;
 mod event;
@@ -13,6 +15,7 @@ mod introduce;
 pub mod invocation;
 pub mod nats;
 pub mod payload;
+pub mod report;
 #[cfg(test)]
 mod samples;
 mod secret;

@@ -1,5 +1,7 @@
 //! The four shapes that a payload has, on the way in and on the way out.
 
+pub(crate) mod replay;
+
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -65,18 +67,6 @@ pub enum Wire {
     Full(Bytes),
     /// Frames as they come.
     Stream(Body),
-}
-
-impl Payload {
-    /// The same payload again, if it can be sent twice.
-    #[must_use]
-    pub fn again(&self) -> Option<Self> {
-        match self {
-            Self::Empty => Some(Self::Empty),
-            Self::Buffered(bytes) => Some(Self::Buffered(bytes.clone())),
-            Self::Stream(_) | Self::Duplex(_) => None,
-        }
-    }
 }
 
 impl HttpBody for Wire {

@@ -3,6 +3,7 @@
 use crate::{
     invocation::{CallContext, Head, Outbound},
     payload::{Answer, Payload, Reply},
+    report::Reporting,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
@@ -50,6 +51,7 @@ pub(crate) fn context(within: Duration) -> CallContext {
         source: Some(IpAddr::from([192, 0, 2, 7])),
         secure: true,
         response_bytes_max: 10 * 1024 * 1024,
+        reporting: Reporting::default(),
     }
 }
 

@@ -37,6 +37,7 @@ fn every_example_is_started_by_a_test() {
         "shipping",
         "sidecar",
         "transcoding",
+        "two_clouds",
     ];
     assert_eq!(names, BTreeSet::from(all.map(str::to_owned)));
 }

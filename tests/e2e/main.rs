@@ -60,5 +60,6 @@ mod strangers;
 mod telemetry;
 mod tokens;
 mod transcode;
+mod two_clouds;
 mod webhooks;
 mod world;

@@ -260,6 +260,7 @@ impl Guard {
                 bytes_in: refused.bytes_in,
                 bytes_out: 0,
                 error: Some(refused.refusal.clone()),
+                run: None,
             };
             return self.settle_closed(&closed, waiter).map(|()| accepted);
         }
@@ -291,7 +292,7 @@ impl Drop for Guard {
             }
             Progress::Intended | Progress::Late => {
                 let outcome = Outcome::Abandoned;
-                let closed = Closed { outcome, status: None, bytes_in: 0, bytes_out: 0, error: None };
+                let closed = Closed { outcome, status: None, bytes_in: 0, bytes_out: 0, error: None, run: None };
                 self.settle_closed(&closed, None)
             }
         };

@@ -15,6 +15,7 @@ mod authority;
 mod cut;
 pub(crate) mod kept;
 pub(crate) mod read;
+mod run;
 mod shadow;
 pub(crate) mod tail;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub(crate) mod write;
 
 pub use authority::{Actor, Authority, Ruling};
 pub use read::{ClosedBody, IntentBody, RefusedBody};
+pub use run::{Attempt, Run, Spent};
 pub use shadow::Shadow;
 pub use write::{Closed, Intent, Known, Refused};
 
@@ -191,18 +193,6 @@ pub enum Stage {
     Admit,
     /// Running it.
     Invoke,
-}
-
-/// `attempt`: another target is about to be asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    /// The target.
-    pub target: TargetIndex,
-    /// Why the former one failed, as a word.
-    pub failed: Cow<'static, str>,
-    /// Why, as a text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
 }
 
 /// `answered`: the reply starts.

@@ -108,12 +108,14 @@ pub(crate) fn intent(input: Option<serde_json::Value>) -> Intent {
         determining: Arc::new([PolicyName("staff-may-greet".into())]),
         targets: Arc::new([TargetIndex(0)]),
         target: TargetIndex(0),
+        chosen: None,
+        resting: Vec::new(),
         observed: None,
     }
 }
 
 pub(crate) fn completed() -> Closed {
-    Closed { outcome: Outcome::Completed, status: Some(200), bytes_in: 2, bytes_out: 5, error: None }
+    Closed { outcome: Outcome::Completed, status: Some(200), bytes_in: 2, bytes_out: 5, error: None, run: None }
 }
 
 #[tokio::test]

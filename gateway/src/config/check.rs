@@ -6,12 +6,14 @@ use std::path::PathBuf;
 mod admin;
 pub(crate) mod api_keys;
 mod audit;
+mod budget;
 mod calendar;
 mod catalog;
 mod collector;
 mod cors;
 mod credential;
 mod detect;
+mod dispatch;
 mod function;
 mod grpc;
 mod identify;
@@ -19,6 +21,7 @@ mod input;
 mod issuer;
 mod listener;
 mod peer;
+mod price;
 mod reference;
 mod retention;
 mod route;
@@ -65,6 +68,8 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
         calendar,
         app,
         function,
+        price,
+        budget,
         include: _,
     } = file;
     let mut desk = Desk { text: &text, directory: &directory, report };
@@ -80,7 +85,7 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
     let limits = settings::limits(&limits, &mut desk);
     let telemetry = telemetry::telemetry(telemetry.as_ref(), &node, &mut desk);
 
-    let own = raw::Catalog { app, function };
+    let own = raw::Catalog { app, function, price };
     let mut parts = vec![(&text, &own)];
     parts.extend(catalogs.iter().map(|(text, catalog)| (text, catalog)));
     let catalog = catalog::catalog(parts, (&issuers, &calendars), node.production, &directory, report);
@@ -105,6 +110,8 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
 
     let functions: Vec<Function> = catalog.functions.into_iter().map(|placed| placed.function).collect();
     detect::wait_for(&functions, &mut audit.detect);
+    let mut desk = Desk { text: &text, directory: &directory, report };
+    let budgets = budget::budgets(&budget, &functions, &mut desk);
     let apps = catalog.apps.into_iter().map(|placed| placed.app).collect();
     Some(Config {
         file: path,
@@ -121,5 +128,6 @@ pub(crate) fn check(written: Written, report: &mut Report) -> Option<Config> {
         telemetry,
         apps,
         functions,
+        budgets,
     })
 }

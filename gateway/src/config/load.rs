@@ -129,8 +129,8 @@ fn read(path: &Path, report: &mut Report) -> Option<Written> {
     for path in files::included(&file.include, path, &text, report) {
         let Some(text) = report.take(Text::read(&path)) else { continue };
         let Some(catalog) = parse::parse::<raw::Catalog>(&text, report) else { continue };
-        if catalog.app.is_empty() && catalog.function.is_empty() {
-            let message = "the catalog has neither apps nor functions";
+        if catalog.app.is_empty() && catalog.function.is_empty() && catalog.price.is_empty() {
+            let message = "the catalog has neither apps nor functions nor prices";
             report.push(Finding::error("empty_catalog", text.file.as_ref(), message).warning());
         }
         catalogs.push((text, catalog));

@@ -90,7 +90,7 @@ pub struct HttpConfig {
 
 impl HttpConfig {
     /// What carries a kind that has no more of it than these.
-    pub(in crate::backend) fn plain(url: &str, ca: Option<&Path>, connect_timeout: &str) -> Self {
+    pub(crate) fn plain(url: &str, ca: Option<&Path>, connect_timeout: &str) -> Self {
         Self {
             url: url.to_owned(),
             ca: ca.map(Path::to_owned),

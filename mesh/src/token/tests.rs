@@ -86,7 +86,7 @@ async fn it_is_never_served_past_its_end() {
     until("renewing failed", async || issuer.kept.0.lock().failed.is_some()).await;
     issuer.at(90);
     let error = issuer.get().await.unwrap_err();
-    assert!(matches!(&error, InvokeError::NoCredential(why) if why.starts_with("no ")) && error.nothing_sent());
+    assert!(matches!(&error, InvokeError::NoCredential(why) if why.starts_with("no ")) && error.had_no_effect());
 }
 
 #[tokio::test]

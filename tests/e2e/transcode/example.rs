@@ -28,7 +28,10 @@ async fn the_example_runs() {
     let gateway = latchwork::run(&folder.join("latchwork.toml"), &folder.join("no-certificate.pem")).await;
     let read = gateway.client().send(Request::get("/v1/shelves/7/books/2?full=true")).await;
     assert_eq!(read.status, 200, "{}", read.text());
-    assert_eq!(read.json(), json!({ "method": "GetBook", "json": "{\"full\": true, \"name\": \"shelves/7/books/2\"}" }));
+    assert_eq!(
+        read.json(),
+        json!({ "method": "GetBook", "json": "{\"full\": true, \"name\": \"shelves/7/books/2\"}" })
+    );
     for (pages, status) in [(120, 200), (1200, 403)] {
         let book = json!({ "title": "Tea", "pages": pages });
         let made = gateway.client().send(Request::json("/v1/shelves/7/books", &book)).await;

@@ -1,6 +1,6 @@
 //! The bodies of `intent`, `refused` and `closed`, as they are read back.
 
-use super::{Outcome, Request, Stage};
+use super::{Outcome, Request, Run, Stage};
 use policy::{
     permit::{BundleId, DenialReason, PolicyName, TargetIndex},
     question::{Facts, FunctionName, Principal, Verb},
@@ -50,6 +50,12 @@ pub struct IntentBody {
     pub targets: Vec<TargetIndex>,
     /// The target that is asked first.
     pub target: TargetIndex,
+    /// Why that one, where there are others: see `mesh::dispatch::Chosen`.
+    #[serde(default)]
+    pub chosen: Option<String>,
+    /// Those that are allowed and were passed over because they did not work at the time.
+    #[serde(default)]
+    pub resting: Vec<TargetIndex>,
     /// Listener.
     pub listener: Option<String>,
     /// Trace id.
@@ -138,4 +144,7 @@ pub struct ClosedBody {
     pub duration_us: u64,
     /// What failed, as a word.
     pub error: Option<String>,
+    /// How the last attempt ran, as far as it is known.
+    #[serde(default)]
+    pub run: Option<Run>,
 }

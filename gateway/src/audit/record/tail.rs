@@ -1,7 +1,7 @@
 //! How what callers hand to the log becomes the tail of a line: redacted, bounded, in fixed order.
 
 use super::{
-    Admin, Attempt, Kind, Outcome, RECORD_BYTES_MAX, Request, Stage, VERSION,
+    Admin, Attempt, Kind, Outcome, RECORD_BYTES_MAX, Request, Run, Stage, VERSION,
     cut::{CUTS, LISTED_MAX, bounded, cut, first, looks},
     write::{Closed, Intent, Known, Refused},
 };
@@ -63,6 +63,10 @@ struct IntentTail<'a> {
     determining: &'a [PolicyName],
     targets: &'a [TargetIndex],
     target: TargetIndex,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chosen: Option<&'static str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    resting: &'a [TargetIndex],
     #[serde(skip_serializing_if = "Option::is_none")]
     listener: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,6 +138,8 @@ struct ClosedTail<'a> {
     duration_us: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'a Run>,
 }
 
 #[derive(Serialize)]
@@ -172,6 +178,7 @@ pub(crate) fn intent(call: Uuid, known: &Known, intent: &Intent, redaction: &Red
         let kept = redaction.keep(call, &question, looks(&truncated, &intent.looks, &everything));
         let determining = first(&intent.determining, "determining", &mut truncated);
         let targets = first(&intent.targets, "targets", &mut truncated);
+        let resting = first(&intent.resting, "resting", &mut truncated);
         tail(&IntentTail {
             call,
             function: &question.function,
@@ -191,6 +198,8 @@ pub(crate) fn intent(call: Uuid, known: &Known, intent: &Intent, redaction: &Red
             determining,
             targets,
             target: intent.target,
+            chosen: intent.chosen,
+            resting,
             listener: known.listener.as_deref().map(text),
             trace: known.trace.as_deref().map(text),
             request: known.request.as_ref().map(|r| request(r, redaction)),
@@ -276,6 +285,7 @@ pub(crate) fn closed(call: Uuid, closed: &Closed, duration_us: u64) -> Vec<u8> {
             bytes_out: closed.bytes_out,
             duration_us,
             error: closed.error.as_deref().map(word),
+            run: closed.run.as_ref(),
         })
     })
 }
@@ -284,7 +294,7 @@ pub(crate) fn closed(call: Uuid, closed: &Closed, duration_us: u64) -> Vec<u8> {
 pub(crate) fn attempt(call: Uuid, attempt: &Attempt) -> Vec<u8> {
     let error = attempt.error.as_deref().map(|error| text(error).into_owned());
     let failed = word(&attempt.failed).into_owned().into();
-    let bounded = Attempt { target: attempt.target, failed, error };
+    let bounded = Attempt { target: attempt.target, failed, error, run: attempt.run.clone() };
     smallest(call, |_| tail(&OfCall { call, body: &bounded }))
 }
 

@@ -50,6 +50,8 @@ fn intent(input: serde_json::Value) -> Intent {
         determining: Arc::new([PolicyName("staff-may-greet".into())]),
         targets: Arc::new([TargetIndex(0), TargetIndex(1)]),
         target: TargetIndex(0),
+        chosen: None,
+        resting: Vec::new(),
         observed: None,
     }
 }
@@ -77,9 +79,14 @@ fn started(predecessor: Predecessor) -> System {
 fn every() -> Vec<(Kind, Vec<u8>)> {
     let redaction = Redaction::default();
     let at = "2026-11-23T21:04:05.123456Z".parse().unwrap();
-    let attempt =
-        Attempt { target: TargetIndex(1), failed: "connect_failed".into(), error: Some("refused\u{1b}[2J".into()) };
-    let closed = Closed { outcome: Outcome::TimedOut, status: Some(504), bytes_in: 2, bytes_out: 0, error: None };
+    let attempt = Attempt {
+        target: TargetIndex(1),
+        failed: "connect_failed".into(),
+        error: Some("refused\u{1b}[2J".into()),
+        run: None,
+    };
+    let closed =
+        Closed { outcome: Outcome::TimedOut, status: Some(504), bytes_in: 2, bytes_out: 0, error: None, run: None };
     let tree = |size| Some(Tree { size, root: "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=".to_owned() });
     let predecessor = Predecessor {
         incarnation: INCARNATION,
@@ -291,6 +298,16 @@ fn the_last_records_of_a_call_always_fit_what_was_promised() {
         bytes_in: u64::MAX,
         bytes_out: u64::MAX,
         error: Some(evil().into()),
+        run: Some(Run {
+            target: TargetIndex(u16::MAX),
+            provider: "oracle_functions".into(),
+            start: Some("cold".into()),
+            init_us: Some(u64::MAX),
+            ran_us: Some(u64::MAX),
+            billed_us: Some(u64::MAX),
+            memory_mib: Some(u32::MAX),
+            cost: Some(Spent { pico: u64::MAX, currency: "USD".into() }),
+        }),
     };
     let mut lines = Vec::new();
     let identity = tail::identity(&"n".repeat(128), INCARNATION);

@@ -1,6 +1,6 @@
 //! What callers hand to the log.
 
-use super::{Outcome, Request, Stage};
+use super::{Outcome, Request, Run, Stage};
 use crate::refusal::Refusal;
 use policy::{
     engine::looks::Looks,
@@ -43,6 +43,10 @@ pub struct Intent {
     pub targets: Arc<[TargetIndex]>,
     /// The target that is asked first.
     pub target: TargetIndex,
+    /// Why that one, where there are others.
+    pub chosen: Option<&'static str>,
+    /// Those that are allowed and were passed over because they do not work at the moment.
+    pub resting: Vec<TargetIndex>,
     /// Policy said no for this reason, and the function is only observed.
     pub observed: Option<DenialReason>,
 }
@@ -58,6 +62,8 @@ impl Intent {
             determining: terms.determining().clone(),
             targets: terms.targets().into(),
             target,
+            chosen: None,
+            resting: Vec::new(),
             observed: terms.observed().map(|denial| denial.reason),
         }
     }
@@ -76,6 +82,8 @@ pub struct Closed {
     pub bytes_out: u64,
     /// What failed, as a word.
     pub error: Option<Cow<'static, str>>,
+    /// How the last attempt ran, as far as it is known.
+    pub run: Option<Run>,
 }
 
 /// The end of a call that was refused before it had an intent.

@@ -31,6 +31,8 @@ fn of_question(question: Question) -> String {
         determining: Arc::new([PolicyName("p".into())]),
         targets: Arc::new([TargetIndex(0)]),
         target: TargetIndex(0),
+        chosen: None,
+        resting: Vec::new(),
         observed: None,
     };
     let fields = [("/input/card/number", Mode::Drop), ("/input/people/*/iban", Mode::Drop)];
@@ -176,9 +178,17 @@ fn a_web_token_is_not_recorded_wherever_it_stands() {
     let principal = Some(Arc::new(Principal { id: text(), ..Principal::anonymous() }));
     places.push(of_known(&Known { principal, ..Known::default() }));
     places.push(of_error(&bearer()));
-    let attempt = Attempt { target: TargetIndex(1), failed: JWT.into(), error: Some(format!("said: {JWT}")) };
+    let attempt =
+        Attempt { target: TargetIndex(1), failed: JWT.into(), error: Some(format!("said: {JWT}")), run: None };
     places.push(line(tail::attempt(Uuid::nil(), &attempt)));
-    let closed = Closed { outcome: Outcome::Failed, status: None, bytes_in: 0, bytes_out: 0, error: Some(JWT.into()) };
+    let closed = Closed {
+        outcome: Outcome::Failed,
+        status: None,
+        bytes_in: 0,
+        bytes_out: 0,
+        error: Some(JWT.into()),
+        run: None,
+    };
     places.push(line(tail::closed(Uuid::nil(), &closed, 1)));
     let admin = Admin {
         verb: "reload".into(),

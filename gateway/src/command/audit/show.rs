@@ -11,6 +11,24 @@ use std::{
     io::{self, Write},
 };
 
+/// Writes a table whose first columns are texts and whose others are numbers.
+pub(crate) fn columns(table: &[Vec<String>], texts: usize, out: &mut dyn Write) -> io::Result<()> {
+    let columns = table.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        table.iter().filter_map(|row| row.get(column)).map(|text| text.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..columns).map(width).collect();
+    for row in table {
+        let mut line = String::new();
+        for (column, (text, width)) in row.iter().zip(&widths).enumerate() {
+            // Texts begin where the one above does, numbers end there. Writing to a string can't fail.
+            let _ = if column < texts { write!(line, "{text:<width$}  ") } else { write!(line, "{text:>width$}  ") };
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    out.flush()
+}
+
 /// Writes the parts of an answer as they come; a table only once it is whole, as its columns must fit.
 #[derive(Debug)]
 pub(crate) struct Shown {
@@ -47,22 +65,9 @@ impl Shown {
 
     /// Writes what waits.
     pub(crate) fn end(self, out: &mut dyn Write) -> io::Result<()> {
-        let columns = self.table.first().map_or(0, Vec::len);
-        let width = |column: usize| {
-            self.table.iter().filter_map(|row| row.get(column)).map(|text| text.chars().count()).max().unwrap_or(0)
-        };
-        let widths: Vec<_> = (0..columns).map(width).collect();
-        let texts = columns - self.numbers().min(columns);
-        for row in &self.table {
-            let mut line = String::new();
-            for (column, (text, width)) in row.iter().zip(&widths).enumerate() {
-                // Texts begin where the one above does, numbers end there. Writing to a string can't fail.
-                let _ =
-                    if column < texts { write!(line, "{text:<width$}  ") } else { write!(line, "{text:>width$}  ") };
-            }
-            writeln!(out, "{}", line.trim_end())?;
-        }
-        out.flush()
+        let all = self.table.first().map_or(0, Vec::len);
+        let texts = all - self.numbers().min(all);
+        columns(&self.table, texts, out)
     }
 
     /// How many columns after those that were grouped by.

@@ -63,7 +63,8 @@ async fn an_allowed_call_is_told_from_intent_to_end() {
     guard.intent(&intent(None)).await.unwrap();
     let (_, out, _) = explained(Some(call), Format::Human, folder.path());
     assert!(out.contains("outcome    not known: the call is running"), "{out}");
-    let attempt = Attempt { target: TargetIndex(1), failed: "connect_failed".into(), error: Some("refused".into()) };
+    let attempt =
+        Attempt { target: TargetIndex(1), failed: "connect_failed".into(), error: Some("refused".into()), run: None };
     guard.attempt(&attempt).await.unwrap();
     guard.answered(Answered { status: 200, target: TargetIndex(1) }).await.unwrap();
     guard.closed(&completed()).await.unwrap();

@@ -75,6 +75,7 @@ fn config(folder: &Path, identifier: &str) -> Config {
         telemetry: None,
         apps: vec![],
         functions: vec![],
+        budgets: vec![],
     }
 }
 

@@ -1,6 +1,9 @@
 //! `[app.*]` and `[function.*]` of `latchwork.toml` and of every catalog it includes.
 
-use super::{cors, function};
+use super::{
+    cors, function,
+    price::{self, Prices},
+};
 use crate::config::{App, Calendar, Function, Issuer, raw, raw::At, report::Report, text::Text, value::Desk};
 use mesh::bind::protobuf::Descriptions;
 use policy::{
@@ -57,6 +60,7 @@ pub(crate) struct Known<'a> {
     pub(crate) apps: &'a BTreeMap<Arc<str>, Place<'a>>,
     pub(crate) issuers: &'a [Issuer],
     pub(crate) production: bool,
+    pub(crate) prices: Prices,
     /// Files of descriptors that were read; `None` for those that can't be used, of which it was told.
     pub(crate) descriptions: RefCell<BTreeMap<PathBuf, Option<Descriptions>>>,
 }
@@ -95,7 +99,11 @@ pub(crate) fn catalog<'a>(
             }
         }
     }
-    let known = Known { apps: &apps, issuers, production, descriptions: RefCell::default() };
+    let mut prices = Prices::new();
+    for (text, part) in &parts {
+        price::prices(&part.price, &mut prices, &mut Desk { text, directory, report });
+    }
+    let known = Known { apps: &apps, issuers, production, prices, descriptions: RefCell::default() };
     for (text, part) in &parts {
         let mut desk = Desk { text, directory, report };
         let mut tables: Vec<_> = part.function.iter().collect();

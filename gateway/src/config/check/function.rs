@@ -1,6 +1,6 @@
 //! `[function."NAME"]`
 
-use super::{calendar, catalog::Known, cors, grpc, input, issuer::kind_of, route, target, transcode};
+use super::{calendar, catalog::Known, cors, dispatch, grpc, input, issuer::kind_of, route, target, transcode};
 use crate::config::{Function, Unrecorded, raw, raw::At, value::Desk, value::shorten};
 use policy::{
     declared::{self, QueryType},
@@ -58,7 +58,7 @@ pub(crate) fn function(
     let bound: Vec<String> = transcode::parameters(route.as_ref());
     let names = || path.iter().map(AsRef::as_ref).chain(bound.iter().map(String::as_str)).collect();
     let parameters = (route.is_some() || table.route.is_none()).then(names);
-    let targets = target::targets(name, table, parameters, known.production, desk);
+    let targets = target::targets(name, table, parameters, known, desk);
     grpc::fits(name, table, (route.as_ref(), method.as_ref()), &targets, desk);
     let action_groups = action_groups(table, desk);
     let principals = principals(table, desk);
@@ -67,6 +67,8 @@ pub(crate) fn function(
     let labels = labels(table, desk);
     let query = query(table, desk);
     let timeout = desk.duration(table.timeout.as_ref(), TIMEOUT, Duration::from_millis(1)..=TIMEOUT_MAX);
+    let dispatch = dispatch::dispatch(table, targets.len(), timeout, desk);
+    dispatch::fits(table, &dispatch, desk);
     let request_bytes_max = desk.number(table.request_bytes_max.as_ref(), MIB, 0..=REQUEST_BYTES_MAX);
     let response_bytes_max = desk.number(table.response_bytes_max.as_ref(), 8 * MIB, 1..=RESPONSE_BYTES_MAX);
     let concurrency_max = desk.number(table.concurrency_max.as_ref(), 64, 1..=CONCURRENCY_MAX);
@@ -103,6 +105,7 @@ pub(crate) fn function(
         forward_headers,
         cors,
         targets,
+        dispatch,
         unrecorded,
         observe,
         written,

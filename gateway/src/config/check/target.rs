@@ -1,6 +1,6 @@
 //! `targets = [...]`: exactly one backend each.
 
-use super::{grpc, issuer::is_loopback, peer::Peer};
+use super::{catalog::Known, grpc, issuer::is_loopback, peer::Peer};
 use crate::config::{
     BackendConfig, Target, raw,
     raw::At,
@@ -16,6 +16,10 @@ use url::Url;
 
 /// Most targets of one function.
 const TARGETS_MAX: usize = 64;
+/// Largest weight of a target.
+const WEIGHT_MAX: u64 = 1_000_000;
+/// Most memory of a run, in MiB.
+const MEMORY_MIB_MAX: u64 = 1 << 20;
 /// Most instances of a process function on this machine.
 const INSTANCES_MAX: usize = 1_000;
 
@@ -23,7 +27,7 @@ pub(crate) fn targets(
     name: &At<String>,
     table: &raw::Function,
     path: Option<Vec<&str>>,
-    production: bool,
+    known: &Known<'_>,
     desk: &mut Desk<'_>,
 ) -> Vec<Target> {
     let Some(list) = desk.required("targets", &table.targets, &name.span) else { return Vec::new() };
@@ -34,22 +38,17 @@ pub(crate) fn targets(
     if list.value.len() > TARGETS_MAX {
         desk.error("too_many", &list.span, format!("a function has at most {TARGETS_MAX} targets"));
     }
-    list.value.iter().filter_map(|written| target(written, path.as_deref(), production, desk)).collect()
+    list.value.iter().filter_map(|written| target(written, path.as_deref(), known, desk)).collect()
 }
 
 /// The target as policy sees it.
 pub(crate) fn declared(target: &Target) -> declared::Target {
-    let provider = match &target.backend {
-        BackendConfig::Grpc(_) => "grpc",
-        BackendConfig::Http(_) => "http",
-        BackendConfig::Process(_) => "process",
-        BackendConfig::Remote(remote) => remote.kind(),
-    };
-    declared::Target { provider, region: target.region.clone(), sealed_to: false }
+    declared::Target { provider: target.backend.kind(), region: target.region.clone(), sealed_to: false }
 }
 
-fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> Option<Target> {
+fn target(written: &At<raw::Target>, path: Option<&[&str]>, known: &Known<'_>, desk: &mut Desk<'_>) -> Option<Target> {
     let At { value: target, span } = written;
+    let production = known.production;
     let region = target.region.as_ref().and_then(|region| desk.name("a region", region));
     let mut remotes = target.remotes();
     let mut spans: Vec<&Range<usize>> = target.grpc.iter().map(|at| &at.span).collect();
@@ -79,7 +78,22 @@ fn target(written: &At<raw::Target>, path: Option<&[&str]>, production: bool, de
             return None;
         }
     };
-    Some(Target { region, backend })
+    let weight = desk.number(target.weight.as_ref(), 1, 0..=WEIGHT_MAX);
+    let memory = target.memory_mib.as_ref().map(|written| desk.number(Some(written), 1, 1..=MEMORY_MIB_MAX));
+    let price = target.price.as_ref().and_then(|written| {
+        let found = known.prices.get(written.value.as_str()).cloned();
+        if found.is_none() {
+            desk.unknown("unknown_price", "price", written, known.prices.keys().map(AsRef::as_ref));
+        }
+        found
+    });
+    Some(Target {
+        region,
+        weight: u32::try_from(weight).unwrap_or(1),
+        price,
+        memory_mib: memory.and_then(|mib| u32::try_from(mib).ok()),
+        backend,
+    })
 }
 
 fn remote(written: At<RemoteConfig>, path: Option<&[&str]>, production: bool, desk: &mut Desk<'_>) -> RemoteConfig {

@@ -17,6 +17,13 @@ use serde::Deserialize;
 pub(crate) struct Target {
     /// Region.
     pub(crate) region: Option<At<String>>,
+    /// How often the lot falls on it, against the others' weights, where `dispatch` says `"weighted"`. Default 1; with 0 it
+    /// is asked only when others fail.
+    pub(crate) weight: Option<At<i64>>,
+    /// What runs cost there: the name of a `[price.*]`.
+    pub(crate) price: Option<At<String>>,
+    /// The memory that runs are billed for, in MiB, where the backend does not tell.
+    pub(crate) memory_mib: Option<At<i64>>,
     /// A service that speaks gRPC.
     pub(crate) grpc: Option<At<GrpcConfig>>,
     /// A service that speaks HTTP.

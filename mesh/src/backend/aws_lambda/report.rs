@@ -1,8 +1,13 @@
 //! What the end of a function's log says of a call: how long it ran, what is billed, and whether it was a cold start.
 
-use crate::{backend::exchange::plain, invocation::CallContext};
+use crate::{
+    backend::exchange::plain,
+    invocation::CallContext,
+    report::{Report as Told, Start},
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
+use std::time::Duration;
 
 /// Longest end of a log that is read, in bytes of base64: the service sends 4 KiB.
 const LOG_BYTES_MAX: usize = 16 * 1024;
@@ -25,6 +30,27 @@ pub(super) struct Report {
     pub(super) memory_used_mib: Option<f64>,
 }
 
+impl Report {
+    /// The same as other backends tell it. The service leaves the time to start out of a warm one's.
+    fn told(self) -> Told {
+        let time = |ms: Option<f64>| ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1e3).ok());
+        Told {
+            start: Some(if self.init_ms.is_some() { Start::Cold } else { Start::Warm }),
+            init: time(self.init_ms),
+            ran: time(self.duration_ms),
+            billed: time(self.billed_ms),
+            memory_mib: whole(self.memory_mib),
+            memory_used_mib: whole(self.memory_used_mib),
+        }
+    }
+}
+
+/// A number of MiB.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within what is checked")]
+fn whole(mib: Option<f64>) -> Option<u32> {
+    mib.filter(|mib| (0.0..=f64::from(u32::MAX)).contains(mib)).map(|mib| mib.round() as u32)
+}
+
 /// Notes what a report says of a call, for whoever follows it.
 pub(super) fn note(log: Option<&str>, request_id: Option<&str>, context: &CallContext) {
     let request = request_id.map(plain);
@@ -32,6 +58,7 @@ pub(super) fn note(log: Option<&str>, request_id: Option<&str>, context: &CallCo
         tracing::debug!(call = %context.call_id, request, "a function was called; its log has no report");
         return;
     };
+    context.reporting.tell(report.told());
     let Report { duration_ms, billed_ms, init_ms, memory_mib, memory_used_mib } = report;
     let cold = init_ms.is_some();
     tracing::debug!(
@@ -119,8 +146,11 @@ mod tests {
         let json = r#"{"time":"2026","type":"platform.report","record":{"requestId":"a","status":"success","metrics":
             {"durationMs":2.95,"billedDurationMs":180,"memorySizeMB":128,"maxMemoryUsedMB":36,"initDurationMs":176.43}}}"#;
         assert_eq!(report(&json.replace('\n', ""), Some("a")), Some(cold));
+        let told = cold.told();
+        assert_eq!((told.start, told.memory_mib), (Some(Start::Cold), Some(128)));
+        assert_eq!((told.init, told.billed), (Some(Duration::from_micros(176_430)), Some(Duration::from_millis(180))));
         let warm = report("REPORT RequestId: a\tDuration: 1 ms\tBilled Duration: 1 ms\t", Some("a")).unwrap();
-        assert_eq!((warm.init_ms, warm.memory_mib), (None, None));
+        assert_eq!((warm.init_ms, warm.memory_mib, warm.told().start), (None, None, Some(Start::Warm)));
     }
 
     #[test]

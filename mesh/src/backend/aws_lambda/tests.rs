@@ -88,7 +88,6 @@ fn config(function: &str) -> AwsLambdaConfig {
 async fn failure(status: u16, headers: &'static [(&str, &str)], answer: &'static [u8]) -> InvokeError {
     let service = Service::new(status, headers, answer).await;
     let error = service.backend("f", EventForm::Body).invoke(post("{}")).await.unwrap_err();
-    assert!(!error.nothing_sent(), "{error}: the service has seen the call");
     assert_eq!(service.seen.lock().unwrap().len(), 1, "{error}: asked once");
     error
 }
@@ -136,7 +135,7 @@ async fn a_body_goes_alone_with_the_caller_beside_it() {
         assert_eq!(context["custom"]["caller"], "corp/ada");
     }
     let error = backend.invoke(post("not json")).await.unwrap_err();
-    assert!(matches!(error, InvokeError::Unsupported(_)) && error.nothing_sent(), "{error}");
+    assert!(matches!(error, InvokeError::Unsupported(_)) && error.had_no_effect(), "{error}");
     let large = format!("\"{}\"", "x".repeat(REQUEST_BYTES_MAX));
     assert!(matches!(backend.invoke(post(large)).await, Err(InvokeError::RequestTooLarge { .. })));
     assert_eq!(service.seen.lock().unwrap().len(), 1, "what the service would refuse is not sent");
@@ -263,13 +262,13 @@ async fn nobody_there_is_told_apart_from_somebody_who_is_silent() {
     let mut service = Service::new(200, &[], b"{}").await;
     service.address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error = service.backend("f", EventForm::Body).invoke(post("{}")).await.unwrap_err();
-    assert!(matches!(error, InvokeError::Unreachable(_)) && error.nothing_sent(), "{error}");
+    assert!(matches!(error, InvokeError::Unreachable(_)) && error.had_no_effect(), "{error}");
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     service.address = silent.local_addr().unwrap();
     let mut outbound = post("{}");
     outbound.context = crate::samples::context(Duration::from_millis(50));
     let error = service.backend("f", EventForm::Body).invoke(outbound).await.unwrap_err();
-    assert!(matches!(error, InvokeError::TimedOut) && !error.nothing_sent(), "{error}");
+    assert!(matches!(error, InvokeError::TimedOut) && !error.had_no_effect(), "{error}");
 }
 
 #[test]

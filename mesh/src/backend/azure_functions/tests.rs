@@ -152,7 +152,7 @@ async fn a_function_without_a_trigger_is_started_by_name() {
     assert_eq!(reply.status(), 202);
     double.golden("azure_functions/admin.golden", &[]);
     let binary = call(&config, post(&b"\xff"[..])).await.unwrap_err();
-    assert!(matches!(binary, InvokeError::Unsupported(_)) && binary.nothing_sent(), "{binary}");
+    assert!(matches!(binary, InvokeError::Unsupported(_)) && binary.had_no_effect(), "{binary}");
 }
 
 #[tokio::test]
@@ -201,7 +201,7 @@ async fn without_a_token_nothing_is_sent() {
     let double = Double::same(401, &[], "{\"error\":\"invalid_client\",\"error_description\":\"secret words\"}").await;
     let config = AzureFunctionsConfig { entra: Some(entra(&double)), ..config(&format!("{}/api/o", double.url())) };
     let error = call(&config, post("{}")).await.unwrap_err();
-    assert!(matches!(error, InvokeError::NoCredential(_)) && error.nothing_sent(), "{error}");
+    assert!(matches!(error, InvokeError::NoCredential(_)) && error.had_no_effect(), "{error}");
     assert!(error.to_string().ends_with("answers 401 invalid_client"), "{error}");
     assert_eq!(double.asked().len(), 1, "the function was not asked");
 }

@@ -76,7 +76,7 @@ async fn a_callers_own_event_is_data_or_nothing() {
     let own = "{\"specversion\":\"1.0\",\"id\":\"mine\",\"source\":\"/mine\",\"type\":\"t\"}";
     for kind in ["application/cloudevents+json", "Application/CloudEvents-batch+json"] {
         let refused = call(&config(&double.url(), Mode::Binary), with(kind, own)).await.unwrap_err();
-        assert!(matches!(refused, InvokeError::Unsupported(_)) && refused.nothing_sent(), "{kind}: {refused}");
+        assert!(matches!(refused, InvokeError::Unsupported(_)) && refused.had_no_effect(), "{kind}: {refused}");
     }
     let reply = call(&config(&double.url(), Mode::Structured), with("application/cloudevents+json", own)).await;
     assert_eq!(reply.unwrap().status(), 204);

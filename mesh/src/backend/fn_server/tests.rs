@@ -153,7 +153,7 @@ async fn failures_are_told_apart() {
         let double = Double::same(status, &[("retry-after", "15")], said).await;
         let error = call(&wrapped(&double.url()), post("{}")).await.unwrap_err();
         assert!(error.to_string().contains(expected) && !error.to_string().contains("secret"), "{status}: {error}");
-        assert!(!error.nothing_sent() && double.asked().len() == 1, "{error}: asked once");
+        assert_eq!(double.asked().len(), 1, "{error}: asked once");
         if let InvokeError::Throttled { retry_after } = error {
             assert_eq!(retry_after, Some(Duration::from_secs(15)));
         }
@@ -174,7 +174,7 @@ async fn size_and_time_have_limits() {
     outbound.context = context(Duration::from_millis(100));
     assert!(matches!(call(&config(&silent.url()), outbound).await, Err(InvokeError::TimedOut)));
     let error = call(&config("http://127.0.0.1:1"), post("{}")).await.unwrap_err();
-    assert!(error.nothing_sent(), "{error}");
+    assert!(error.had_no_effect(), "{error}");
 }
 
 #[test]

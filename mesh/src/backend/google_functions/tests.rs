@@ -214,7 +214,7 @@ async fn failures_are_told_apart() {
     let double = Double::same(200, &[], id_token(AUDIENCE)).await;
     let config = config(&double, GoogleCredentials::Metadata(double.url()));
     let error = GoogleFunctions::new(&config, Path::new("/")).unwrap().invoke(post("{}")).await.unwrap_err();
-    assert!(error.to_string().contains("no metadata server") && error.nothing_sent(), "{error}");
+    assert!(error.to_string().contains("no metadata server") && error.had_no_effect(), "{error}");
 }
 
 #[tokio::test]

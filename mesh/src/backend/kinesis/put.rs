@@ -163,7 +163,7 @@ fn meaning(error: &InvokeError) -> Option<Failure> {
     match error {
         InvokeError::Throttled { .. } => Some(Failure::Throttled),
         InvokeError::Refused(_) => Some(Failure::Failed),
-        error if error.nothing_sent() => None,
+        error if error.had_no_effect() => None,
         _ => Some(Failure::Unknown),
     }
 }

@@ -145,7 +145,7 @@ async fn nobody_there_and_somebody_silent_have_seen_nothing() {
         let backend = Nats::new(&config, Path::new("")).unwrap();
         for _ in 0..2 {
             let error = backend.invoke(post("x")).await.unwrap_err();
-            assert!(matches!(error, InvokeError::Unreachable(_)) && error.nothing_sent(), "{error}");
+            assert!(matches!(error, InvokeError::Unreachable(_)) && error.had_no_effect(), "{error}");
         }
     }
     let config = NatsConfig { subject: "orders.{header.x-a}".into(), ..config() };

@@ -5,6 +5,7 @@ use crate::{
     backend::exchange::{Exchange, plain, retry_after},
     invocation::{CallContext, InvokeError},
     payload::{Answer, Reply},
+    report::{Report, Start},
 };
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
@@ -144,8 +145,17 @@ fn result(bytes: &Bytes, context: &CallContext) -> Result<Reply, InvokeError> {
     let record: Record =
         serde_json::from_slice(bytes).map_err(|_| InvokeError::BadAnswer("no record of an activation".to_owned()))?;
     // The time to initialise is noted of a cold start only.
-    let init_ms = record.annotations.iter().find(|note| note.key == "initTime").and_then(|note| note.value.as_u64());
+    let note = |key: &str| record.annotations.iter().find(|note| note.key == key).map(|note| &note.value);
+    let init_ms = note("initTime").and_then(Value::as_u64);
+    let memory_mib = note("limits").and_then(|limits| limits.get("memory")).and_then(Value::as_u64);
     tracing::debug!(call = %context.call_id, duration_ms = record.duration, cold = init_ms.is_some(), init_ms, "an action ran");
+    context.reporting.tell(Report {
+        start: Some(if init_ms.is_some() { Start::Cold } else { Start::Warm }),
+        init: init_ms.map(Duration::from_millis),
+        ran: record.duration.map(Duration::from_millis),
+        memory_mib: memory_mib.and_then(|mib| u32::try_from(mib).ok()),
+        ..Report::default()
+    });
     if !record.response.success {
         let status = record.response.status.as_deref().unwrap_or("no status");
         return Err(InvokeError::FunctionFailed(plain(status)));

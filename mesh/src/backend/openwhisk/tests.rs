@@ -65,7 +65,7 @@ async fn a_result_is_the_answer_and_parameters_are_of_body_path_and_query() {
     assert_eq!(body(reply).await.unwrap(), "{\"made\":1}");
     double.golden("openwhisk/blocking.golden", &[]);
     let twice = call(&config(&double.url()), post("{\"id\":\"8\"}")).await.unwrap_err();
-    assert!(matches!(twice, InvokeError::Unsupported(_)) && twice.nothing_sent(), "{twice}");
+    assert!(matches!(twice, InvokeError::Unsupported(_)) && twice.had_no_effect(), "{twice}");
     assert!(matches!(call(&config(&double.url()), post("[1]")).await, Err(InvokeError::Unsupported(_))));
     let large = format!("{{\"a\":\"{}\"}}", "x".repeat(1024 * 1024));
     assert!(matches!(call(&config(&double.url()), post(large)).await, Err(InvokeError::RequestTooLarge { .. })));
@@ -151,7 +151,7 @@ async fn failures_are_told_apart() {
         let double = Double::same(status, &[], said).await;
         let error = call(&config(&double.url()), post("{}")).await.unwrap_err();
         assert!(error.to_string().contains(expected) && !error.to_string().contains("secret"), "{status}: {error}");
-        assert!(!error.nothing_sent() && double.asked().len() == 1, "{error}: asked once");
+        assert_eq!(double.asked().len(), 1, "{error}: asked once");
     }
     for (status, headers, expected) in [
         (

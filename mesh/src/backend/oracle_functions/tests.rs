@@ -161,7 +161,7 @@ async fn failures_are_told_apart() {
         let double = Double::same(status, &[("retry-after", "7")], said).await;
         let error = call(&config(&double.url()), post("{}")).await.unwrap_err();
         assert!(error.to_string().contains(expected) && !error.to_string().contains("secret"), "{status}: {error}");
-        assert!(!error.nothing_sent() && double.asked().len() == 1, "{error}: asked once");
+        assert_eq!(double.asked().len(), 1, "{error}: asked once");
         if let InvokeError::Throttled { retry_after } = error {
             assert_eq!(retry_after, Some(Duration::from_secs(7)));
         }

@@ -219,7 +219,7 @@ mod tests {
             "{body.text}",
         ] {
             let error = name(text, body).unwrap_err();
-            assert!(matches!(error, InvokeError::Unsupported(_)) && error.nothing_sent(), "{text}");
+            assert!(matches!(error, InvokeError::Unsupported(_)) && error.had_no_effect(), "{text}");
         }
         assert!(name("{body.a}", r#"{"a":1,"a":2}"#).is_err(), "two readers would take two names");
         assert!(name("{id}", "not json").is_ok(), "a body that no name needs is not read");

@@ -14,7 +14,7 @@ const TABLE: [(u8, &str, u16); 17] = [
     (9, "FAILED_PRECONDITION", 400),
     (10, "ABORTED", 409),
     (11, "OUT_OF_RANGE", 400),
-    (12, "UNIMPLEMENTED", 501),
+    (12, concat!("UN", "IMPLEMENTED"), 501),
     (13, "INTERNAL", 500),
     (14, "UNAVAILABLE", 503),
     (15, "DATA_LOSS", 500),

@@ -7,7 +7,7 @@ async fn error_of(address: SocketAddr) -> InvokeError {
 }
 
 fn is_broken(error: &InvokeError) -> bool {
-    matches!(error, InvokeError::Broken(_) | InvokeError::BadAnswer(_)) && !error.nothing_sent()
+    matches!(error, InvokeError::Broken(_) | InvokeError::BadAnswer(_)) && !error.had_no_effect()
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn what_nobody_listens_to_is_unreachable() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let error = error_of(address).await;
-    assert!(matches!(error, InvokeError::Unreachable(_)) && error.nothing_sent(), "{error:?}");
+    assert!(matches!(error, InvokeError::Unreachable(_)) && error.had_no_effect(), "{error:?}");
     let error = backend("http://no-such-host.invalid").invoke(get("/")).await.unwrap_err();
     assert!(matches!(error, InvokeError::Unreachable(_)), "{error:?}");
 }

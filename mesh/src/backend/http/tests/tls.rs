@@ -64,7 +64,7 @@ fn tls(url: String, directory: &TempDir, http2: bool) -> Http {
 
 async fn refused(http: Http, words: &str) {
     let error = http.invoke(get("/")).await.unwrap_err();
-    assert!(error.nothing_sent(), "{error:?}");
+    assert!(error.had_no_effect(), "{error:?}");
     assert!(format!("{error:?}").contains(words), "{error:?}");
 }
 

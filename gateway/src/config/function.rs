@@ -1,0 +1,112 @@
+//! `[function."NAME"]`: what is known of a function, and of its targets.
+
+use super::Cors;
+use mesh::{
+    backend::{grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig, remote::RemoteConfig},
+    bind::{protobuf::Method, transcode::Binding},
+    cost::Price,
+    dispatch::Dispatch,
+};
+use policy::declared;
+use std::{sync::Arc, time::Duration};
+
+/// `[function."NAME"]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Function {
+    /// What policy sees of it.
+    pub declared: declared::Function,
+    /// Where HTTP callers find it.
+    pub route: Option<Route>,
+    /// Its messages, when it is a method of gRPC whose descriptors are named.
+    pub method: Option<Method>,
+    /// Longest time for an answer.
+    pub timeout: Duration,
+    /// Largest request body, in bytes.
+    pub request_bytes_max: u64,
+    /// Largest answer that is buffered, in bytes.
+    pub response_bytes_max: u64,
+    /// Most calls that run at once.
+    pub concurrency_max: usize,
+    /// The caller's `Authorization` and `Cookie` headers that reach the backend: none unless named here.
+    pub forward_headers: Vec<http::HeaderName>,
+    /// What browsers may do with it: its own word, or the app's.
+    pub cors: Option<Cors>,
+    /// Where it runs.
+    pub targets: Vec<Target>,
+    /// How its calls are spread over its targets.
+    pub dispatch: Dispatch,
+    /// Whether it runs while the audit log can't be written.
+    pub unrecorded: Unrecorded,
+    /// Until when denials of it are only recorded.
+    pub observe: Option<jiff::Timestamp>,
+    /// Where its table starts, for messages: file and line.
+    pub written: (Arc<str>, usize),
+}
+
+/// What becomes of a function's calls while the audit log can't be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unrecorded {
+    /// They are refused (503).
+    #[default]
+    Refuse,
+    /// They run; their records are written once the log can be written again, if the gateway lives that long.
+    Run,
+}
+
+/// An HTTP route.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Method; `None` is any of GET, HEAD, POST, PUT, PATCH, DELETE.
+    pub method: Option<http::Method>,
+    /// Host, lowercase, without port; `None` is any host of the listener.
+    pub host: Option<Arc<str>>,
+    /// Pattern such as `/stock/{sku}`; `{*rest}` takes the remaining path.
+    pub pattern: Arc<str>,
+    /// Written as `grpc package.Service/Method`: the pattern is the path of that method.
+    pub grpc: bool,
+    /// How the method is called by plain HTTP besides; the first is how targets are called that don't speak gRPC.
+    pub bindings: Vec<Arc<Binding>>,
+    /// Targets that don't speak gRPC are given the message as it is, and not as JSON.
+    pub bytes: bool,
+}
+
+/// One element of `targets`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// Region.
+    pub region: Option<Arc<str>>,
+    /// How often the lot falls on it.
+    pub weight: u32,
+    /// What runs cost there.
+    pub price: Option<Arc<Price>>,
+    /// The memory that runs are billed for, in MiB, where the backend does not tell.
+    pub memory_mib: Option<u32>,
+    /// How it is run there.
+    pub backend: BackendConfig,
+}
+
+/// The backend of a target, as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackendConfig {
+    /// `grpc = { … }`
+    Grpc(GrpcConfig),
+    /// `http = { … }`
+    Http(HttpConfig),
+    /// `process = { … }`
+    Process(ProcessConfig),
+    /// A kind that checks itself.
+    Remote(RemoteConfig),
+}
+
+impl BackendConfig {
+    /// The kind's name, as written in the catalog.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Grpc(_) => "grpc",
+            Self::Http(_) => "http",
+            Self::Process(_) => "process",
+            Self::Remote(remote) => remote.kind(),
+        }
+    }
+}
