@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tests::{client::Request, fetch, grpcio, latchwork, library::Library, project::Project, records};
 
 const POLICY: &str = "@id(\"short\")\npermit (principal, action == Action::\"library.createbook\", resource)\n\
-    when { context.input.book.pages <= 100 && context.input.parent == \"shelves/1\" };\n\
+    when { context.input has book && context.input.book.pages <= 100 && context.input.parent == \"shelves/1\" };\n\
     @id(\"know\")\npermit (principal, action == Action::\"describe\", resource);";
 
 /// `parent: "shelves/1"`, and a book of that many pages.

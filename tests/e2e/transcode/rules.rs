@@ -35,7 +35,7 @@ async fn what_is_wrong_with_rules_is_said_at_their_place() {
         ("Watch", HTTP, "messages = \"bytes\"", "answers one"),
         ("GetBook", GRPC, "messages = \"bytes\"", "whose targets don't speak it"),
         ("GetBook", GRPC, "transcode = []", "there is no rule"),
-        ("GetBook", GRPC, "transcode = \"annotated\"", "annotations"),
+        ("GetBook", GRPC, "transcode = \"annotated\"", "is not known here"),
         ("GetBook", GRPC, "transcode = [{ body = \"*\" }]", "`route` is missing"),
         ("GetBook", GRPC, "transcode = [{ route = \"GET /v1/{nam}\" }]", "there is no field `nam`"),
         ("GetBook", GRPC, "transcode = [{ route = \"GET /v1/{page}\" }]", "`{page}` is a message"),

@@ -46,7 +46,9 @@ impl Binding {
             Body::None => Err(wrong("this call has no body")),
             Body::All if is_http_body(&input) => bytes(input, headers, body),
             Body::Field(field) if http_body(field).is_some() => {
-                if let Some(message) = http_body(field).filter(|_| !body.is_empty()) {
+                if let Some(message) =
+                    http_body(field).filter(|_| !body.is_empty() || headers.contains_key(CONTENT_TYPE))
+                {
                     empty.set_field(field, Field::Message(bytes(message, headers, body)?));
                 }
                 Ok(empty)
