@@ -6,7 +6,7 @@ use crate::{
     front::{
         body::{Bounds, Received},
         grpc::messages,
-        rest,
+        rest, soap,
     },
     generation::Served,
     refusal::Refusal,
@@ -61,14 +61,10 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
         bounds.bytes_max = messages::framed_max(bounds.bytes_max);
     }
     let (payload, input) = match (&served.function.input, wanted) {
-        (Some(schema), true) => {
-            let headers = &arrived.head.headers;
+        (Some(_), true) => {
             let bytes = whole(arrived.body, bounds, budget).await?;
-            let input = match &served.function.method {
-                Some(method) => messages::input(method, schema, &bytes)?,
-                None => schema.read(headers, &bytes).map_err(messages::bad_input)?,
-            };
-            (Payload::Buffered(bytes), Some(input))
+            let input = soap::input(served, &arrived.head.headers, &bytes)?;
+            (Payload::Buffered(bytes), input)
         }
         _ if served.is_transcoded() => {
             let bytes = whole(arrived.body, bounds, budget).await?;

@@ -298,7 +298,7 @@ fn targets(
 fn spoken(function: &config::Function, backend: Backend) -> Result<Backend, ConfigError> {
     let Some(route) = function.route.as_ref().filter(|route| route.grpc) else { return Ok(backend) };
     let speech = match (&backend, &function.method) {
-        (Backend::Grpc(_), _) => return Ok(backend),
+        (speaking, _) if speaking.speaks_grpc() => return Ok(backend),
         (_, Some(method)) if !route.bytes => Speech::json(method, route.bindings.first(), &backend)
             .map_err(|message| ConfigError { field: "descriptors", message })?,
         _ => Speech::Bytes,

@@ -123,6 +123,8 @@ pub struct Arrived {
     pub body: Unread,
     /// The function that a call by name means; its head has no path yet.
     pub named: Option<Named>,
+    /// The element of a message of SOAP that names no action.
+    pub operation: Option<mesh::soap::Name>,
     /// Everything that a reload replaces, as of this moment.
     pub generation: Arc<Generation>,
 }

@@ -17,7 +17,9 @@ mod policy;
 mod raw;
 mod report;
 mod retention;
+mod route;
 mod ship;
+mod tcp;
 mod telemetry;
 pub(crate) mod text;
 pub(crate) mod value;
@@ -27,7 +29,7 @@ pub use audit::{Audit, Checkpoints, Durability, Privacy, Witness};
 pub use budget::{Budget, Each, Period, Then};
 pub use calendar::{Calendar, Freeze};
 pub(crate) use check::validity::not_after;
-pub use function::{BackendConfig, Function, Route, Target, Unrecorded};
+pub use function::{BackendConfig, Function, Target, Unrecorded};
 pub(crate) use text::{FILE_BYTES_MAX, Text};
 
 pub use self::policy::{Policy, ShadowBundle, SignedBundle};
@@ -35,7 +37,9 @@ pub use credential::{
     ApiKey, ApiKeys, ClientAuth, Credential, Credentials, Form, KeyClient, Mtls, Secret, UNIX_ALIAS, Webhook,
 };
 pub use retention::{Archive, Retention};
+pub use route::{Route, SoapAction};
 pub use ship::{FileSink, NatsSink, ObjectSink, Ship, Sink};
+pub use tcp::Tcp;
 pub use telemetry::{Collector, Sampling, Signals, Telemetry};
 
 use crate::address::Address;
@@ -106,6 +110,8 @@ pub struct Listener {
     pub functions: Shown,
     /// Proxies whose forwarding header is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Its connections are calls.
+    pub tcp: Option<Arc<Tcp>>,
     /// Time-outs.
     pub timeouts: Timeouts,
     /// Most connections at once.

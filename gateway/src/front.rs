@@ -7,3 +7,5 @@ pub mod hygiene;
 pub mod path;
 pub mod response;
 pub mod rest;
+pub mod soap;
+pub(crate) mod tcp;

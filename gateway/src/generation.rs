@@ -80,6 +80,12 @@ impl Served {
     pub fn is_grpc(&self) -> bool {
         self.config.route.as_ref().is_some_and(|route| route.grpc)
     }
+
+    /// The operation of SOAP that it takes, if it takes one.
+    #[must_use]
+    pub fn soap(&self) -> Option<&crate::config::SoapAction> {
+        self.config.route.as_ref()?.soap.as_deref()
+    }
 }
 
 impl Served {
@@ -119,6 +125,14 @@ impl Generation {
             let (now, then) = (&served.function.targets, &old.function.targets);
             now.len() == then.len() && now.iter().zip(then).all(|(now, then)| now.backend.kept(&then.backend))
         })
+    }
+
+    /// Begins what is to be there before the first call: issuers' keys, and instances that are kept ready.
+    pub fn warm(&self) {
+        self.identify.warm();
+        for target in self.served.values().flat_map(|served| &served.function.targets) {
+            target.backend.warm();
+        }
     }
 
     /// What a careless save would take away: forbids that vanished, files that became empty or went.

@@ -127,6 +127,7 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
         },
     };
     let on = On::default();
+    on.set(invocation.target().ok_or(Refusal::Unreachable)?);
     let long = !matches!(outbound.payload, Payload::Empty | Payload::Buffered(_));
     let ran = {
         let generations = gateway.generations();
@@ -274,6 +275,7 @@ fn refusal(error: &InvokeError) -> Refusal {
         | InvokeError::Unreachable(_)
         | InvokeError::NoCredential(_)
         | InvokeError::Refused(_) => Refusal::Unreachable,
+        InvokeError::BadInput(why) => Refusal::BadInput(why.clone()),
         InvokeError::Unsupported(_) => Refusal::Malformed("the function can't be called in this way".into()),
         InvokeError::Busy => Refusal::Overloaded { retry_after: RETRY_AFTER },
         InvokeError::Throttled { retry_after } => {

@@ -6,7 +6,7 @@ use crate::{
     authorize,
     call::{Arrived, Envelope},
     cors::{self, Grant},
-    front::{grpc::invoke as invoke_by_name, response},
+    front::{grpc::invoke as invoke_by_name, response, soap},
     identify, invoke,
     refusal::Refusal,
     route,
@@ -53,6 +53,7 @@ async fn steps(
     trail.arrived(&arrived);
     let meter = gateway.meter();
     let arrived = invoke_by_name::open(arrived, meter.buffered()).await?;
+    let arrived = soap::open(arrived, meter.buffered()).await?;
     let routed = route::pass(arrived);
     trail.routed(&routed)?;
     *browsers = cors::grant(routed.found.as_ref(), &routed.arrived.head.headers);
@@ -62,6 +63,7 @@ async fn steps(
     let asked = ask::pass(metered, meter.buffered()).await.map_err(Stopped::at(Stage::Ask))?;
     let permitted = authorize::pass(asked, &gateway.judge).map_err(Stopped::denied)?;
     trail.permitted(&permitted);
+    let permitted = soap::pass(permitted, meter.buffered()).await.map_err(Stopped::at(Stage::Ask))?;
     trail.affordable().map_err(Stopped::at(Stage::Admit))?;
     let admitted = admit::pass(permitted, meter.limits().queue_max).await.map_err(Stopped::at(Stage::Admit))?;
     invoke::pass(gateway, admitted, trail).await.map_err(Stopped::at(Stage::Invoke))

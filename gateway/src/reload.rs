@@ -268,7 +268,7 @@ impl Worker {
         }
         built.report();
         let next = Arc::new(built.generation);
-        next.identify.warm();
+        next.warm();
         self.gateway.put_in_force(next.clone());
         let findings = built.warnings.into_iter().chain(certificates).collect();
         Outcome { losses, ..self.outcome("ok", findings) }

@@ -10,6 +10,7 @@ use crate::{
     generation::Served,
 };
 use http::Method;
+use mesh::soap::action::announced;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -38,6 +39,8 @@ struct Table {
 struct Methods {
     any: Option<Arc<Served>>,
     each: Vec<(Method, Arc<Served>)>,
+    /// What is posted there are messages of SOAP, each for the function of its action.
+    soap: Vec<Arc<Served>>,
 }
 
 /// Methods that a route without one takes.
@@ -69,6 +72,7 @@ impl Router {
             }
             let methods = patterns.entry((route.host.clone(), route.pattern.clone())).or_default();
             match &route.method {
+                _ if route.soap.is_some() => methods.soap.push(served.clone()),
                 Some(method) => methods.each.push((method.clone(), served.clone())),
                 None => methods.any = Some(served.clone()),
             }
@@ -89,9 +93,20 @@ impl Router {
         }
     }
 
-    fn find(&self, host: &str, method: &Method, path: &str) -> Option<Found> {
-        let on_host = self.hosts.get(host).and_then(|table| table.find(method, path));
-        on_host.or_else(|| self.any_host.find(method, path))
+    fn find<T>(&self, host: &str, path: &str, of: impl Fn(&Methods) -> Option<T>) -> Option<(T, Params)> {
+        let on_host = self.hosts.get(host).and_then(|table| at(&table.routes, path, &of));
+        on_host.or_else(|| at(&self.any_host.routes, path, &of))
+    }
+
+    fn named(
+        &self,
+        host: &str,
+        method: &Method,
+        path: &str,
+        of: impl Fn(&Methods) -> Option<Arc<Served>>,
+    ) -> Option<Found> {
+        let on_host = self.hosts.get(host).and_then(|table| table.named(method, path, &of));
+        on_host.or_else(|| self.any_host.named(method, path, &of))
     }
 }
 
@@ -108,7 +123,21 @@ pub fn pass(mut arrived: Arrived) -> Routed {
 /// The function that a request of this method would name.
 pub(crate) fn named(arrived: &Arrived, method: &Method) -> Option<Found> {
     let router = arrived.generation.routers.get(&arrived.envelope.listener.name)?;
-    router.find(&arrived.head.host, method, arrived.head.path.as_str())
+    let of = |methods: &Methods| match methods.soap.is_empty() || *method != Method::POST {
+        true => methods.of(method).cloned(),
+        false => methods.of_action(arrived),
+    };
+    router.named(&arrived.head.host, method, arrived.head.path.as_str(), of)
+}
+
+/// The largest message that a function of SOAP takes there, in bytes; `None` where a request is for none.
+pub(crate) fn operations(arrived: &Arrived) -> Option<u64> {
+    if arrived.head.method != Method::POST || arrived.named.is_some() {
+        return None;
+    }
+    let router = arrived.generation.routers.get(&arrived.envelope.listener.name)?;
+    let largest = |methods: &Methods| methods.soap.iter().map(|served| served.function.request_bytes_max).max();
+    router.find(&arrived.head.host, arrived.head.path.as_str(), largest).map(|(largest, _)| largest)
 }
 
 fn by_name(mut arrived: Arrived, named: Named) -> Routed {
@@ -167,8 +196,9 @@ fn shows(shown: &Shown, function: &config::Function) -> bool {
 
 impl Table {
     /// What says most closely what the path is.
-    fn find(&self, method: &Method, path: &str) -> Option<Found> {
-        let route = self.route(method, path);
+    fn named(&self, method: &Method, path: &str, of: impl Fn(&Methods) -> Option<Arc<Served>>) -> Option<Found> {
+        let route = at(&self.routes, path, of);
+        let route = route.map(|(function, parameters)| Found { function, parameters, binding: None });
         let Some((leaf, closeness)) = self.bindings.as_ref().and_then(|bindings| bindings.find(method, path)) else {
             return route;
         };
@@ -181,21 +211,38 @@ impl Table {
         // Its variables are fields of the input, whichever way it came.
         Some(Found { function, parameters: BTreeMap::new(), binding })
     }
+}
 
-    fn route(&self, method: &Method, path: &str) -> Option<Found> {
-        let matched = self.routes.at(path).ok()?;
-        let function = matched.value.of(method)?.clone();
-        let mut parameters = BTreeMap::new();
-        for (name, value) in matched.params.iter() {
-            // A tail parameter may hold slashes; its segments are decoded one by one.
-            let decoded: Result<Vec<String>, _> = value.split('/').map(path::decode).collect();
-            parameters.insert(Arc::from(name), Arc::from(decoded.ok()?.join("/")));
-        }
-        Some(Found { function, parameters, binding: None })
+/// Path parameters, decoded.
+type Params = BTreeMap<Arc<str>, Arc<str>>;
+
+fn at<T>(table: &matchit::Router<Methods>, path: &str, of: impl Fn(&Methods) -> Option<T>) -> Option<(T, Params)> {
+    let matched = table.at(path).ok()?;
+    let function = of(matched.value)?;
+    let mut parameters = BTreeMap::new();
+    for (name, value) in matched.params.iter() {
+        // A tail parameter may hold slashes; its segments are decoded one by one.
+        let decoded: Result<Vec<String>, _> = value.split('/').map(path::decode).collect();
+        parameters.insert(Arc::from(name), Arc::from(decoded.ok()?.join("/")));
     }
+    Some((function, parameters))
 }
 
 impl Methods {
+    /// The one function of the action that the headers name, or else of the element in the body.
+    fn of_action(&self, arrived: &Arrived) -> Option<Arc<Served>> {
+        let said = announced(&arrived.head.headers).ok()??.action;
+        let means = |served: &&Arc<Served>| {
+            served.soap().is_some_and(|soap| match &said {
+                Some(action) => *soap.action == **action,
+                None => arrived.operation.is_some() && soap.element == arrived.operation,
+            })
+        };
+        let mut meant = self.soap.iter().filter(means);
+        let (Some(function), None) = (meant.next(), meant.next()) else { return None };
+        Some(function.clone())
+    }
+
     fn of(&self, method: &Method) -> Option<&Arc<Served>> {
         let exact = |m: &Method| self.each.iter().find(|(of, _)| of == m).map(|(_, f)| f);
         let head = || (*method == Method::HEAD).then(|| exact(&Method::GET)).flatten();

@@ -318,7 +318,7 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     gateway.export(&config);
     gateway.watch(&config);
     gateway.shipping.apply(&config.audit.ship);
-    gateway.generation().identify.warm();
+    gateway.generation().warm();
     let folder = config.audit.path.join(&*config.node.id);
     gateway.generation().budgets.recall_in_background(folder.clone(), Timestamp::now());
     let reloader = Reloader::start(file, gateway.clone(), shared);

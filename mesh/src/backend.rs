@@ -5,7 +5,7 @@ pub mod azure_functions;
 pub mod cloudevents;
 mod endpoint;
 pub(crate) mod exchange;
-mod fn_protocol;
+pub(crate) mod fn_protocol;
 pub mod fn_server;
 pub mod google_functions;
 pub mod grpc;
@@ -21,6 +21,8 @@ pub mod process;
 pub mod pubsub;
 mod record;
 pub mod remote;
+pub mod soap;
+pub mod tcp;
 pub mod transcoded;
 
 use crate::invocation::{Invoking, Outbound};
@@ -54,7 +56,7 @@ pub enum Backend {
     Grpc(grpc::Grpc),
     /// A service that speaks HTTP.
     Http(http::Http),
-    /// A process on this machine that speaks the Lambda Runtime API.
+    /// Programs on this machine.
     Process(process::Process),
     /// A function at AWS Lambda.
     AwsLambda(aws_lambda::AwsLambda),
@@ -80,12 +82,16 @@ pub enum Backend {
     Kinesis(kinesis::Kinesis),
     /// A topic of Google Cloud Pub/Sub.
     PubSub(pubsub::PubSub),
+    /// An operation of a SOAP service.
+    Soap(soap::Soap),
+    /// A service that speaks a protocol of its own over TCP.
+    Tcp(tcp::Tcp),
     /// One of the others, behind a method of gRPC that it does not speak.
     Transcoded(transcoded::Transcoded),
 }
 
 /// Every kind's name.
-pub const KINDS: [&str; 15] = [
+pub const KINDS: [&str; 17] = [
     "http",
     "grpc",
     "process",
@@ -101,6 +107,8 @@ pub const KINDS: [&str; 15] = [
     "nats",
     "kinesis",
     "pubsub",
+    "soap",
+    "tcp",
 ];
 
 impl Backend {
@@ -123,6 +131,8 @@ impl Backend {
             Self::Nats(_) => "nats",
             Self::Kinesis(_) => "kinesis",
             Self::PubSub(_) => "pubsub",
+            Self::Soap(_) => "soap",
+            Self::Tcp(_) => "tcp",
             Self::Transcoded(backend) => backend.inner().kind(),
         }
     }
@@ -155,7 +165,17 @@ impl Backend {
             Self::PubSub(backend) => backend.parameters().collect(),
             Self::AwsLambda(backend) => backend.parameters().collect(),
             Self::Transcoded(backend) => backend.inner().parameters(),
-            Self::Grpc(_) | Self::Process(_) | Self::FnServer(_) | Self::OracleFunctions(_) => Vec::new(),
+            Self::Soap(backend) => backend.parameters().collect(),
+            Self::Grpc(_) | Self::Process(_) | Self::FnServer(_) | Self::OracleFunctions(_) | Self::Tcp(_) => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// Starts what is to be ready before it is called. Only processes are.
+    pub fn warm(&self) {
+        if let Self::Process(process) = self.plain() {
+            process.warm();
         }
     }
 
@@ -186,7 +206,19 @@ impl Backend {
             | Self::OpenFaas(_)
             | Self::Nats(_)
             | Self::Kinesis(_)
-            | Self::PubSub(_) => false,
+            | Self::PubSub(_)
+            | Self::Soap(_)
+            | Self::Tcp(_) => false,
+        }
+    }
+
+    /// Whether methods of gRPC are called there as they are.
+    #[must_use]
+    pub fn speaks_grpc(&self) -> bool {
+        match self {
+            Self::Grpc(_) => true,
+            Self::Process(backend) => backend.speaks_grpc(),
+            _ => false,
         }
     }
 
@@ -209,6 +241,8 @@ impl Backend {
             Self::Nats(backend) => backend.invoke(outbound),
             Self::Kinesis(backend) => backend.invoke(outbound),
             Self::PubSub(backend) => backend.invoke(outbound),
+            Self::Soap(backend) => backend.invoke(outbound),
+            Self::Tcp(backend) => backend.invoke(outbound),
             Self::Transcoded(backend) => backend.invoke(outbound),
         }
     }
@@ -223,7 +257,7 @@ fn connect_timeout() -> String {
 const DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads a duration such as `"3s"` or `"1m 30s"`: above zero, at most a day.
-fn duration(field: &'static str, text: &str) -> Result<Duration, ConfigError> {
+pub(crate) fn duration(field: &'static str, text: &str) -> Result<Duration, ConfigError> {
     let read = text.parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
     read.filter(|d| !d.is_zero() && *d <= DURATION_MAX).ok_or_else(|| ConfigError {
         field,

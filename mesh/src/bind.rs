@@ -1,6 +1,7 @@
 //! One input object per function, whichever front it came through: read strictly, checked, bound out.
 
 pub mod protobuf;
+pub mod soap;
 pub(crate) mod strict;
 pub mod transcode;
 

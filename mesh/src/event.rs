@@ -12,7 +12,7 @@ pub(crate) mod streamed;
 
 use crate::{
     backend::ConfigError,
-    host::pool::Answered,
+    host::work::Answered,
     invocation::{CallContext, Head, InvokeError},
     payload::{Answer, Body, Payload, Reply},
 };
@@ -69,7 +69,6 @@ impl EventForm {
     /// What its answer means.
     pub(crate) fn reply(&self, answered: Answered, bytes_max: u64) -> Result<Reply, InvokeError> {
         let reply = match self.is_request() {
-            _ if http_answer::has_prelude(&answered) => http_answer::streamed_reply(&answered.body)?,
             true => http_answer::reply(answered.body)?,
             false => plain::reply(answered.body),
         };

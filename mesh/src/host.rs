@@ -1,16 +1,31 @@
 //! Runs function processes on this machine: starts them on demand, stops them when idle, leaves none behind.
 
+pub(crate) mod account;
+mod exchange;
+pub(crate) mod fn_socket;
 mod group;
+pub(crate) mod http_server;
 mod instance;
+mod lambda;
+mod memory;
+pub(crate) mod openwhisk;
 mod output;
+mod pieces;
 pub(crate) mod pool;
+mod port;
 pub(crate) mod recipe;
 mod runtime_api;
+mod scratch;
 mod seat;
+mod served;
 mod spawner;
+mod stats;
+mod usage;
 mod watchdog;
+pub(crate) mod way;
+pub(crate) mod work;
 
-pub use pool::ProcessStats;
+pub use stats::ProcessStats;
 
 use crate::host::{pool::Pool, spawner::Spawner};
 use std::{
@@ -19,10 +34,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{runtime::Handle, sync::watch, time::timeout};
+use uuid::Uuid;
 
 /// An instance that is asked to stop (SIGTERM) is killed after this time.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// The first descriptor that is not standard input, output or error.
+const FIRST_NAMELESS: i32 = 3;
 
 /// [`Host::shutdown`] waits this long for instances that were killed to be gone.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
@@ -37,6 +56,10 @@ pub struct Host(Arc<Shared>);
 struct Shared {
     spawner: Spawner,
     tools: Tools,
+    /// Where instances have folders of their own; the watchdog removes it.
+    scratch: PathBuf,
+    /// Where instances live that are started by somebody outside of any runtime.
+    runtime: Option<Handle>,
     stopping: watch::Sender<bool>,
     /// Instances whose process may exist.
     live: watch::Sender<usize>,
@@ -48,10 +71,8 @@ struct Shared {
 pub(crate) struct Tools {
     /// Holds an instance back until the watchdog knows it.
     pub(crate) sh: PathBuf,
-    /// Ties an instance to the gateway; the watchdog alone must do where it is missing.
+    /// Ties an instance to the gateway (the watchdog alone must do where it is missing), and makes it another user's.
     pub(crate) setpriv: Option<PathBuf>,
-    /// Limits memory.
-    pub(crate) prlimit: Option<PathBuf>,
 }
 
 impl Host {
@@ -60,16 +81,21 @@ impl Host {
     /// # Errors
     /// When there is no `sh`, or no process or thread can be started.
     pub fn start() -> io::Result<Self> {
+        // What whoever started the gateway left open is none of a function's business.
+        close_fds::set_fds_cloexec_threadsafe(FIRST_NAMELESS, &[]);
         let missing = || io::Error::new(io::ErrorKind::NotFound, "no `sh` in `PATH` or `/bin`");
-        let tools = Tools { sh: tool("sh").ok_or_else(missing)?, setpriv: tool("setpriv"), prlimit: tool("prlimit") };
+        let tools = Tools { sh: tool("sh").ok_or_else(missing)?, setpriv: tool("setpriv") };
+        let scratch = env::temp_dir().join(format!("latchwork-{}", Uuid::new_v4().simple()));
         if tools.setpriv.is_none() {
             tracing::warn!(
                 "no `setpriv` here: if the gateway is killed, its functions are ended by the watchdog alone"
             );
         }
         Ok(Self(Arc::new(Shared {
-            spawner: Spawner::start(&tools.sh)?,
+            spawner: Spawner::start(&tools.sh, &scratch)?,
             tools,
+            scratch,
+            runtime: Handle::try_current().ok(),
             stopping: watch::Sender::new(false),
             live: watch::Sender::new(0),
             pools: Mutex::default(),
@@ -104,6 +130,15 @@ impl Host {
 
     pub(crate) fn tools(&self) -> &Tools {
         &self.0.tools
+    }
+
+    /// Where an instance's task may run.
+    pub(crate) fn runtime(&self) -> Option<Handle> {
+        Handle::try_current().ok().or_else(|| self.0.runtime.clone())
+    }
+
+    pub(crate) fn scratch(&self) -> &Path {
+        &self.0.scratch
     }
 
     pub(crate) fn stopping(&self) -> watch::Receiver<bool> {

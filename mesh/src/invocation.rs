@@ -85,6 +85,9 @@ pub enum InvokeError {
     /// The permit allows none of the targets.
     #[error("the permit allows none of the targets")]
     NoTarget,
+    /// The input is not what the function is described to take: nothing was sent. The words are the caller's to read.
+    #[error("the input does not fit: {0}")]
+    BadInput(String),
     /// The backend can't take this shape of payload.
     #[error("this backend can't take {0}")]
     Unsupported(&'static str),
@@ -147,7 +150,8 @@ impl InvokeError {
     pub fn had_no_effect(&self) -> bool {
         match self {
             // Nothing was sent.
-            Self::Unsupported(_) | Self::Unreachable(_) | Self::NoCredential(_) | Self::Busy => true,
+            Self::BadInput(_) | Self::Unsupported(_) => true,
+            Self::Unreachable(_) | Self::NoCredential(_) | Self::Busy => true,
             // It was told of the call, and says that it did nothing with it.
             Self::Throttled { .. } | Self::Refused(_) | Self::RequestTooLarge { .. } => true,
             Self::Lapsed | Self::WrongFunction | Self::NoTarget | Self::Unrecorded | Self::Revoked => false,

@@ -20,4 +20,5 @@ pub mod report;
 mod samples;
 mod secret;
 mod sign;
+pub mod soap;
 mod token;

@@ -72,12 +72,36 @@ pub fn transcode(package: &str) -> Option<PathBuf> {
     (!skip::skipped(package)).then(|| had(package, venv("transcode")))
 }
 
+/// The Python interpreter that has a server and a client of SOAP; `None` when `package` is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn soap(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, venv("soap")))
+}
+
+/// The folder whose `node_modules` has npm's `soap`; `None` when it is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn node_soap(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, node_modules("node-soap")))
+}
+
 /// The folder whose `node_modules` has serverless-offline; `None` when it is skipped on request.
 ///
 /// # Panics
 /// With the reason, when it can't be had.
 pub fn serverless(package: &str) -> Option<PathBuf> {
     (!skip::skipped(package)).then(|| had(package, node_modules("serverless")))
+}
+
+/// The folder whose `node_modules` has runtimes of functions for Node; `None` when `package` is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn node_functions(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, node_modules("runtimes")))
 }
 
 /// A program of the system, installed with apt when it is missing and we are root; `None` when skipped on request.

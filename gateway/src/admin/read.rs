@@ -5,6 +5,7 @@ use crate::{audit::ship::Status, generation::Served, server::Gateway};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
+use mesh::cost::PICO;
 use serde_json::{Value, json};
 use std::sync::{Arc, atomic::Ordering};
 
@@ -73,7 +74,7 @@ pub(super) fn metrics(gateway: &Gateway) -> Response<Full<Bytes>> {
 
 /// Every function that is served.
 pub(super) fn functions(gateway: &Gateway) -> Value {
-    let generation = gateway.generation();
+    let (generation, now) = (gateway.generation(), tokio::time::Instant::now());
     let mut all: Vec<_> = generation.served.values().collect();
     all.sort_by(|a, b| a.function.name.cmp(&b.function.name));
     let one = |served: &&Arc<Served>| {
@@ -81,7 +82,18 @@ pub(super) fn functions(gateway: &Gateway) -> Value {
             .function
             .targets
             .iter()
-            .map(|t| json!({"index": t.index, "kind": t.backend.kind(), "region": t.region}))
+            .map(|t| {
+                json!({
+                    "index": t.index,
+                    "kind": t.backend.kind(),
+                    "region": t.region,
+                    "price": t.price.as_ref().map(|price| &price.name),
+                    "resting": !t.health.is_good(now),
+                    "running": t.measured.running(),
+                    "seconds": t.measured.seconds(),
+                    "cost": t.measured.cost().map(|pico| pico / PICO),
+                })
+            })
             .collect();
         let route = served.config.route.as_ref().map(|r| {
             let bindings: Vec<String> = r.bindings.iter().map(ToString::to_string).collect();

@@ -1,9 +1,9 @@
 //! `[function."NAME"]`: what is known of a function, and of its targets.
 
-use super::Cors;
+use super::{Cors, Route};
 use mesh::{
     backend::{grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig, remote::RemoteConfig},
-    bind::{protobuf::Method, transcode::Binding},
+    bind::protobuf::Method,
     cost::Price,
     dispatch::Dispatch,
 };
@@ -51,23 +51,6 @@ pub enum Unrecorded {
     Refuse,
     /// They run; their records are written once the log can be written again, if the gateway lives that long.
     Run,
-}
-
-/// An HTTP route.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Route {
-    /// Method; `None` is any of GET, HEAD, POST, PUT, PATCH, DELETE.
-    pub method: Option<http::Method>,
-    /// Host, lowercase, without port; `None` is any host of the listener.
-    pub host: Option<Arc<str>>,
-    /// Pattern such as `/stock/{sku}`; `{*rest}` takes the remaining path.
-    pub pattern: Arc<str>,
-    /// Written as `grpc package.Service/Method`: the pattern is the path of that method.
-    pub grpc: bool,
-    /// How the method is called by plain HTTP besides; the first is how targets are called that don't speak gRPC.
-    pub bindings: Vec<Arc<Binding>>,
-    /// Targets that don't speak gRPC are given the message as it is, and not as JSON.
-    pub bytes: bool,
 }
 
 /// One element of `targets`.

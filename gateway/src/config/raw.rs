@@ -11,6 +11,7 @@ mod calendar;
 mod credential;
 pub(crate) mod detect;
 mod dispatch;
+mod protocol;
 mod retention;
 mod settings;
 mod shape;
@@ -26,6 +27,7 @@ pub(crate) use calendar::{Calendar, Freeze, Weekday};
 pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
 pub(crate) use detect::Detect;
 pub(crate) use dispatch::{Dispatch, Order, Price};
+pub(crate) use protocol::{SoapAction, Tcp};
 pub(crate) use retention::Retention;
 pub(crate) use settings::{Admin, Limits, Network, Policy, Rate};
 pub(crate) use shape::{Declared, Durability, Expired, Kind, Metrics, QueryType, Selection, Unrecorded};
@@ -119,6 +121,8 @@ pub(crate) struct Listener {
     pub(crate) functions: Option<Selection>,
     /// Networks of proxies whose forwarding header is believed.
     pub(crate) trusted_proxies: Vec<At<String>>,
+    /// Its connections are calls, not HTTP.
+    pub(crate) tcp: Option<At<Tcp>>,
     /// Time-outs.
     pub(crate) timeouts: Timeouts,
     /// Most connections at once. Default 10000.
@@ -296,6 +300,8 @@ pub(crate) struct Function {
     /// Method and path, such as `"GET /stock/{sku}"`; a path alone takes any method. A method of gRPC is written
     /// `"grpc shop.v1.Orders/Create"`.
     pub(crate) route: Option<At<String>>,
+    /// Which operation of SOAP the route takes: functions at one route are told apart by their actions.
+    pub(crate) soap_action: Option<At<SoapAction>>,
     /// The host of the route; any host of the listener when absent.
     pub(crate) host: Option<At<String>>,
     /// Declared query parameters and their types.

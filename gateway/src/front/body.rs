@@ -87,16 +87,24 @@ impl Received {
     ///
     /// # Errors
     /// [`Refusal::TooLarge`], [`Refusal::Busy`], [`Refusal::RequestTimeout`], or [`Refusal::Malformed`] when it breaks off.
-    pub async fn whole(mut self, budget: &Arc<Semaphore>) -> Result<Bytes, Refusal> {
-        let mut held = Charged { bytes: BytesMut::new(), charge: None, units: 0 };
-        while let Some(frame) = self.frame().await {
-            // A trailers frame ends a body; an input object has none.
-            let Ok(data) = frame.map_err(|e| refusal(&e))?.into_data() else { break };
-            held.grow(data.len(), budget)?;
-            held.bytes.extend_from_slice(&data);
-        }
-        Ok(Bytes::from_owner(held))
+    pub async fn whole(self, budget: &Arc<Semaphore>) -> Result<Bytes, Refusal> {
+        whole(self, budget).await
     }
+}
+
+/// Reads a body whole that has its bounds already. See [`Received::whole`].
+pub(crate) async fn whole(
+    mut body: impl Body<Data = Bytes, Error = BodyError> + Unpin,
+    budget: &Arc<Semaphore>,
+) -> Result<Bytes, Refusal> {
+    let mut held = Charged { bytes: BytesMut::new(), charge: None, units: 0 };
+    while let Some(frame) = body.frame().await {
+        // A trailers frame ends a body; an input object has none.
+        let Ok(data) = frame.map_err(|e| refusal(&e))?.into_data() else { break };
+        held.grow(data.len(), budget)?;
+        held.bytes.extend_from_slice(&data);
+    }
+    Ok(Bytes::from_owner(held))
 }
 
 /// The refusal that a broken body deserves.

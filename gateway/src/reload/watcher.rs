@@ -92,12 +92,15 @@ fn folders(config: &Config) -> BTreeSet<PathBuf> {
         Some(ShadowBundle::Signed(signed)) => Some(signed),
         Some(ShadowBundle::Folder(_)) | None => None,
     };
-    let described = methods.flat_map(|method| method.descriptions().files()).map(PathBuf::as_path);
+    let operations = config.functions.iter().filter_map(|f| f.route.as_ref()?.soap.as_ref()?.operation.as_ref());
+    let operations = operations.flat_map(|operation| &operation.files);
+    let described = methods.flat_map(|method| method.descriptions().files()).chain(operations).map(PathBuf::as_path);
     let signed = config.policy.signed.iter().chain(shadow).flat_map(|signed| [&*signed.file, &*signed.keys]);
     let files =
         catalogs.chain(signed).chain(schemas).chain(authorities).chain(keys).chain(described).filter_map(Path::parent);
     folders.extend(files.map(absolute));
-    folders.extend(peers.filter_map(Path::parent).map(absolute));
+    // Some are written as they are in the configuration's folder.
+    folders.extend(peers.filter_map(Path::parent).map(|folder| absolute(&config.directory.join(folder))));
     for tls in config.listeners.iter().filter_map(|l| l.tls.as_ref()) {
         let clients = tls.clients.as_ref().map(|clients| &clients.ca);
         folders
@@ -106,13 +109,14 @@ fn folders(config: &Config) -> BTreeSet<PathBuf> {
     folders
 }
 
-/// Files that a backend's TLS is made from.
+/// Files that a backend is made from: most often its TLS.
 fn secrets_of(backend: &BackendConfig) -> Vec<&Path> {
     let (ca, certificate, key) = match backend {
         BackendConfig::Http(http) => (&http.ca, &http.client_certificate, &http.client_key),
         BackendConfig::Grpc(grpc) => (&grpc.ca, &grpc.client_certificate, &grpc.client_key),
-        // These look at their files by themselves.
-        BackendConfig::Process(_) | BackendConfig::Remote(_) => return Vec::new(),
+        BackendConfig::Remote(remote) => return remote.files(),
+        // It looks at its files by itself.
+        BackendConfig::Process(_) => return Vec::new(),
     };
     let key = key.as_deref().and_then(|key| key.strip_prefix("file:")).map(Path::new);
     [ca.as_deref(), certificate.as_deref(), key].into_iter().flatten().collect()

@@ -1,7 +1,7 @@
 //! The input of a call that only the shadow looks at: read as strictly as policy wants it, and refused to nobody.
 
 use super::judge::NotJudged;
-use crate::{front::grpc::messages, generation::Served};
+use crate::{front::soap, generation::Served};
 use bytes::Bytes;
 use http::{
     HeaderMap,
@@ -45,13 +45,7 @@ impl Reader {
     }
 
     fn read(&self, bytes: &Bytes) -> Result<Arc<Value>, NotJudged> {
-        let function = &self.served.function;
-        let schema = function.input.as_ref().ok_or(NotJudged::Input)?;
-        let read = match &function.method {
-            Some(method) => messages::input(method, schema, bytes),
-            None => schema.read(&self.headers, bytes).map_err(messages::bad_input),
-        };
-        read.map_err(|_| NotJudged::Input)
+        soap::input(&self.served, &self.headers, bytes).ok().flatten().ok_or(NotJudged::Input)
     }
 }
 

@@ -178,6 +178,8 @@ fn processes(gateway: &Gateway, encoder: &mut DescriptorEncoder<'_>) -> fmt::Res
     gauge(encoder, "process_instances", "Instances of process functions by state", &states)?;
     counter(encoder, "process_starts", "Instances that were started", &each(|s| s.starts))?;
     counter(encoder, "process_crashes", "Instances that ended by themselves", &each(|s| s.crashes))?;
+    let help = "Instances that were killed because they used too much memory";
+    counter(encoder, "process_memory_kills", help, &each(|s| s.memory_kills))?;
     counter(
         encoder,
         "process_timeouts",

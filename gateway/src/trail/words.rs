@@ -41,6 +41,7 @@ pub(super) fn word(error: &InvokeError) -> &'static str {
         InvokeError::Lapsed => "lapsed",
         InvokeError::WrongFunction => "wrong_function",
         InvokeError::NoTarget => "no_target",
+        InvokeError::BadInput(_) => "bad_input",
         InvokeError::Unsupported(_) => "unsupported",
         InvokeError::Unreachable(_) => "unreachable",
         InvokeError::NoCredential(_) => "no_credential",
@@ -78,6 +79,8 @@ pub(super) fn version(version: http::Version) -> &'static str {
         http::Version::HTTP_10 => "HTTP/1.0",
         http::Version::HTTP_11 => "HTTP/1.1",
         http::Version::HTTP_2 => "HTTP/2",
+        // No such request is read: it stands for a connection that is a call.
+        http::Version::HTTP_09 => "TCP",
         _ => "HTTP",
     }
 }

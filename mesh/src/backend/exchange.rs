@@ -2,7 +2,10 @@
 
 use super::{
     ConfigError,
-    http::{connect::Connector, trust::Trust},
+    http::{
+        connect::Connector,
+        trust::{Trust, Written},
+    },
 };
 use crate::{
     dial::Dial,
@@ -16,7 +19,7 @@ use hyper_util::{
     client::legacy::{Client, Error},
     rt::{TokioExecutor, TokioTimer},
 };
-use std::{error::Error as _, time::Duration};
+use std::{error::Error as _, path::Path, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 /// An idle connection is closed after this time: before services close it.
@@ -50,7 +53,16 @@ pub(crate) struct Exchange(Client<Connector, Full<Bytes>>);
 impl Exchange {
     /// For hosts over TLS, or with `tls` false for those in clear text.
     pub(crate) fn new(trust: &Trust, tls: bool, connect_timeout: Duration) -> Result<Self, ConfigError> {
-        let connector = Connector::new(trust.client(tls)?, tls, Dial::new(None), false, connect_timeout);
+        Self::over(Dial::new(None), trust, tls, connect_timeout)
+    }
+
+    /// With what is on this machine, in clear text.
+    pub(crate) fn local(dial: Dial, connect_timeout: Duration) -> Result<Self, ConfigError> {
+        Self::over(dial, &Trust::read(Written::default(), false, Path::new("/"))?, false, connect_timeout)
+    }
+
+    fn over(dial: Dial, trust: &Trust, tls: bool, connect_timeout: Duration) -> Result<Self, ConfigError> {
+        let connector = Connector::new(trust.client(tls)?, tls, dial, false, connect_timeout);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())

@@ -60,12 +60,12 @@ pub enum FnIntent {
 
 /// How one function is called.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Form<'c> {
-    pub(super) call: FnCall,
-    pub(super) intent: Option<FnIntent>,
-    pub(super) event: Option<&'c CloudEventConfig>,
+pub(crate) struct Form<'c> {
+    pub(crate) call: FnCall,
+    pub(crate) intent: Option<FnIntent>,
+    pub(crate) event: Option<&'c CloudEventConfig>,
     /// Headers that the platform does not know reach the function, so they can say whose call it is.
-    pub(super) introduces: bool,
+    pub(crate) introduces: bool,
 }
 
 /// A refusal of Oracle Cloud.
@@ -76,7 +76,7 @@ struct Problem {
 
 impl Form<'_> {
     /// What is wrong with it as it is written.
-    pub(super) fn problems(self) -> Vec<ConfigError> {
+    pub(crate) fn problems(self) -> Vec<ConfigError> {
         let mut problems: Vec<_> = self.event.iter().flat_map(|event| event.problems()).collect();
         if self.event.is_some() && self.intent.is_some() {
             problems.push(endpoint::bad("intent", "a call is a request or an event, not both".to_owned()));
@@ -89,7 +89,7 @@ impl Form<'_> {
     }
 
     /// Headers and body of a call.
-    pub(super) async fn request(self, outbound: Outbound) -> Result<(HeaderMap, Bytes, CallContext), InvokeError> {
+    pub(crate) async fn request(self, outbound: Outbound) -> Result<(HeaderMap, Bytes, CallContext), InvokeError> {
         let Outbound { mut head, payload, context } = outbound;
         let mut body = event::whole(payload, &context).await?;
         let mut headers = HeaderMap::new();
@@ -115,7 +115,7 @@ impl Form<'_> {
     }
 
     /// What the platform's answer means.
-    pub(super) async fn reply(self, answer: Response<Bytes>, context: &CallContext) -> Result<Reply, InvokeError> {
+    pub(crate) async fn reply(self, answer: Response<Bytes>, context: &CallContext) -> Result<Reply, InvokeError> {
         let (head, body) = answer.into_parts();
         let said = |name: &HeaderName| head.headers.get(name).and_then(|v| v.to_str().ok()).map(plain);
         tracing::debug!(call = %context.call_id, fn_call = said(&CALL_ID), request = said(&REQUEST_ID), "a function was called");

@@ -169,8 +169,8 @@ impl GoogleFunctions {
     }
 }
 
-/// A function that crashed or threw: what it says then is its own affair.
-fn failed(mut reply: Reply) -> Result<Reply, InvokeError> {
+/// A function that crashed or threw, wherever its framework runs: what it says then is its own affair.
+pub(crate) fn failed(mut reply: Reply) -> Result<Reply, InvokeError> {
     match reply.headers_mut().remove(STATUS) {
         Some(word) if reply.status() == StatusCode::INTERNAL_SERVER_ERROR => {
             Err(InvokeError::FunctionFailed(super::exchange::plain(&String::from_utf8_lossy(word.as_bytes()))))

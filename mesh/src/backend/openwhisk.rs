@@ -1,7 +1,7 @@
 //! An action of OpenWhisk, which IBM Cloud Functions speaks too: waited for, only started, or a web action.
 
 mod activation;
-mod parameters;
+pub(crate) mod parameters;
 
 use super::{
     Backend, ConfigError, duration, endpoint,

@@ -1,20 +1,25 @@
-//! A function that runs here as a process and speaks the AWS Lambda Runtime API.
+//! A function that runs here as processes, in any of the protocols that function runtimes speak.
+
+mod config;
 
 use crate::{
     backend::{ConfigError, duration},
     event::{self, ANSWER_BYTES_MAX},
     host::{
-        Host, is_executable,
-        pool::{Pool, ProcessStats, RETURN_MAX, Work},
-        recipe::Recipe,
+        Host, ProcessStats,
+        account::Account,
+        fn_socket, http_server, is_executable, openwhisk,
+        pool::{Pool, RETURN_MAX},
+        recipe::{Limits, Recipe},
+        way::Way,
+        work::{Done, Event, Order, Work},
     },
     invocation::{InvokeError, Invoking, Outbound},
 };
 use policy::question::FunctionName;
-use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
     convert::Infallible,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -23,65 +28,16 @@ use tokio::{
     sync::oneshot,
     time::{Instant, sleep, sleep_until},
 };
-
 use uuid::Uuid;
 
 pub use crate::event::{CloudEventForm, EventForm};
-
-/// Most instances that one function may have.
-const INSTANCES_MAX: usize = 256;
-
-/// Largest memory limit, in MiB.
-const MEMORY_MIB_MAX: u64 = 1024 * 1024;
+pub use config::{ProcessConfig, Protocol};
 
 /// An event's envelope around the answer's body, escapes included, has at most this size beside twice the body.
 const ENVELOPE_BYTES_MAX: u64 = 256 * 1024;
 
-/// Names that tell a function where its host is: no configuration may replace them.
-const RESERVED: [&str; 2] = ["AWS_LAMBDA_RUNTIME_API", "_HANDLER"];
-
-/// `process = { … }` in a target.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ProcessConfig {
-    /// Program and arguments; a relative program is looked up in `directory`, a bare name then in `PATH`.
-    pub command: Vec<String>,
-    /// Working directory and `LAMBDA_TASK_ROOT`.
-    pub directory: Option<PathBuf>,
-    /// `_HANDLER`.
-    #[serde(default)]
-    pub handler: String,
-    /// Further environment variables. The gateway's own environment is not passed on.
-    #[serde(default)]
-    pub environment: BTreeMap<String, String>,
-    /// What the function is given: `"api_gateway_v2"` (default), `"api_gateway_v1"`, `"alb"`, `"alb_multi_value"`,
-    /// `"function_url"`, the `"body"` alone, or `{ type = "…", source = "…" }` for an event of CloudEvents.
-    #[serde(default)]
-    pub event: EventForm,
-    /// Most instances at once.
-    #[serde(default = "instances_max")]
-    pub instances_max: usize,
-    /// An instance is stopped after this time without a call, such as `"60s"`.
-    #[serde(default = "idle_timeout")]
-    pub idle_timeout: String,
-    /// An instance must ask for its first call within this time.
-    #[serde(default = "start_timeout")]
-    pub start_timeout: String,
-    /// Address space of an instance, in MiB; no limit when absent.
-    pub memory_mib: Option<u64>,
-}
-
-fn instances_max() -> usize {
-    4
-}
-
-fn idle_timeout() -> String {
-    "60s".to_owned()
-}
-
-fn start_timeout() -> String {
-    "10s".to_owned()
-}
+/// Largest code of an action, in bytes.
+const CODE_BYTES_MAX: u64 = 48 * 1024 * 1024;
 
 /// The backend. A clone shares the instances; when the last one is dropped, they stop once they are free.
 #[derive(Clone, Debug)]
@@ -109,24 +65,33 @@ impl Process {
         response_bytes_max: u64,
         host: &Host,
     ) -> Result<Self, ConfigError> {
-        check_limits(config, host)?;
-        check_environment(&config.environment)?;
+        config.problems().into_iter().next().map_or(Ok(()), Err)?;
         let directory = directory(config, base)?;
         let (program, arguments) = command(config, &directory)?;
-        config.event.problems().into_iter().next().map_or(Ok(()), Err)?;
-        let enveloped = match config.event.is_request() {
+        let way = way(config, &directory)?;
+        let enveloped = match event_form(config).is_request() {
             true => response_bytes_max.saturating_mul(2).saturating_add(ENVELOPE_BYTES_MAX),
             false => response_bytes_max,
         };
         let recipe = Recipe {
             function: function.clone(),
+            way,
             program,
             arguments,
             directory,
             handler: config.handler.clone(),
             environment: config.environment.clone(),
-            memory_mib: config.memory_mib,
+            limits: Limits {
+                memory_mib: config.memory_mib,
+                files_max: config.files_max,
+                file_mib: config.file_mib_max,
+                processes_max: config.processes_max,
+            },
+            account: account(config, host)?,
+            port: config.port,
             instances_max: config.instances_max,
+            instances_min: config.instances_min,
+            calls_max: config.calls_per_instance,
             idle_timeout: duration("idle_timeout", &config.idle_timeout)?,
             start_timeout: duration("start_timeout", &config.start_timeout)?,
             answer_bytes_max: usize::try_from(enveloped).unwrap_or(usize::MAX).min(ANSWER_BYTES_MAX),
@@ -147,7 +112,17 @@ impl Process {
 
     /// Whether the function is given requests.
     pub(crate) fn takes_requests(&self) -> bool {
-        self.0.config.event.is_request()
+        let config = &self.0.config;
+        match config.protocol {
+            Protocol::Lambda => event_form(config).is_request(),
+            Protocol::Http => config.event.is_none(),
+            Protocol::Grpc | Protocol::Fn | Protocol::OpenWhisk => false,
+        }
+    }
+
+    /// Whether it is a server of gRPC.
+    pub(crate) fn speaks_grpc(&self) -> bool {
+        self.0.config.protocol == Protocol::Grpc
     }
 
     /// Numbers of its instances.
@@ -156,35 +131,62 @@ impl Process {
         self.0.pool.stats()
     }
 
+    /// Starts the instances that are kept ready, from now on.
+    pub fn warm(&self) {
+        self.0.pool.warm();
+    }
+
     /// Runs the function.
     pub(crate) fn invoke(&self, outbound: Outbound) -> Invoking<'_> {
         Box::pin(async move {
-            let Outbound { head, payload, context } = outbound;
             let Inner { config, timeout, pool, .. } = &*self.0;
+            let context = outbound.context.clone();
             let deadline = context.deadline.min(Instant::now() + *timeout);
-            let body = event::whole(payload, &context).await?;
-            let (answer, mut answered) = oneshot::channel();
-            pool.submit(Work {
-                call_id: context.call_id,
-                event: config.event.event(&head, &context, body)?,
-                deadline,
-                trace_id: trace_id(&context.traceparent),
-                client_context: config.event.client_context(&context),
-                answer,
-            })?;
-            let _waiting = Waiting { pool, call_id: context.call_id };
-            let outcome = tokio::select! {
-                outcome = &mut answered => outcome,
-                never = hurry(pool) => match never {},
-                // From here on the instance keeps the deadline, unless none has taken the call yet.
-                () = sleep_until(deadline) => match pool.withdraw(context.call_id) {
-                    true => return Err(InvokeError::Busy),
-                    false => answered.await,
-                },
+            let order = match config.protocol {
+                Protocol::Lambda => {
+                    let Outbound { head, payload, .. } = outbound;
+                    let (form, body) = (event_form(config), event::whole(payload, &context).await?);
+                    Order::Event(Event {
+                        event: form.event(&head, &context, body)?,
+                        trace_id: trace_id(&context.traceparent),
+                        client_context: form.client_context(&context),
+                    })
+                }
+                Protocol::Http | Protocol::Grpc | Protocol::Fn | Protocol::OpenWhisk => {
+                    let mut outbound = Box::new(outbound);
+                    outbound.context.deadline = deadline;
+                    Order::Request(outbound)
+                }
             };
-            let gone = |_| Err(InvokeError::FunctionFailed("its instance was ended".to_owned()));
-            config.event.reply(outcome.unwrap_or_else(gone)?, context.response_bytes_max)
+            let (answer, answered) = oneshot::channel();
+            let reporting = context.reporting.clone();
+            pool.submit(Work { call_id: context.call_id, deadline, order, tries: 0, reporting, answer })?;
+            match self.answered(answered, context.call_id, deadline).await? {
+                Done::Event(answered) => event_form(config).reply(answered, context.response_bytes_max),
+                Done::Pieces(pieces) => pieces.reply(event_form(config), deadline, context.response_bytes_max).await,
+                Done::Reply(reply) => Ok(reply),
+            }
         })
+    }
+
+    async fn answered(
+        &self,
+        mut answered: oneshot::Receiver<Result<Done, InvokeError>>,
+        call_id: Uuid,
+        deadline: Instant,
+    ) -> Result<Done, InvokeError> {
+        let pool = &self.0.pool;
+        let _waiting = Waiting { pool, call_id };
+        let outcome = tokio::select! {
+            outcome = &mut answered => outcome,
+            never = hurry(pool) => match never {},
+            // From here on the instance keeps the deadline, unless none has taken the call yet.
+            () = sleep_until(deadline) => match pool.withdraw(call_id) {
+                true => return Err(InvokeError::Busy),
+                false => answered.await,
+            },
+        };
+        outcome.unwrap_or_else(|_| Err(InvokeError::FunctionFailed("its instance was ended".to_owned())))
     }
 }
 
@@ -213,36 +215,48 @@ async fn hurry(pool: &Arc<Pool>) -> Infallible {
     std::future::pending().await
 }
 
-fn check_limits(config: &ProcessConfig, host: &Host) -> Result<(), ConfigError> {
-    if !(1..=INSTANCES_MAX).contains(&config.instances_max) {
-        let message = format!("`{}` is not a number from 1 to {INSTANCES_MAX}", config.instances_max);
-        return Err(ConfigError { field: "instances_max", message });
-    }
-    let Some(mib) = config.memory_mib else { return Ok(()) };
-    if !(1..=MEMORY_MIB_MAX).contains(&mib) {
-        let message = format!("`{mib}` is not a number of MiB from 1 to {MEMORY_MIB_MAX}");
-        return Err(ConfigError { field: "memory_mib", message });
-    }
-    if host.tools().prlimit.is_none() {
-        let message = "this machine has no `prlimit`, which sets the limit".to_owned();
-        return Err(ConfigError { field: "memory_mib", message });
-    }
-    Ok(())
+/// What a runtime that asks for its calls is given.
+fn event_form(config: &ProcessConfig) -> EventForm {
+    config.event.clone().unwrap_or_default()
 }
 
-fn check_environment(environment: &BTreeMap<String, String>) -> Result<(), ConfigError> {
-    let bad = |message| Err(ConfigError { field: "environment", message });
-    for (name, value) in environment {
-        let odd = name.is_empty() || name.contains(['=', '\0']);
-        match () {
-            () if odd => return bad(format!("`{}` is not the name of a variable", name.escape_debug())),
-            () if RESERVED.contains(&name.as_str()) => return bad(format!("`{name}` is set by the gateway")),
-            // The value may be a secret: it is not repeated.
-            () if value.contains('\0') => return bad(format!("the value of `{name}` has a zero byte")),
-            () => {}
+/// How its instances are spoken with.
+fn way(config: &ProcessConfig, directory: &Path) -> Result<Way, ConfigError> {
+    let event = config.cloud_event();
+    Ok(match config.protocol {
+        Protocol::Lambda => Way::Lambda,
+        Protocol::Http => Way::Http(http_server::Form { ready: config.ready.clone(), event }),
+        Protocol::Grpc => Way::Grpc,
+        Protocol::Fn => Way::Fn(fn_socket::Form { intent: config.intent, event }),
+        Protocol::OpenWhisk => {
+            let code = config.code.as_ref().map(|code| code_of(&directory.join(code))).transpose()?;
+            let main = if config.handler.is_empty() { "main" } else { &config.handler };
+            Way::OpenWhisk(openwhisk::Form {
+                code: code.unwrap_or(openwhisk::Code::Absent),
+                main: main.to_owned(),
+                environment: config.environment.clone(),
+            })
         }
+    })
+}
+
+fn code_of(file: &Path) -> Result<openwhisk::Code, ConfigError> {
+    let bad = |message: String| ConfigError { field: "code", message: format!("`{}` {message}", file.display()) };
+    let length = fs::metadata(file).map_err(|error| bad(format!("can't be read: {error}")))?.len();
+    if length > CODE_BYTES_MAX {
+        return Err(bad(format!("is larger than {CODE_BYTES_MAX} bytes")));
     }
-    Ok(())
+    let bytes = fs::read(file).map_err(|error| bad(format!("can't be read: {error}")))?;
+    if bytes.is_empty() { Err(bad("is empty".to_owned())) } else { Ok(openwhisk::Code::of(bytes)) }
+}
+
+fn account(config: &ProcessConfig, host: &Host) -> Result<Option<Account>, ConfigError> {
+    let Some(user) = &config.user else { return Ok(None) };
+    let bad = |message| ConfigError { field: "user", message };
+    if host.tools().setpriv.is_none() {
+        return Err(bad("this machine has no `setpriv`, which starts processes of another user".to_owned()));
+    }
+    Account::named(user).map(Some).map_err(bad)
 }
 
 fn directory(config: &ProcessConfig, base: &Path) -> Result<PathBuf, ConfigError> {
@@ -258,9 +272,6 @@ fn command(config: &ProcessConfig, directory: &Path) -> Result<(PathBuf, Vec<Str
     let Some((program, arguments)) = config.command.split_first().filter(|(program, _)| !program.is_empty()) else {
         return Err(bad("it names no program".to_owned()));
     };
-    if config.command.iter().any(|part| part.contains('\0')) {
-        return Err(bad("it has a zero byte".to_owned()));
-    }
     let path = config.environment.get("PATH").map_or(crate::host::recipe::PATH, String::as_str);
     let elsewhere = std::env::split_paths(path).filter(|_| !program.contains('/')).map(|path| path.join(program));
     let mut places = std::iter::once(directory.join(program)).chain(elsewhere);

@@ -4,7 +4,8 @@ use super::{
     Backend, ConfigError, aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig,
     cloudevents::CloudEventsConfig, fn_server::FnServerConfig, google_functions::GoogleFunctionsConfig,
     kinesis::KinesisConfig, knative::KnativeConfig, nats::NatsConfig, openfaas::OpenFaasConfig,
-    openwhisk::OpenWhiskConfig, oracle_functions::OracleFunctionsConfig, pubsub::PubSubConfig,
+    openwhisk::OpenWhiskConfig, oracle_functions::OracleFunctionsConfig, pubsub::PubSubConfig, soap::SoapConfig,
+    tcp::TcpConfig,
 };
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,10 @@ pub enum RemoteConfig {
     Kinesis(Box<KinesisConfig>),
     /// `pubsub = { … }`
     PubSub(Box<PubSubConfig>),
+    /// `soap = { … }`
+    Soap(Box<SoapConfig>),
+    /// `tcp = { … }`
+    Tcp(Box<TcpConfig>),
 }
 
 /// What every remote kind can say of its configuration.
@@ -50,6 +55,10 @@ pub(super) trait Remote {
     /// Whether calls cross a network in clear text.
     fn is_exposed(&self) -> bool {
         false
+    }
+    /// Files that it is made from and does not look at by itself, as written.
+    fn files(&self) -> Vec<&Path> {
+        Vec::new()
     }
     /// Makes the backend of a configuration without problems; connects to nothing.
     fn build(&self, base: &Path) -> Result<Backend, ConfigError>;
@@ -82,6 +91,12 @@ impl RemoteConfig {
         self.remote().is_exposed()
     }
 
+    /// Files that it is made from, as written: a change of one is a change of the backend.
+    #[must_use]
+    pub fn files(&self) -> Vec<&Path> {
+        self.remote().files()
+    }
+
     /// The file of authorities that vouch for the server, to be made absolute.
     pub fn ca(&mut self) -> &mut Option<PathBuf> {
         match self {
@@ -97,6 +112,8 @@ impl RemoteConfig {
             Self::Nats(config) => &mut config.ca,
             Self::Kinesis(config) => &mut config.ca,
             Self::PubSub(config) => &mut config.ca,
+            Self::Soap(config) => &mut config.ca,
+            Self::Tcp(config) => &mut config.ca,
         }
     }
 
@@ -131,6 +148,8 @@ impl RemoteConfig {
             Self::Nats(config) => &**config,
             Self::Kinesis(config) => &**config,
             Self::PubSub(config) => &**config,
+            Self::Soap(config) => &**config,
+            Self::Tcp(config) => &**config,
         }
     }
 }

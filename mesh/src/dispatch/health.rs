@@ -144,6 +144,7 @@ impl Sign {
                 InvokeError::Lapsed
                 | InvokeError::WrongFunction
                 | InvokeError::NoTarget
+                | InvokeError::BadInput(_)
                 | InvokeError::Unsupported(_)
                 | InvokeError::Busy
                 | InvokeError::FunctionFailed(_)

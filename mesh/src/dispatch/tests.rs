@@ -275,6 +275,28 @@ async fn what_fails_again_and_again_rests_and_is_tried_by_one_call() {
     assert_eq!(firsts(&function).await.1, Chosen::Resting, "all rest, and are asked all the same");
 }
 
+#[tokio::test]
+async fn a_target_rests_that_does_not_answer_in_the_functions_time_whatever_callers_wait_for() {
+    let hanging = Double::new(|_| std::future::pending()).await;
+    let good = Double::same(200, &[], "").await;
+    let mut function = function(&[hanging.url(), good.url()], true);
+    (function.dispatch.failures_max, function.timeout) = (2, Duration::from_millis(300));
+    let call = async |wait: u64| {
+        let mut outbound = get("/");
+        outbound.context.deadline = Instant::now() + Duration::from_millis(wait);
+        let error = call(&function, outbound).await.0.unwrap_err();
+        assert!(matches!(error, InvokeError::TimedOut), "{error}");
+    };
+    let rests = || !function.targets[0].health.is_good(Instant::now());
+    for _ in 0..3 {
+        call(30).await;
+    }
+    assert!(!rests(), "callers who wait for less let nothing rest");
+    call(299).await;
+    call(299).await;
+    assert!(rests());
+}
+
 #[test]
 fn a_callers_own_impatience_or_input_lets_nothing_rest() {
     let sign = |error| health::Sign::of(&Err(error), true);

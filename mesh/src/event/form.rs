@@ -44,7 +44,7 @@ pub struct CloudEventForm {
 
 impl CloudEventForm {
     /// The same as others write it.
-    pub(super) fn config(&self) -> CloudEventConfig {
+    pub(crate) fn config(&self) -> CloudEventConfig {
         let Self { kind, source, subject } = self.clone();
         CloudEventConfig { kind, source, subject, mode: Mode::Structured }
     }

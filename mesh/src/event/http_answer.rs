@@ -2,7 +2,6 @@
 
 use crate::{
     hop,
-    host::pool::Answered,
     invocation::InvokeError,
     payload::{Answer, Reply},
 };
@@ -20,27 +19,8 @@ const FIELDS_MAX: usize = 100;
 /// Longest header that a function may set, in bytes.
 const HEADER_BYTES_MAX: usize = 64 * 1024;
 
-/// The content type of an answer that begins with its status and headers.
-const WITH_PRELUDE: &str = "application/vnd.awslambda.http-integration-response";
-
-/// What stands between such a prelude and the body.
+/// What stands between the head and the body of an answer that comes piece by piece.
 pub(super) const PRELUDE_END: [u8; 8] = [0; 8];
-
-/// Whether the answer begins with its status and headers, as response streaming does.
-pub(super) fn has_prelude(answered: &Answered) -> bool {
-    answered.streamed && answered.content_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case(WITH_PRELUDE))
-}
-
-/// What a streamed answer with a prelude means.
-pub(super) fn streamed_reply(bytes: &Bytes) -> Result<Reply, InvokeError> {
-    let end = bytes.windows(PRELUDE_END.len()).position(|window| window == PRELUDE_END);
-    let end = end.ok_or_else(|| bad("the prelude has no end"))?;
-    let prelude = bytes.slice(..end);
-    let Ok(Value::Object(prelude)) = serde_json::from_slice(&prelude) else {
-        return Err(bad("the prelude is not a JSON object"));
-    };
-    finish(&prelude, bytes.slice(end + PRELUDE_END.len()..))
-}
 
 /// What an answer means.
 pub(super) fn reply(bytes: Bytes) -> Result<Reply, InvokeError> {
@@ -90,7 +70,7 @@ fn read_status(status: Option<&Value>) -> Result<StatusCode, InvokeError> {
     let number = match status {
         Some(Value::Number(number)) => number.as_u64(),
         Some(Value::String(digits)) => digits.parse().ok(),
-        // Only a prelude may leave it out.
+        // Only the head of an answer that comes piece by piece may leave it out.
         None => Some(200),
         Some(_) => None,
     };

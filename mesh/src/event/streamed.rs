@@ -5,7 +5,7 @@ use super::{
     http_answer::{PRELUDE_END, head, is_bodiless},
 };
 use crate::{
-    host::pool::Answered,
+    host::work::Answered,
     invocation::InvokeError,
     payload::{Answer, Body, Reply},
 };
@@ -68,7 +68,7 @@ impl Beginning {
 
     /// The answer, if nothing more comes: it may have been written whole.
     pub(crate) fn end(self, bytes_max: u64) -> Result<Reply, InvokeError> {
-        self.form.reply(Answered { body: self.bytes.freeze(), content_type: None, streamed: false }, bytes_max)
+        self.form.reply(Answered { body: self.bytes.freeze() }, bytes_max)
     }
 
     fn prelude(&mut self, end: usize) -> Result<Begun, InvokeError> {

@@ -1,5 +1,6 @@
 //! What an instance writes becomes log lines: bounded in length and number, and never a reason for it to wait.
 
+use crate::host::openwhisk::ends_activation;
 use policy::question::FunctionName;
 use std::{
     mem,
@@ -24,6 +25,12 @@ impl Current {
     /// Another call, or none.
     pub(super) fn set(&self, call_id: Option<Uuid>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = call_id;
+    }
+
+    /// No call any more, if it was still this one.
+    pub(super) fn unset(&self, call_id: Uuid) {
+        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = current.filter(|current| *current != call_id);
     }
 
     fn get(&self) -> Option<Uuid> {
@@ -85,6 +92,9 @@ impl Lines {
 
     fn emit(&mut self) {
         let (line, cut) = (mem::take(&mut self.line), mem::take(&mut self.cut));
+        if ends_activation(&line) {
+            return;
+        }
         if self.second.elapsed() >= Duration::from_secs(1) {
             self.report_dropped();
             (self.second, self.in_second) = (Instant::now(), 0);

@@ -5,11 +5,11 @@ use crate::{
         Host, instance,
         recipe::Recipe,
         seat::{Phase, Seat},
+        stats::{Counters, ProcessStats},
+        work::{Hand, Turn, Work},
     },
     invocation::InvokeError,
 };
-use bytes::Bytes;
-use policy::question::FunctionName;
 use std::{
     collections::VecDeque,
     sync::{
@@ -19,9 +19,8 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    runtime::Handle,
-    sync::{oneshot, watch},
-    time::Instant,
+    sync::{mpsc::UnboundedSender, watch},
+    time::{Instant, sleep_until},
 };
 use uuid::Uuid;
 
@@ -37,67 +36,8 @@ const REST_MIN: Duration = Duration::from_millis(250);
 /// Longest wait between two starts.
 const REST_MAX: Duration = Duration::from_secs(8);
 
-/// A call on its way to an instance.
-#[derive(Debug)]
-pub(crate) struct Work {
-    /// Call id.
-    pub(crate) call_id: Uuid,
-    /// What the function is given.
-    pub(crate) event: Bytes,
-    /// When the function must have answered.
-    pub(crate) deadline: Instant,
-    /// `X-Amzn-Trace-Id` form of the trace.
-    pub(crate) trace_id: String,
-    /// Whose call it is, where the event doesn't say.
-    pub(crate) client_context: Option<String>,
-    /// Who waits for the answer; closed when the caller has hung up.
-    pub(crate) answer: oneshot::Sender<Result<Answered, InvokeError>>,
-}
-
-/// What a function answered.
-#[derive(Debug)]
-pub(crate) struct Answered {
-    /// The body.
-    pub(crate) body: Bytes,
-    /// Its `content-type`.
-    pub(crate) content_type: Option<String>,
-    /// Sent with response streaming.
-    pub(crate) streamed: bool,
-}
-
-/// Numbers of one process function.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProcessStats {
-    /// Which.
-    pub function: FunctionName,
-    /// Instances that exist, those that are starting included.
-    pub running: usize,
-    /// Instances that have not asked for their first call yet.
-    pub starting: usize,
-    /// Instances that wait for a call.
-    pub idle: usize,
-    /// Instances that run a call.
-    pub busy: usize,
-    /// Calls that wait for an instance.
-    pub queued: usize,
-    /// Starts so far.
-    pub starts: u64,
-    /// Starts that failed.
-    pub start_failures: u64,
-    /// Instances that ended by themselves after their start.
-    pub crashes: u64,
-    /// Calls that were cut at their deadline.
-    pub time_outs: u64,
-}
-
-/// Events so far.
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) starts: AtomicU64,
-    pub(super) start_failures: AtomicU64,
-    pub(super) crashes: AtomicU64,
-    pub(super) time_outs: AtomicU64,
-}
+/// Numbers of pools so far.
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
 /// The instances.
 #[derive(Debug)]
@@ -105,6 +45,8 @@ pub(crate) struct Pool {
     pub(super) recipe: Recipe,
     pub(super) host: Host,
     pub(super) counters: Counters,
+    /// Tells it from others of this process.
+    pub(super) number: u64,
     /// The configuration is gone: instances end once they are free.
     closing: watch::Sender<bool>,
     state: Mutex<State>,
@@ -118,14 +60,17 @@ struct State {
     returning: usize,
     /// The most recently used is last, and used first: the others may become idle long enough to stop.
     idle: Vec<Idle>,
+    /// Instances are kept ready though nobody calls.
+    warm: bool,
     queue: VecDeque<Work>,
     rest: Option<Rest>,
 }
 
+/// Room for one call in an instance.
 #[derive(Debug)]
 struct Idle {
     serial: u64,
-    hand: oneshot::Sender<Work>,
+    hand: UnboundedSender<Work>,
 }
 
 /// Starts that failed in a row.
@@ -136,17 +81,6 @@ struct Rest {
     reason: String,
 }
 
-/// What a free instance gets.
-#[derive(Debug)]
-pub(super) enum Turn {
-    /// A call that waited.
-    Work(Work),
-    /// The next call that comes.
-    Wait(oneshot::Receiver<Work>),
-    /// Nothing any more.
-    Stop,
-}
-
 impl Pool {
     /// A pool without instances.
     pub(crate) fn new(recipe: Recipe, host: &Host) -> Arc<Self> {
@@ -154,6 +88,7 @@ impl Pool {
             recipe,
             host: host.clone(),
             counters: Counters::default(),
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             closing: watch::Sender::new(false),
             state: Mutex::default(),
         });
@@ -170,7 +105,7 @@ impl Pool {
         while let Some(idle) = state.idle.pop() {
             match idle.hand.send(work) {
                 Ok(()) => return Ok(()),
-                Err(back) => work = back,
+                Err(back) => work = back.0,
             }
         }
         if let Some(rest) = state.resting().filter(|_| state.running == 0) {
@@ -201,6 +136,13 @@ impl Pool {
         place.and_then(|place| state.queue.remove(place)).is_some()
     }
 
+    /// Starts the instances that are kept ready, and keeps them so.
+    pub(crate) fn warm(self: &Arc<Self>) {
+        let mut state = self.lock();
+        state.warm = self.recipe.instances_min > 0;
+        self.scale_up(state, 0);
+    }
+
     /// Lets instances end once they are free.
     pub(crate) fn close(&self) {
         self.closing.send_replace(true);
@@ -219,13 +161,14 @@ impl Pool {
             function: self.recipe.function.clone(),
             running: state.running,
             starting: state.starting,
-            idle: state.idle.len(),
+            idle: state.free(),
             busy: state.busy,
             queued: state.queue.len(),
             starts: read(&self.counters.starts),
             start_failures: read(&self.counters.start_failures),
             crashes: read(&self.counters.crashes),
             time_outs: read(&self.counters.time_outs),
+            memory_kills: read(&self.counters.memory_kills),
         }
     }
 
@@ -234,28 +177,31 @@ impl Pool {
     }
 
     /// What an instance that is free does next.
-    pub(super) fn turn(&self, serial: u64) -> Turn {
+    pub(super) fn turn(&self, hand: &Hand) -> Turn {
         let mut state = self.lock();
         let now = Instant::now();
         while let Some(work) = state.queue.pop_front() {
             // Nobody waits for it any more, and it has not begun: it never runs.
             if !work.answer.is_closed() && work.deadline > now {
-                return Turn::Work(work);
+                return Turn::Work(Box::new(work));
             }
         }
         if *self.closing.borrow() || self.host.is_stopping() {
             return Turn::Stop;
         }
-        let (hand, work) = oneshot::channel();
-        state.idle.push(Idle { serial, hand });
-        Turn::Wait(work)
+        state.idle.push(Idle { serial: hand.serial, hand: hand.sender.clone() });
+        Turn::Wait
     }
 
-    /// An idle instance wants to end; `false` when a call was just given to it.
-    pub(super) fn leave_idle(&self, serial: u64) -> bool {
-        let mut state = self.lock();
-        let place = state.idle.iter().position(|idle| idle.serial == serial);
-        place.map(|place| state.idle.remove(place)).is_some()
+    /// Whether an instance that had nothing to do for long may end: not if it is one of those that are kept.
+    pub(super) fn has_spare(&self) -> bool {
+        let state = self.lock();
+        !state.warm || state.running > self.recipe.instances_min
+    }
+
+    /// No more calls are given to this hand. Those that were are still in it.
+    pub(super) fn leave_idle(&self, hand: &Hand) {
+        self.lock().idle.retain(|idle| idle.serial != hand.serial);
     }
 
     /// A call that its instance never took goes to another one, before all others.
@@ -297,7 +243,17 @@ impl Pool {
                 state.refuse_waiting(&reason);
             }
         }
+        let rest = state.resting().map(|rest| rest.until).filter(|_| self.lacks(&state));
         self.scale_up(state, 0);
+        if let (Some(until), Some(runtime)) = (rest, self.host.runtime()) {
+            let pool = Arc::downgrade(self);
+            runtime.spawn(async move {
+                sleep_until(until).await;
+                if let Some(pool) = pool.upgrade() {
+                    pool.scale_up(pool.lock(), 0);
+                }
+            });
+        }
     }
 
     /// A start failed: the next one waits, and calls that have no other instance to wait for are told why.
@@ -314,9 +270,10 @@ impl Pool {
     }
 
     fn scale_up(self: &Arc<Self>, mut state: MutexGuard<'_, State>, awaited: usize) {
-        let Ok(runtime) = Handle::try_current() else { return };
+        let Some(runtime) = self.host.runtime() else { return };
         let mut starts = 0;
-        while state.starting + awaited < state.queue.len()
+        let each = self.recipe.calls_max;
+        while (state.starting.saturating_mul(each) + awaited < state.queue.len() || self.lacks(&state))
             && state.running < self.recipe.instances_max
             && state.resting().is_none()
             && !self.host.is_stopping()
@@ -333,12 +290,26 @@ impl Pool {
         }
     }
 
+    /// Whether there are fewer instances than are kept ready.
+    fn lacks(&self, state: &State) -> bool {
+        state.warm && state.running < self.recipe.instances_min && !*self.closing.borrow()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
+    /// Instances with room and without a call.
+    fn free(&self) -> usize {
+        let mut serials: Vec<u64> = self.idle.iter().map(|idle| idle.serial).collect();
+        serials.sort_unstable();
+        serials.dedup();
+        // One that has room besides its calls is not free.
+        serials.len().min(self.running.saturating_sub(self.starting + self.busy + self.returning))
+    }
+
     fn leave(&mut self, phase: Phase) {
         match phase {
             Phase::Starting => self.starting -= 1,

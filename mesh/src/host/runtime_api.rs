@@ -1,6 +1,12 @@
 //! The AWS Lambda Runtime API (2018-06-01), on a port of its own for each instance: it sees its own calls only.
 
-use crate::{host::pool::Answered, payload::Wire};
+use crate::{
+    host::{
+        pieces::{Piece, Pieces},
+        work::Answered,
+    },
+    payload::Wire,
+};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -26,6 +32,12 @@ const ERROR_CHARS_MAX: usize = 1000;
 /// After a failed accept (out of descriptors), the next try waits this long.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
+/// Says that an answer comes piece by piece.
+const RESPONSE_MODE: &str = "lambda-runtime-function-response-mode";
+
+/// What kind of failure is reported.
+const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
+
 /// The path before every call of the API.
 const PREFIX: &str = "/2018-06-01/runtime/";
 
@@ -43,6 +55,8 @@ pub(super) enum Ask {
         /// Whether that was its call.
         verdict: oneshot::Sender<Verdict>,
     },
+    /// An answer that came piece by piece is over.
+    Streamed,
     /// It can't start.
     InitError(String),
 }
@@ -52,6 +66,8 @@ pub(super) enum Ask {
 pub(super) enum Outcome {
     /// An answer.
     Answered(Answered),
+    /// An answer that comes piece by piece.
+    Streaming(Pieces),
     /// The function says that it failed.
     Failed(String),
     /// An answer over the limit; none of it was kept.
@@ -163,10 +179,9 @@ impl RuntimeApi {
     }
 
     async fn response(&self, call_id: &str, request: Request<Incoming>) -> Response<Wire> {
-        let headers = request.headers();
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let content_type = text("content-type");
-        let streamed = text("lambda-runtime-function-response-mode").is_some_and(|mode| mode == "streaming");
+        if request.headers().get(RESPONSE_MODE).is_some_and(|mode| mode == "streaming") {
+            return self.streamed(call_id, request.into_body()).await;
+        }
         let collected = match Limited::new(request.into_body(), self.answer_bytes_max).collect().await {
             Ok(collected) => collected,
             Err(error) if error.is::<LengthLimitError>() => {
@@ -178,13 +193,22 @@ impl RuntimeApi {
             // The connection broke: the runtime may send its answer again.
             Err(_) => return refuse(StatusCode::BAD_REQUEST, "BadRequest", "the body broke off"),
         };
-        // A streamed answer that failed half-way says so behind its body.
-        let failed = collected.trailers().and_then(|t| t.get("lambda-runtime-function-error-type")).cloned();
-        let outcome = match failed {
-            Some(kind) => Outcome::Failed(bounded(&String::from_utf8_lossy(kind.as_bytes()))),
-            None => Outcome::Answered(Answered { body: collected.to_bytes(), content_type, streamed }),
-        };
-        self.judge(call_id, outcome).await
+        self.judge(call_id, Outcome::Answered(Answered { body: collected.to_bytes() })).await
+    }
+
+    /// An answer that is passed on while it comes.
+    async fn streamed(&self, call_id: &str, body: Incoming) -> Response<Wire> {
+        let (sender, pieces) = Pieces::new();
+        let judged = self.judge(call_id, Outcome::Streaming(pieces)).await;
+        if judged.status() != StatusCode::ACCEPTED {
+            return judged;
+        }
+        let end = pump(body, &sender).await;
+        let broken = end.is_none();
+        // A caller who has hung up needs no end.
+        let _ = sender.send(end.unwrap_or_else(|| Piece::Failed("the body broke off".to_owned()))).await;
+        let _ = self.asks.send(Ask::Streamed).await;
+        if broken { refuse(StatusCode::BAD_REQUEST, "BadRequest", "the body broke off") } else { judged }
     }
 
     async fn judge(&self, call_id: &str, outcome: Outcome) -> Response<Wire> {
@@ -202,7 +226,7 @@ impl RuntimeApi {
 
     /// An error report in words: `errorType: errorMessage`.
     async fn error(&self, request: Request<Incoming>) -> String {
-        let kind = request.headers().get("lambda-runtime-function-error-type").cloned();
+        let kind = request.headers().get(ERROR_TYPE).cloned();
         let kind = kind.map(|kind| String::from_utf8_lossy(kind.as_bytes()).into_owned());
         let body = Limited::new(request.into_body(), ERROR_BYTES_MAX).collect().await;
         let report: Value =
@@ -214,6 +238,22 @@ impl RuntimeApi {
             None => bounded(&kind),
         }
     }
+}
+
+/// Passes on what comes, until the end; `None` when the connection broke. A caller who hangs up does not stop the function.
+async fn pump(mut body: Incoming, pieces: &mpsc::Sender<Piece>) -> Option<Piece> {
+    while let Some(frame) = body.frame().await {
+        match frame.ok()?.into_data() {
+            Ok(data) => drop(pieces.send(Piece::Data(data)).await),
+            // An answer that failed half-way says so behind its body.
+            Err(frame) => {
+                if let Some(kind) = frame.trailers_ref().and_then(|trailers| trailers.get(ERROR_TYPE)) {
+                    return Some(Piece::Failed(bounded(&String::from_utf8_lossy(kind.as_bytes()))));
+                }
+            }
+        }
+    }
+    Some(Piece::End)
 }
 
 fn bounded(text: &str) -> String {

@@ -39,8 +39,8 @@ enum Job {
 
 impl Spawner {
     /// Starts the thread and the watchdog.
-    pub(super) fn start(sh: &Path) -> io::Result<Self> {
-        let mut watchdog = Watchdog::start(sh)?;
+    pub(super) fn start(sh: &Path, scratch: &Path) -> io::Result<Self> {
+        let mut watchdog = Watchdog::start(sh, scratch)?;
         let (jobs, received) = mpsc::channel::<Job>();
         thread::Builder::new().name("latchwork-host".to_owned()).spawn(move || {
             for job in received {

@@ -7,7 +7,6 @@ use crate::{
 };
 use policy::question::FunctionName;
 use std::{
-    collections::BTreeMap,
     fs,
     os::unix::process::{CommandExt, ExitStatusExt},
     process::{Child, Command, Stdio},
@@ -31,15 +30,9 @@ while :; do sleep 1000; done
 
 fn process(directory: &Path, host: &Host) -> Process {
     let config = ProcessConfig {
-        command: vec!["sh".to_owned(), "bootstrap".to_owned()],
-        directory: None,
-        handler: String::new(),
-        environment: BTreeMap::new(),
-        event: EventForm::Body,
+        event: Some(EventForm::Body),
         instances_max: 1,
-        idle_timeout: "60s".to_owned(),
-        start_timeout: "10s".to_owned(),
-        memory_mib: None,
+        ..ProcessConfig::of(vec!["sh".to_owned(), "bootstrap".to_owned()])
     };
     let name = FunctionName::parse("shop.hang").unwrap();
     Process::new(&config, directory, &name, Duration::from_secs(60), 1 << 20, host).unwrap()
@@ -142,7 +135,7 @@ fn sleeper() -> Child {
 
 #[test]
 fn the_watchdog_kills_what_is_on_its_list_and_nothing_else() {
-    let mut watchdog = watchdog::Watchdog::start(&tool("sh").unwrap()).unwrap();
+    let mut watchdog = watchdog::Watchdog::start(&tool("sh").unwrap(), Path::new("/nowhere/scratch")).unwrap();
     let mut children = [sleeper(), sleeper(), sleeper()];
     for child in &children {
         watchdog.add(child.id()).unwrap();
@@ -158,7 +151,7 @@ fn the_watchdog_kills_what_is_on_its_list_and_nothing_else() {
 
 #[test]
 fn a_watchdog_that_died_is_replaced_with_its_whole_list() {
-    let mut watchdog = watchdog::Watchdog::start(&tool("sh").unwrap()).unwrap();
+    let mut watchdog = watchdog::Watchdog::start(&tool("sh").unwrap(), Path::new("/nowhere/scratch")).unwrap();
     let mut children = [sleeper(), sleeper()];
     watchdog.add(children[0].id()).unwrap();
     let first = watchdog.id().unwrap().to_string();
@@ -175,7 +168,7 @@ fn a_watchdog_that_died_is_replaced_with_its_whole_list() {
 
 #[test]
 fn signals_of_a_terminal_do_not_end_the_watchdog() {
-    let mut watchdog = watchdog::Watchdog::start(&tool("sh").unwrap()).unwrap();
+    let mut watchdog = watchdog::Watchdog::start(&tool("sh").unwrap(), Path::new("/nowhere/scratch")).unwrap();
     let mut child = sleeper();
     watchdog.add(child.id()).unwrap();
     let id = watchdog.id().unwrap().to_string();

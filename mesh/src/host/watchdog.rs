@@ -1,5 +1,6 @@
-//! A process outside the gateway that kills every instance's process group once the gateway is gone.
+//! A process outside the gateway that kills every instance's process group, and removes their folders, once it is gone.
 
+use crate::host::recipe::PATH;
 use std::{
     collections::BTreeSet,
     io::{self, Write},
@@ -24,12 +25,15 @@ while read -r verb group; do
   esac
 done
 for each in $groups; do kill -s KILL -- "-$each" 2>/dev/null; done
+# What was killed may still be writing for a moment.
+for try in 1 2 3 4 5; do [ -e "$1" ] || break; rm -rf -- "$1" 2>/dev/null; done
 "#;
 
 /// The watchdog and what it was told.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     sh: PathBuf,
+    scratch: PathBuf,
     running: Option<Running>,
     groups: BTreeSet<u32>,
 }
@@ -43,8 +47,9 @@ struct Running {
 
 impl Watchdog {
     /// Starts it.
-    pub(super) fn start(sh: &Path) -> io::Result<Self> {
-        Ok(Self { sh: sh.to_owned(), running: Some(Running::start(sh)?), groups: BTreeSet::new() })
+    pub(super) fn start(sh: &Path, scratch: &Path) -> io::Result<Self> {
+        let running = Some(Running::start(sh, scratch)?);
+        Ok(Self { sh: sh.to_owned(), scratch: scratch.to_owned(), running, groups: BTreeSet::new() })
     }
 
     /// Puts a group on the list. Once this returns, the group dies with the gateway: the line is in the pipe, and a
@@ -97,7 +102,7 @@ impl Watchdog {
             let _ = child.kill();
             let _ = child.wait();
         }
-        let running = self.running.insert(Running::start(&self.sh)?);
+        let running = self.running.insert(Running::start(&self.sh, &self.scratch)?);
         let list: String = self.groups.iter().map(|group| format!("add {group}\n")).collect();
         running.pipe.write_all(list.as_bytes())
     }
@@ -110,9 +115,10 @@ impl Drop for Watchdog {
 }
 
 impl Running {
-    fn start(sh: &Path) -> io::Result<Self> {
+    fn start(sh: &Path, scratch: &Path) -> io::Result<Self> {
         let mut command = Command::new(sh);
-        command.args(["-c", SCRIPT, "latchwork-watchdog"]).env_clear().current_dir("/").process_group(0);
+        command.args(["-c", SCRIPT, "latchwork-watchdog"]).arg(scratch);
+        command.env_clear().env("PATH", PATH).current_dir("/").process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn()?;
         let pipe = child.stdin.take().ok_or_else(|| io::Error::other("the watchdog has no pipe"))?;

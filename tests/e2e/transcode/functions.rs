@@ -101,10 +101,10 @@ async fn errors_and_streams_of_functions_are_statuses_and_messages() {
     assert_eq!(status(0), ["NOT_FOUND", "no shelf é"]);
     assert_eq!([status(1), status(2)], [["ALREADY_EXISTS", "twice"], ["ABORTED", "twice"]]);
     assert_eq!(status(3), ["INTERNAL", "the function answered 500"], "a page is for nobody");
-    for index in 4..9 {
-        let books = answers[index]["answers"].as_array().expect("a list").iter();
+    for answer in &answers[4..9] {
+        let books = answer["answers"].as_array().expect("a list").iter();
         let pages: Vec<&str> = books.map(|book| book["pages"].as_str().unwrap_or("0")).collect();
-        assert_eq!(pages, ["0", "1", "2"], "{index}: {}", answers[index]);
+        assert_eq!(pages, ["0", "1", "2"], "{answer}");
     }
     assert_eq!((status(4), status(5), status(6)), (["OK", ""], ["OK", ""], ["OK", ""]));
     assert_eq!([status(7), status(8)], [["NOT_FOUND", "the shelf fell"]; 2]);

@@ -1,5 +1,7 @@
 //! The story of one call: what was decided and why, who called what, and how it ended.
 
+mod runs;
+
 use super::{Record, clauses::Clauses};
 use crate::{
     audit::record::{Body, ClosedBody, IntentBody, RefusedBody, Request, kept},
@@ -12,6 +14,7 @@ use policy::{
 use serde::Serialize;
 use serde_json::Value;
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     io::{self, Write},
 };
@@ -36,10 +39,14 @@ pub(super) fn human(call: Uuid, records: &[Record], out: &mut dyn Write) -> io::
             Body::Refused(refused) => story.refused(&at, refused)?,
             Body::Attempt(attempt) => {
                 let error = attempt.error.as_deref().map(|e| format!(": {}", printable(e))).unwrap_or_default();
+                if let Some(run) = &attempt.run {
+                    story.line("ran", &runs::line(run))?;
+                }
                 let (target, failed) = (attempt.target.0, printable(&attempt.failed));
+                let why = if attempt.failed == "slow" { "was slow" } else { "failed" };
                 story.line(
                     "attempt",
-                    &format!("target {target} at {at}, because the one before failed: {failed}{error}"),
+                    &format!("target {target} at {at}, because the one before {why}: {failed}{error}"),
                 )?;
             }
             Body::Answered(answered) => {
@@ -92,6 +99,19 @@ pub(super) fn json(call: Uuid, records: &[Record], policy: Option<&Clauses>, out
     writeln!(out)
 }
 
+/// Why a target was asked first, in words.
+fn chosen(word: &str) -> Cow<'_, str> {
+    match word {
+        "listed" => "the first of the list that works".into(),
+        "weighted" => "by lot, as weights say".into(),
+        "cheapest" => "it costs least".into(),
+        "fastest" => "it answers fastest".into(),
+        "explored" => "so that what is known of it stays true".into(),
+        "resting" => "none works, and it has rested longest".into(),
+        other => printable(other).to_string().into(),
+    }
+}
+
 fn verdict(records: &[Record]) -> &'static str {
     let refused =
         records.iter().find_map(|(_, body)| if let Body::Refused(refused) = body { Some(refused) } else { None });
@@ -121,7 +141,12 @@ impl Story<'_> {
         self.policies("permits", &intent.determining)?;
         self.line("bundle", &printable(&intent.bundle.0))?;
         let targets: Vec<_> = intent.targets.iter().map(|target| target.0.to_string()).collect();
-        self.line("target", &format!("{} of those allowed: {}", intent.target.0, targets.join(", ")))?;
+        let chosen = intent.chosen.as_deref().map(|why| format!(" ({})", chosen(why))).unwrap_or_default();
+        self.line("target", &format!("{}{chosen} of those allowed: {}", intent.target.0, targets.join(", ")))?;
+        if !intent.resting.is_empty() {
+            let resting: Vec<_> = intent.resting.iter().map(|target| target.0.to_string()).collect();
+            self.line("resting", &format!("{}: did not work at the time", resting.join(", ")))?;
+        }
         self.unrecorded(&intent.protected, intent.input_read.as_deref())?;
         self.truncated(&intent.truncated)
     }
@@ -178,6 +203,9 @@ impl Story<'_> {
         let error = closed.error.as_deref().map(|e| format!(", {}", printable(e))).unwrap_or_default();
         let (outcome, took) = (closed.outcome.as_str(), duration(closed.duration_us));
         let (bytes_in, bytes_out) = (closed.bytes_in, closed.bytes_out);
+        if let Some(run) = &closed.run {
+            self.line("ran", &runs::line(run))?;
+        }
         self.line(
             "outcome",
             &format!("{outcome}{error}, {status}, {took}, {bytes_in} bytes in, {bytes_out} out, at {at}"),

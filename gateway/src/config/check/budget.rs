@@ -24,7 +24,7 @@ pub(crate) fn budgets(written: &Named<raw::Budget>, functions: &[Function], desk
         });
         let written_amount = desk.required("amount", &table.amount, &name.span);
         let amount = written_amount.map(|_| amount(&table.amount, 1.0, AMOUNT_MAX, desk));
-        let for_functions = patterns(&table.functions, desk);
+        let (for_functions, callers) = (patterns(&table.functions, desk), patterns(&table.callers, desk));
         for (pattern, written) in for_functions.iter().zip(&table.functions) {
             let known = functions.iter().map(|function| function.declared.name.as_str());
             let found = known.clone().any(|function| match pattern.strip_suffix('*') {
@@ -39,7 +39,7 @@ pub(crate) fn budgets(written: &Named<raw::Budget>, functions: &[Function], desk
         let budget = Budget {
             name,
             functions: for_functions,
-            callers: patterns(&table.callers, desk),
+            callers,
             each: match table.each {
                 None | Some(raw::Each::All) => Each::All,
                 Some(raw::Each::Function) => Each::Function,

@@ -1,6 +1,8 @@
 //! `[function."NAME"]`
 
-use super::{calendar, catalog::Known, cors, dispatch, grpc, input, issuer::kind_of, route, target, transcode};
+use super::{
+    calendar, catalog::Known, cors, dispatch, grpc, input, issuer::kind_of, route, soap, target, tcp, transcode,
+};
 use crate::config::{Function, Unrecorded, raw, raw::At, value::Desk, value::shorten};
 use policy::{
     declared::{self, QueryType},
@@ -47,7 +49,7 @@ pub(crate) fn function(
         route.bindings = bindings;
         route.bytes = table.messages.as_ref().is_some_and(|messages| messages.value == raw::Messages::Bytes);
     }
-    let input = input::input(table, method.as_ref(), desk);
+    let input = input::input(table, method.as_ref(), route.as_ref(), desk);
     if let (Some(input), Some("GET" | "HEAD")) =
         (&table.input, route.as_ref().and_then(|route| route.method.as_ref()).map(http::Method::as_str))
     {
@@ -60,6 +62,8 @@ pub(crate) fn function(
     let parameters = (route.is_some() || table.route.is_none()).then(names);
     let targets = target::targets(name, table, parameters, known, desk);
     grpc::fits(name, table, (route.as_ref(), method.as_ref()), &targets, desk);
+    soap::fits(table, route.as_ref(), &targets, desk);
+    tcp::fits(table, route.as_ref(), &targets, desk);
     let action_groups = action_groups(table, desk);
     let principals = principals(table, desk);
     let owner = table.owner.as_ref().and_then(|owner| super::catalog::owner(owner, known.issuers, desk));

@@ -7,7 +7,7 @@ use crate::config::{
     value::{Desk, shorten},
 };
 use mesh::{
-    backend::grpc::GrpcConfig,
+    backend::{grpc::GrpcConfig, process::Protocol},
     bind::protobuf::{Descriptions, Method},
 };
 use policy::finding::Finding;
@@ -81,7 +81,11 @@ pub(crate) fn fits(
 ) {
     let place = table.route.as_ref().map_or(&name.span, |route| &route.span);
     let spoken = route.is_some_and(|route| route.grpc);
-    let speaks = |target: &Target| matches!(target.backend, BackendConfig::Grpc(_));
+    let speaks = |target: &Target| match &target.backend {
+        BackendConfig::Grpc(_) => true,
+        BackendConfig::Process(process) => process.protocol == Protocol::Grpc,
+        BackendConfig::Http(_) | BackendConfig::Remote(_) => false,
+    };
     let all_speak = targets.iter().all(speaks);
     let bytes = route.is_some_and(|route| route.bytes);
     if spoken && !all_speak && table.descriptors.is_none() && !bytes {

@@ -1,6 +1,6 @@
-//! `input`: a JSON Schema, or what the descriptors of a method say of its message.
+//! `input`: a JSON Schema, or what descriptors or a WSDL say of a message.
 
-use crate::config::{raw, raw::At, text::Text, value::Desk};
+use crate::config::{Route, raw, raw::At, text::Text, value::Desk};
 use mesh::bind::{InputSchema, protobuf::Method};
 use policy::declared;
 use std::sync::Arc;
@@ -9,20 +9,28 @@ use std::sync::Arc;
 pub(super) fn input(
     table: &raw::Function,
     method: Option<&Method>,
+    route: Option<&Route>,
     desk: &mut Desk<'_>,
 ) -> Option<declared::InputSchema> {
     match (&table.input, method, &table.descriptors) {
         (Some(written), _, _) => schema(written, desk),
         // Policy can't look at messages that have not come yet.
         (None, Some(method), Some(descriptors)) if !method.takes_stream() => {
-            let json = method.schema();
-            // What policy can't see is found by its place in this text.
-            let text = format!("{json:#}").into();
-            let file = desk.path(&descriptors.value).display().to_string().into();
-            Some(declared::InputSchema { file, text, json: Arc::new(json) })
+            Some(described(method.schema(), descriptors, desk))
         }
-        (None, _, _) => None,
+        (None, _, _) => {
+            let operation = route.and_then(|route| route.soap.as_ref())?.operation.as_ref()?;
+            let wsdl = table.soap_action.as_ref()?.value.wsdl.as_ref()?;
+            Some(described(operation.schema(), wsdl, desk))
+        }
     }
+}
+
+fn described(json: serde_json::Value, by: &At<String>, desk: &Desk<'_>) -> declared::InputSchema {
+    // What policy can't see is found by its place in this text.
+    let text = format!("{json:#}").into();
+    let file = desk.path(&by.value).display().to_string().into();
+    declared::InputSchema { file, text, json: Arc::new(json) }
 }
 
 /// Types of JSON Schema.

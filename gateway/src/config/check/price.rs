@@ -73,19 +73,27 @@ fn price(name: &At<String>, named: Option<Arc<str>>, table: &raw::Price, desk: &
     let mib = |written: &Option<At<i64>>, desk: &mut Desk<'_>| {
         u32::try_from(desk.number(written.as_ref(), 1, 1..=MEMORY_MAX)).unwrap_or(1)
     };
+    let call = per_million(&table.per_million_calls, desk);
+    let gib_second = amount(&table.per_gib_second, 1.0, RATE_MAX, desk);
+    let second = amount(&table.per_second, 1.0, RATE_MAX, desk);
+    let time = |written: &Option<At<String>>, desk: &mut Desk<'_>| {
+        desk.duration(written.as_ref(), MILLISECOND, Duration::from_nanos(1)..=TIME_MAX)
+    };
+    let (time_step, time_min) = (time(&table.time_step, desk), time(&table.time_min, desk));
+    let (memory_step_mib, memory_min_mib) = (mib(&table.memory_step_mib, desk), mib(&table.memory_min_mib, desk));
     let price = Price {
         name: named?,
         currency: currency?.value.as_str().into(),
         source: source?.value.as_str().into(),
         date: date?,
-        call: per_million(&table.per_million_calls, desk),
-        gib_second: amount(&table.per_gib_second, 1.0, RATE_MAX, desk),
-        second: amount(&table.per_second, 1.0, RATE_MAX, desk),
+        call,
+        gib_second,
+        second,
         unit: table.per_million_units.as_ref().map(|_| (unit, unit_bytes)),
-        time_step: desk.duration(table.time_step.as_ref(), MILLISECOND, Duration::from_nanos(1)..=TIME_MAX),
-        time_min: desk.duration(table.time_min.as_ref(), MILLISECOND, Duration::from_nanos(1)..=TIME_MAX),
-        memory_step_mib: mib(&table.memory_step_mib, desk),
-        memory_min_mib: mib(&table.memory_min_mib, desk),
+        time_step,
+        time_min,
+        memory_step_mib,
+        memory_min_mib,
         init_billed: table.init_billed,
     };
     if price.call == 0 && price.gib_second == 0 && price.second == 0 && price.unit.is_none() {

@@ -2,7 +2,7 @@
 
 use super::{
     catalog::{Catalog, Placed},
-    grpc,
+    grpc, soap,
     transcode::Bound,
 };
 use crate::config::{
@@ -31,7 +31,7 @@ pub(crate) fn route(table: &raw::Function, desk: &mut Desk<'_>) -> Option<Route>
     if let Some((grpc::WORD, name)) = value.split_once(' ') {
         let pattern = grpc::pattern(table.route.as_ref()?, name, desk)?;
         let (method, pattern) = (Some(http::Method::POST), pattern.into());
-        return Some(Route { method, host, pattern, grpc: true, bindings: Vec::new(), bytes: false });
+        return Some(Route { method, host, pattern, grpc: true, soap: None, bindings: Vec::new(), bytes: false });
     }
     let (method, pattern) = match value.split_once(' ') {
         Some((method, pattern)) => (Some(self::method(method, span, desk)?), pattern),
@@ -41,7 +41,8 @@ pub(crate) fn route(table: &raw::Function, desk: &mut Desk<'_>) -> Option<Route>
         desk.error_help("bad_route", span, message, help);
         return None;
     }
-    Some(Route { method, host, pattern: pattern.into(), grpc: false, bindings: Vec::new(), bytes: false })
+    let soap = soap::action(table, method.as_ref(), desk);
+    Some(Route { method, host, pattern: pattern.into(), grpc: false, soap, bindings: Vec::new(), bytes: false })
 }
 
 /// Names of the parameters of a pattern.
@@ -187,9 +188,14 @@ pub(crate) fn shows(listener: &Listener, placed: &Placed<'_>) -> bool {
 }
 
 fn overlap(one: &Placed<'_>, other: &Placed<'_>) -> bool {
-    let method = |placed: &Placed<'_>| placed.function.route.as_ref().and_then(|route| route.method.clone());
-    match (method(one), method(other)) {
-        (Some(one), Some(other)) => one == other,
+    let (Some(one), Some(other)) = (&one.function.route, &other.function.route) else { return false };
+    match (&one.method, &other.method, &one.soap, &other.soap) {
+        // Without an action the element in the body decides.
+        (_, _, Some(one), Some(other)) if one.action.is_empty() && other.action.is_empty() => {
+            one.element == other.element
+        }
+        (_, _, Some(one), Some(other)) => one.action == other.action,
+        (Some(one), Some(other), _, _) => one == other,
         _ => true,
     }
 }

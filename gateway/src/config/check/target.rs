@@ -20,8 +20,6 @@ const TARGETS_MAX: usize = 64;
 const WEIGHT_MAX: u64 = 1_000_000;
 /// Most memory of a run, in MiB.
 const MEMORY_MIB_MAX: u64 = 1 << 20;
-/// Most instances of a process function on this machine.
-const INSTANCES_MAX: usize = 1_000;
 
 pub(crate) fn targets(
     name: &At<String>,
@@ -211,22 +209,9 @@ fn process(written: &At<ProcessConfig>, desk: &mut Desk<'_>) -> ProcessConfig {
     if config.command.first().is_none_or(String::is_empty) {
         desk.error_help("no_command", span, "the process has no command", "`command = [\"./bootstrap\"]`");
     }
-    duration(&config.idle_timeout, written, desk);
-    duration(&config.start_timeout, written, desk);
-    if config.instances_max == 0 || config.instances_max > INSTANCES_MAX {
-        let place = desk.text.within(span, "instances_max");
-        let message = format!("{} instances are not between 1 and {INSTANCES_MAX}", config.instances_max);
-        desk.error("out_of_range", &place, message);
-    }
-    if config.memory_mib == Some(0) {
-        let place = desk.text.within(span, "memory_mib");
-        desk.error("out_of_range", &place, "a process needs memory");
-    }
-    for name in config.environment.keys() {
-        if name.is_empty() || name.contains(['=', '\0']) {
-            let place = desk.text.within(span, name);
-            desk.error("bad_environment", &place, format!("`{}` can't be set here", shorten(name)));
-        }
+    for problem in config.problems().into_iter().filter(|problem| problem.field != "command") {
+        let place = desk.text.within(span, problem.field);
+        desk.error(code(problem.field), &place, format!("`{}`: {}", problem.field, problem.message));
     }
     let mut config = config.clone();
     // Programs run in the project's folder unless told otherwise, wherever the gateway was started.
@@ -239,6 +224,16 @@ fn process(written: &At<ProcessConfig>, desk: &mut Desk<'_>) -> ProcessConfig {
     }
     config.directory = Some(std::path::absolute(&resolved).unwrap_or(resolved));
     config
+}
+
+/// What kind of finding a problem of this key of a process is.
+fn code(field: &str) -> &'static str {
+    match field {
+        "environment" => "bad_environment",
+        "idle_timeout" | "start_timeout" => "bad_duration",
+        "event" | "intent" | "code" | "ready" | "handler" => "bad_target",
+        _ => "out_of_range",
+    }
 }
 
 pub(crate) fn duration<T>(text: &str, written: &At<T>, desk: &mut Desk<'_>) {

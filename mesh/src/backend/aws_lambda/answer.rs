@@ -4,7 +4,7 @@ use super::report;
 use crate::{
     backend::exchange::{plain, retry_after},
     event::{ANSWER_BYTES_MAX, REQUEST_BYTES_MAX},
-    host::pool::Answered,
+    host::work::Answered,
     invocation::{CallContext, InvokeError},
 };
 use bytes::Bytes;
@@ -60,7 +60,7 @@ pub(super) fn answered(response: Response<Bytes>, context: &CallContext) -> Resu
     match head.headers.get(FUNCTION_ERROR) {
         // The function ran: whatever the value says, it failed, and is not run again.
         Some(kind) => Err(InvokeError::FunctionFailed(failure(kind.as_bytes(), &body))),
-        None => Ok(Answered { body, content_type: None, streamed: false }),
+        None => Ok(Answered { body }),
     }
 }
 

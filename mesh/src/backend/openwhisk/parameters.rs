@@ -9,13 +9,13 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 /// Largest parameters that the platform takes, in bytes.
-pub(super) const PARAMETERS_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const PARAMETERS_BYTES_MAX: usize = 1024 * 1024;
 
 /// What is said of a name that is in two places: the action would get one that policy may not have looked at.
 const TWICE: InvokeError = InvokeError::Unsupported("a parameter that is in more than one of body, path and query");
 
 /// All parameters, as JSON.
-pub(super) async fn of(head: &Head, payload: Payload, context: &CallContext) -> Result<Bytes, InvokeError> {
+pub(crate) async fn of(head: &Head, payload: Payload, context: &CallContext) -> Result<Bytes, InvokeError> {
     let body = event::whole(payload, context).await?;
     let others = others(head)?;
     // Without others the body goes as it is, so that no number of it is rounded.

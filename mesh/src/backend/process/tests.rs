@@ -8,7 +8,7 @@ use crate::{
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::StatusCode;
-use std::fs;
+use std::{collections::BTreeMap, fs};
 use tempfile::TempDir;
 
 /// Answers in the way that the event asks for, then asks for the next.
@@ -37,6 +37,8 @@ while :; do
 done
 "#;
 
+mod servers;
+
 struct World {
     host: Host,
     directory: TempDir,
@@ -48,15 +50,10 @@ impl World {
         let directory = TempDir::new().unwrap();
         fs::write(directory.path().join("bootstrap"), bootstrap).unwrap();
         let config = ProcessConfig {
-            command: vec!["sh".to_owned(), "bootstrap".to_owned()],
-            directory: None,
+            event: Some(EventForm::Body),
             handler: "app.handler".to_owned(),
-            environment: BTreeMap::new(),
-            event: EventForm::Body,
             instances_max: 1,
-            idle_timeout: "60s".to_owned(),
-            start_timeout: "10s".to_owned(),
-            memory_mib: None,
+            ..ProcessConfig::of(vec!["sh".to_owned(), "bootstrap".to_owned()])
         };
         Self { host: Host::start().unwrap(), directory, config }
     }
@@ -319,7 +316,7 @@ async fn an_api_gateway_function_sets_status_and_headers() {
     let mut world = World::new(
         &BOOTSTRAP.replace("*) answer=$event", r#"*) answer='{"statusCode":201,"headers":{"X-A":"b"},"body":"made"}'"#),
     );
-    world.config.event = EventForm::ApiGatewayV2;
+    world.config.event = Some(EventForm::ApiGatewayV2);
     let process = world.process();
     let reply = process.invoke(post("{}")).await.unwrap();
     assert_eq!((reply.status(), reply.headers()["x-a"].as_bytes()), (StatusCode::CREATED, &b"b"[..]));
@@ -350,6 +347,22 @@ async fn a_bad_configuration_names_its_field() {
     check(|c| c.instances_max = 100_000, "instances_max");
     check(|c| c.idle_timeout = "soon".to_owned(), "idle_timeout");
     check(|c| c.start_timeout = "0s".to_owned(), "start_timeout");
+    check(|c| c.instances_min = 2, "instances_min");
+    check(|c| c.calls_per_instance = 2, "calls_per_instance");
+    check(|c| (c.protocol, c.calls_per_instance, c.event) = (Protocol::Http, 0, None), "calls_per_instance");
+    check(|c| c.protocol = Protocol::Grpc, "event");
+    check(|c| c.protocol = Protocol::Fn, "handler");
+    check(|c| c.intent = Some(crate::backend::fn_protocol::FnIntent::HttpRequest), "intent");
+    check(|c| c.code = Some("code.js".into()), "code");
+    check(|c| (c.protocol, c.event, c.code) = (Protocol::OpenWhisk, None, Some("none.js".into())), "code");
+    check(|c| (c.protocol, c.event, c.ready) = (Protocol::Http, None, Some("healthz".to_owned())), "ready");
+    check(|c| c.port = Some(8080), "port");
+    let several =
+        |c: &mut ProcessConfig| (c.protocol, c.event, c.port, c.instances_max) = (Protocol::Http, None, Some(1), 2);
+    check(several, "instances_max");
+    check(|c| c.processes_max = Some(9), "processes_max");
+    check(|c| c.files_max = Some(1), "files_max");
+    check(|c| c.user = Some("nobody of this name".to_owned()), "user");
     check(|c| c.memory_mib = Some(0), "memory_mib");
     check(|c| drop(c.environment.insert("A=B".to_owned(), String::new())), "environment");
     check(|c| drop(c.environment.insert("_HANDLER".to_owned(), String::new())), "environment");

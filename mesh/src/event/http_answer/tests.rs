@@ -83,22 +83,3 @@ fn what_is_no_answer_is_malformed() {
         assert!(matches!(reply_of(text), Err(InvokeError::BadAnswer(_))), "{text}");
     }
 }
-
-#[test]
-fn a_streamed_answer_begins_with_its_head() {
-    let streamed = |body: &[u8]| {
-        let answered = Answered {
-            body: Bytes::copy_from_slice(body),
-            content_type: Some(WITH_PRELUDE.to_owned()),
-            streamed: true,
-        };
-        assert!(has_prelude(&answered));
-        streamed_reply(&answered.body)
-    };
-    let reply =
-        streamed(b"{\"statusCode\":202,\"headers\":{\"x\":\"y\"},\"cookies\":[]}\0\0\0\0\0\0\0\0raw\0body").unwrap();
-    assert_eq!((reply.status().as_u16(), reply.headers()["x"].as_bytes()), (202, &b"y"[..]));
-    assert_eq!(body_of(reply).unwrap(), &b"raw\0body"[..]);
-    assert!(streamed(b"{}").is_err() && streamed(b"[]\0\0\0\0\0\0\0\0x").is_err());
-    assert_eq!(streamed(b"{}\0\0\0\0\0\0\0\0x").unwrap().status().as_u16(), 200);
-}

@@ -1,8 +1,12 @@
 //! The Runtime API as runtimes use it, and as they should not.
 
 use super::*;
+use crate::{event::EventForm, samples::PATIENCE};
 use std::net::SocketAddr;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::Instant,
+};
 
 async fn api() -> (SocketAddr, mpsc::Receiver<Ask>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -64,8 +68,7 @@ async fn answers_are_judged() {
         let (answer, (id, outcome)) = tokio::join!(send(address, &request), judge(&mut asks, verdict));
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
         let Outcome::Answered(answered) = outcome else { panic!("{outcome:?}") };
-        assert_eq!((id.as_str(), answered.content_type.as_deref(), answered.streamed), ("id-1", Some("text/x"), false));
-        assert_eq!(answered.body, "hi");
+        assert_eq!((id.as_str(), &answered.body[..]), ("id-1", &b"hi"[..]));
     }
     let request = post("invocation/id-1/response", "", "more than ten");
     let (answer, (_, outcome)) = tokio::join!(send(address, &request), judge(&mut asks, Verdict::Accepted));
@@ -78,12 +81,24 @@ async fn a_streamed_answer_may_fail_behind_its_body() {
     let head = "POST /2018-06-01/runtime/invocation/i/response HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
         lambda-runtime-function-response-mode: streaming\r\ntransfer-encoding: chunked\r\n\
         trailer: lambda-runtime-function-error-type\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n";
-    let good = format!("{head}\r\n");
-    let (_, (_, outcome)) = tokio::join!(send(address, &good), judge(&mut asks, Verdict::Accepted));
-    assert!(matches!(&outcome, Outcome::Answered(a) if a.streamed && a.body == "abcde"), "{outcome:?}");
-    let bad = format!("{head}lambda-runtime-function-error-type: Odd\r\n\r\n");
-    let (_, (_, outcome)) = tokio::join!(send(address, &bad), judge(&mut asks, Verdict::Accepted));
-    assert!(matches!(&outcome, Outcome::Failed(words) if words == "Odd"), "{outcome:?}");
+    for (trailer, whole) in [("", true), ("lambda-runtime-function-error-type: Odd\r\n", false)] {
+        let request = format!("{head}{trailer}\r\n");
+        let read = async {
+            let (_, Outcome::Streaming(pieces)) = judge(&mut asks, Verdict::Accepted).await else {
+                panic!("it is whole")
+            };
+            let reply = pieces.reply(EventForm::Body, Instant::now() + PATIENCE, 100).await.unwrap();
+            let read = crate::samples::body(reply).await;
+            assert!(matches!(asks.recv().await, Some(Ask::Streamed)));
+            read
+        };
+        let (answer, read) = tokio::join!(send(address, &request), read);
+        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+        assert_eq!(read.is_ok_and(|body| body == "abcde"), whole);
+    }
+    let request = format!("{head}\r\n");
+    let (answer, _) = tokio::join!(send(address, &request), judge(&mut asks, Verdict::UnknownId));
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 }
 
 #[tokio::test]
