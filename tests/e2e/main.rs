@@ -65,6 +65,7 @@ mod targets;
 mod tcp;
 mod telemetry;
 mod tokens;
+mod transcode;
 mod two_clouds;
 mod webhooks;
 mod world;
