@@ -23,6 +23,7 @@ mod record;
 pub mod remote;
 pub mod soap;
 pub mod tcp;
+pub mod transcoded;
 
 use crate::invocation::{Invoking, Outbound};
 use std::time::Duration;
@@ -85,6 +86,8 @@ pub enum Backend {
     Soap(soap::Soap),
     /// A service that speaks a protocol of its own over TCP.
     Tcp(tcp::Tcp),
+    /// One of the others, behind a method of gRPC that it does not speak.
+    Transcoded(transcoded::Transcoded),
 }
 
 /// Every kind's name.
@@ -130,6 +133,7 @@ impl Backend {
             Self::PubSub(_) => "pubsub",
             Self::Soap(_) => "soap",
             Self::Tcp(_) => "tcp",
+            Self::Transcoded(backend) => backend.inner().kind(),
         }
     }
 
@@ -140,6 +144,7 @@ impl Backend {
         match (self, before) {
             (Self::Http(now), Self::Http(before)) => now.same(before),
             (Self::Grpc(now), Self::Grpc(before)) => now.same(before),
+            (Self::Transcoded(now), Self::Transcoded(before)) => now.inner().kept(before.inner()),
             (now, before) => std::mem::discriminant(now) == std::mem::discriminant(before),
         }
     }
@@ -159,6 +164,7 @@ impl Backend {
             Self::Kinesis(backend) => backend.parameters().collect(),
             Self::PubSub(backend) => backend.parameters().collect(),
             Self::AwsLambda(backend) => backend.parameters().collect(),
+            Self::Transcoded(backend) => backend.inner().parameters(),
             Self::Soap(backend) => backend.parameters().collect(),
             Self::Grpc(_) | Self::Process(_) | Self::FnServer(_) | Self::OracleFunctions(_) | Self::Tcp(_) => {
                 Vec::new()
@@ -168,8 +174,51 @@ impl Backend {
 
     /// Starts what is to be ready before it is called. Only processes are.
     pub fn warm(&self) {
-        if let Self::Process(process) = self {
+        if let Self::Process(process) = self.plain() {
             process.warm();
+        }
+    }
+
+    /// The backend itself, without what makes its calls of messages of gRPC.
+    #[must_use]
+    pub fn plain(&self) -> &Self {
+        match self {
+            Self::Transcoded(backend) => backend.inner(),
+            plain => plain,
+        }
+    }
+
+    /// Whether a function there is given a request with path and query, and not a body alone.
+    #[must_use]
+    pub(crate) fn takes_requests(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::Grpc(_) => true,
+            Self::GoogleFunctions(backend) => backend.takes_requests(),
+            Self::Knative(backend) => backend.takes_requests(),
+            Self::Process(backend) => backend.takes_requests(),
+            Self::AwsLambda(backend) => backend.takes_requests(),
+            Self::Transcoded(backend) => backend.inner().takes_requests(),
+            Self::AzureFunctions(_)
+            | Self::OpenWhisk(_)
+            | Self::FnServer(_)
+            | Self::OracleFunctions(_)
+            | Self::CloudEvents(_)
+            | Self::OpenFaas(_)
+            | Self::Nats(_)
+            | Self::Kinesis(_)
+            | Self::PubSub(_)
+            | Self::Soap(_)
+            | Self::Tcp(_) => false,
+        }
+    }
+
+    /// Whether methods of gRPC are called there as they are.
+    #[must_use]
+    pub fn speaks_grpc(&self) -> bool {
+        match self {
+            Self::Grpc(_) => true,
+            Self::Process(backend) => backend.speaks_grpc(),
+            _ => false,
         }
     }
 
@@ -194,6 +243,7 @@ impl Backend {
             Self::PubSub(backend) => backend.invoke(outbound),
             Self::Soap(backend) => backend.invoke(outbound),
             Self::Tcp(backend) => backend.invoke(outbound),
+            Self::Transcoded(backend) => backend.invoke(outbound),
         }
     }
 }

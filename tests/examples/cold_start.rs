@@ -90,7 +90,10 @@ impl Bench {
         let made = Command::new("mkfifo").arg(&fifo).status().expect("mkfifo starts");
         assert!(made.success(), "a pipe can be made");
         let inside = format!("event = \"body\", idle_timeout = \"1ms\", environment.POINT = \"{}\"", fifo.display());
-        let project = project.process("shop.start", "POST /start", &function, &inside, "").permit_all();
+        let project = project
+            .process("shop.start", "POST /start", &function, &inside, "")
+            .audited("durability = \"write\"")
+            .permit_all();
         let gateway = latchwork::run(&project.config(), &project.ca()).await;
         let session = gateway.client().open().await.expect("the gateway listens");
         // Open for both, so that it never ends.

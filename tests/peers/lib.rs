@@ -17,6 +17,7 @@ pub mod history;
 pub mod knative;
 pub mod lambda;
 pub mod latchwork;
+pub mod library;
 pub mod local;
 pub mod nats;
 pub mod oidc;

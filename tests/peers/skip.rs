@@ -6,7 +6,7 @@ use std::{fmt::Write as _, io::Write as _};
 pub const VARIABLE: &str = "LATCHWORK_SKIP_PEERS";
 
 /// Every peer, by the name that the variable takes, and what is not proved without it.
-pub const PEERS: [(&str, &str); 32] = [
+pub const PEERS: [(&str, &str); 33] = [
     ("oidc-provider", "tokens of an issuer that we did not write"),
     ("awslambdaric", "an unchanged Python function under the process host"),
     ("lambda_runtime", "an unchanged Rust function under the process host"),
@@ -22,6 +22,7 @@ pub const PEERS: [(&str, &str); 32] = [
     ("google-auth", "tokens and assertions that the provider's own library verifies"),
     ("google-cloud-pubsub", "messages that the provider's own client reads"),
     ("grpcio", "gRPC with a client and a server that we did not write"),
+    ("grpcio-tools", "plain HTTP for methods of gRPC, as Google's own clients make it of annotations"),
     ("spyne", "operations of a SOAP service that validates messages"),
     ("zeep", "a SOAP client that knows nothing of us"),
     ("soap", "SOAP 1.1 and 1.2 by a server that goes by a WSDL, and passwords in messages that it checks"),

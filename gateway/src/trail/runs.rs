@@ -22,7 +22,8 @@ pub(super) struct Runs {
     function: Arc<Function>,
     /// The last that ended and is not in a record yet.
     last: Option<Last>,
-    ended: usize,
+    /// More than one was made.
+    several: bool,
 }
 
 #[derive(Debug)]
@@ -30,12 +31,18 @@ struct Last {
     target: TargetIndex,
     reporting: Reporting,
     asked: Instant,
-    failed: bool,
+    /// The function may have run.
+    ran: bool,
 }
 
 impl Runs {
     pub(super) fn new(function: Arc<Function>) -> Self {
-        Self { function, last: None, ended: 0 }
+        Self { function, last: None, several: false }
+    }
+
+    /// A further attempt is about to be made.
+    pub(super) fn further(&mut self) {
+        self.several = true;
     }
 
     /// An attempt ended.
@@ -43,8 +50,8 @@ impl Runs {
         let now = Instant::now();
         let asked = now.checked_sub(attempted.took).unwrap_or(now);
         let failed = attempted.result.is_err();
-        self.last = Some(Last { target: attempted.target, reporting: attempted.reporting.clone(), asked, failed });
-        self.ended += 1;
+        let ran = attempted.result.as_ref().err().is_none_or(|error| !error.had_no_effect());
+        self.last = Some(Last { target: attempted.target, reporting: attempted.reporting.clone(), asked, ran });
         if self.function.targets.len() > 1 {
             meters.attempted(&self.function.name, attempted.target, !failed);
         }
@@ -52,11 +59,11 @@ impl Runs {
 
     /// What the next record says of the last attempt, if there is more to say than that it was made. Counts it once.
     pub(super) fn told(&mut self, bytes_in: u64, meters: &CostMeters) -> Option<Run> {
-        let Last { target, reporting, asked, failed } = self.last.take()?;
+        let Last { target, reporting, asked, ran } = self.last.take()?;
         let target = self.function.target(target)?;
         let report = reporting.told();
-        let priced = target.price.is_some() && !(failed && report.is_none());
-        if report.is_none() && !priced && self.ended < 2 {
+        let priced = target.price.is_some() && (ran || report.is_some());
+        if report.is_none() && !priced && !(self.several && ran) {
             return None;
         }
         let report = report.unwrap_or_default();

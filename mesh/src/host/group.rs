@@ -52,6 +52,12 @@ impl Group {
         }
     }
 
+    /// Whether the leader has ended, though nobody may have noticed yet.
+    pub(super) fn has_ended(&self) -> bool {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        !matches!(waitid(WaitId::Pid(self.pid()), look), Ok(None))
+    }
+
     /// How the leader ended, in words.
     pub(super) fn how_it_ended(&self) -> String {
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;

@@ -105,6 +105,10 @@ impl Runtime {
     /// Waits for a call.
     async fn rest(&mut self, pool: &Arc<Pool>, next: &mut Next) -> Result<Work, End> {
         match pool.turn(&self.instance.hand) {
+            Turn::Work(work) if self.instance.group.has_ended() => {
+                pool.give_back(*work);
+                return Err(End::Ended);
+            }
             Turn::Work(work) => return Ok(*work),
             Turn::Wait => self.init = None,
             Turn::Stop => return Err(End::Unneeded),
@@ -120,7 +124,13 @@ impl Runtime {
                     Ask::Answer { verdict, .. } => drop(verdict.send(Verdict::NotRunning)),
                     Ask::InitError(_) | Ask::Streamed => {}
                 },
-                work = self.instance.hand.given() => return Ok(work),
+                work = self.instance.hand.given() => match self.instance.group.has_ended() {
+                    true => {
+                        pool.give_back(work);
+                        break End::Ended;
+                    }
+                    false => return Ok(work),
+                },
                 () = sleep_until(idle_end) => match pool.has_spare() {
                     true => break End::Unneeded,
                     false => idle_end = Instant::now() + pool.recipe.idle_timeout,

@@ -37,8 +37,8 @@ const RESULT_BYTES_MAX: usize = PARAMETERS_BYTES_MAX + 64 * 1024;
 /// Longest time for `/init`, unless the start's own limit is shorter.
 const INIT_MAX: Duration = Duration::from_secs(60);
 
-/// What a container writes to both streams at the end of each activation: it is not of the function's log.
-pub(super) const END_OF_ACTIVATION: &str = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX";
+/// What a container writes to both streams at the end of each activation, between letters `X`.
+const END_OF_ACTIVATION: &[u8] = b"_THE_END_OF_A_WHISK_ACTIVATION_";
 
 /// The namespace that functions of this machine are told.
 const NAMESPACE: &str = "_";
@@ -74,6 +74,13 @@ pub(super) struct Action {
     exchange: Exchange,
     /// It has failed in a way after which its contract lets it do nothing more.
     spent: Arc<AtomicBool>,
+}
+
+/// Whether a line is the container's own, and not of the function's log.
+pub(super) fn ends_activation(line: &[u8]) -> bool {
+    let line = line.trim_ascii_end();
+    let line = line.strip_prefix(b"XX").and_then(|line| line.strip_suffix(b"XX"));
+    line.and_then(|line| line.strip_prefix(b"X")?.strip_suffix(b"X")) == Some(END_OF_ACTIVATION)
 }
 
 impl Code {

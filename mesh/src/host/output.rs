@@ -1,6 +1,6 @@
 //! What an instance writes becomes log lines: bounded in length and number, and never a reason for it to wait.
 
-use crate::host::openwhisk::END_OF_ACTIVATION;
+use crate::host::openwhisk::ends_activation;
 use policy::question::FunctionName;
 use std::{
     mem,
@@ -92,7 +92,7 @@ impl Lines {
 
     fn emit(&mut self) {
         let (line, cut) = (mem::take(&mut self.line), mem::take(&mut self.cut));
-        if line.trim_ascii_end() == END_OF_ACTIVATION.as_bytes() {
+        if ends_activation(&line) {
             return;
         }
         if self.second.elapsed() >= Duration::from_secs(1) {

@@ -227,9 +227,6 @@ impl Recipe {
     }
 }
 
-/// Names that tell a function where its host is: no configuration may replace them.
-pub(crate) const RESERVED: [&str; 5] = ["AWS_LAMBDA_RUNTIME_API", "_HANDLER", "PORT", "FN_LISTENER", "FN_FORMAT"];
-
 /// An argument with its placeholders filled in.
 fn filled(argument: &str, address: &Address) -> String {
     let port = address.port().map(|port| argument.replace(PORT, &port.to_string()));

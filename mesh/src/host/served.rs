@@ -128,7 +128,11 @@ impl Served {
         loop {
             while leaving.is_none() && self.busy + self.offered < pool.recipe.calls_max {
                 match pool.turn(&self.instance.hand) {
-                    Turn::Work(work) => self.begin(*work, pool),
+                    Turn::Work(work) => {
+                        if !self.begin(*work, pool) {
+                            return End::Ended;
+                        }
+                    }
                     Turn::Wait => self.offered += 1,
                     Turn::Stop => leaving = Some(End::Unneeded),
                 }
@@ -151,7 +155,9 @@ impl Served {
                 Some(_) = self.calls.join_next() => {}
                 work = self.instance.hand.given() => {
                     self.offered -= 1;
-                    self.begin(work, pool);
+                    if !self.begin(work, pool) {
+                        return End::Ended;
+                    }
                 }
                 () = sleep_until(idle_end), if self.busy == 0 => {
                     if pool.has_spare() {
@@ -173,18 +179,24 @@ impl Served {
         self.offered = 0;
         while let Some(work) = self.instance.hand.left() {
             match leaving {
-                Some(End::Unneeded) => self.begin(work, pool),
+                Some(End::Unneeded) => drop(self.begin(work, pool)),
                 Some(End::Ended | End::Stuck) | None => pool.give_back(work),
             }
         }
     }
 
-    fn begin(&mut self, work: Work, pool: &Arc<Pool>) {
+    /// Begins with a call; `false` if the instance has ended meanwhile: then another one gets it.
+    fn begin(&mut self, work: Work, pool: &Arc<Pool>) -> bool {
+        if self.instance.group.has_ended() {
+            pool.give_back(work);
+            return false;
+        }
         self.busy += 1;
         let usage = Usage::begin(self.init, &pool.recipe, self.instance.memory.clone(), work.reporting.clone());
         let exchange =
             Exchange { server: self.server.clone(), slot: self.slots.take(&work, usage), pool: pool.clone() };
         self.calls.spawn(exchange.run(work));
+        true
     }
 }
 

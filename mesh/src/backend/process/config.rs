@@ -9,7 +9,6 @@ use crate::{
         EventForm,
         cloud_events::{CloudEventConfig, Mode},
     },
-    host::recipe::RESERVED,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -101,6 +100,17 @@ pub enum Protocol {
     Fn,
     /// It is initialised (`/init`) and run (`/run`), as action containers of OpenWhisk are.
     OpenWhisk,
+}
+
+impl Protocol {
+    /// Names that tell a function where its host is: no configuration may replace them.
+    fn reserved(self) -> &'static [&'static str] {
+        match self {
+            Self::Lambda => &["AWS_LAMBDA_RUNTIME_API", "_HANDLER"],
+            Self::Http | Self::Grpc | Self::OpenWhisk => &["PORT"],
+            Self::Fn => &["FN_LISTENER", "FN_FORMAT"],
+        }
+    }
 }
 
 fn one() -> usize {
@@ -205,7 +215,7 @@ impl ProcessConfig {
             () if name.is_empty() || name.contains(['=', '\0']) => {
                 Some(format!("`{}` is not the name of a variable", name.escape_debug()))
             }
-            () if RESERVED.contains(&name.as_str()) => Some(format!("`{name}` is set by the gateway")),
+            () if self.protocol.reserved().contains(&name.as_str()) => Some(format!("`{name}` is set by the gateway")),
             // The value may be a secret: it is not repeated.
             () if value.contains('\0') => Some(format!("the value of `{name}` has a zero byte")),
             () => None,

@@ -198,7 +198,7 @@ async fn an_instance_that_fails_a_call_is_replaced() {
     group_gone(&pid).await;
     // Killed while nobody calls: whoever calls next does not learn of it.
     assert!(Command::new("kill").args(["-KILL", &second]).status().unwrap().success());
-    group_gone(&second).await;
+    until("it is missed", async || process.stats().crashes == 2).await;
     let third = say(&process, "pid").await.unwrap();
     assert_ne!(third, second);
     let ProcessStats { starts, crashes, time_outs, .. } = process.stats();
