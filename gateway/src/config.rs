@@ -19,6 +19,7 @@ mod report;
 mod retention;
 mod route;
 mod ship;
+mod tcp;
 mod telemetry;
 pub(crate) mod text;
 pub(crate) mod value;
@@ -38,6 +39,7 @@ pub use credential::{
 pub use retention::{Archive, Retention};
 pub use route::{Route, SoapAction};
 pub use ship::{FileSink, NatsSink, ObjectSink, Ship, Sink};
+pub use tcp::Tcp;
 pub use telemetry::{Collector, Sampling, Signals, Telemetry};
 
 use crate::address::Address;
@@ -108,6 +110,8 @@ pub struct Listener {
     pub functions: Shown,
     /// Proxies whose forwarding header is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Its connections are calls.
+    pub tcp: Option<Arc<Tcp>>,
     /// Time-outs.
     pub timeouts: Timeouts,
     /// Most connections at once.

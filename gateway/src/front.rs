@@ -7,3 +7,4 @@ pub mod hygiene;
 pub mod path;
 pub mod response;
 pub mod soap;
+pub(crate) mod tcp;

@@ -126,6 +126,7 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
         },
     };
     let on = On::default();
+    on.set(invocation.target().ok_or(Refusal::Unreachable)?);
     let long = !matches!(outbound.payload, Payload::Empty | Payload::Buffered(_));
     let ran = {
         let generations = gateway.generations();

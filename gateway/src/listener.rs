@@ -10,6 +10,7 @@ use crate::{
     telemetry::ListenerLabels,
     tls,
 };
+use rustls::ServerConfig;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -40,6 +41,8 @@ pub struct Listening {
     pub timeouts: config::Timeouts,
     /// Proxies whose forwarding header is believed.
     pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Its connections are calls.
+    pub tcp: Option<Arc<config::Tcp>>,
 }
 
 /// A listener that is bound and not yet serving.
@@ -72,6 +75,7 @@ impl Listening {
             identify: listener.identify.clone(),
             timeouts: listener.timeouts,
             trusted_proxies: listener.trusted_proxies.clone(),
+            tcp: listener.tcp.clone(),
         }
     }
 }
@@ -180,13 +184,24 @@ where
         None => front::http::serve(connection, socket, None).await,
         Some(tls) => {
             let in_force = tls.in_force();
-            let acceptor = TlsAcceptor::from(in_force.config.clone());
+            let tcp = connection.gateway.listening(&connection.listener).and_then(|listening| listening.tcp.clone());
+            let config = match &tcp {
+                None => in_force.config.clone(),
+                Some(_) => opaque(&in_force.config),
+            };
+            let acceptor = TlsAcceptor::from(config);
             let handshake = connection.gateway.timeouts(&connection.listener).handshake;
             match tokio::time::timeout(handshake, acceptor.accept(socket)).await {
                 Ok(Ok(stream)) => {
                     let certificate = ClientCertificate::of(stream.get_ref().1, &tls, in_force.clients.as_ref());
                     let session = front::http::Session::of(stream.get_ref().1, certificate);
-                    front::http::serve(connection, stream, Some(session)).await;
+                    match tcp {
+                        None => front::http::serve(connection, stream, Some(session)).await,
+                        Some(tcp) => {
+                            let name = stream.get_ref().1.server_name().map(str::to_owned);
+                            front::tcp::serve(connection, stream, session, &tcp, name).await;
+                        }
+                    }
                 }
                 Ok(Err(error)) => {
                     metrics.handshakes_failed.get_or_create(&labels).inc();
@@ -202,6 +217,13 @@ where
     }
     metrics.connections.get_or_create(&labels).dec();
     drop(place);
+}
+
+/// For protocols that we don't know: none is agreed on.
+fn opaque(config: &Arc<ServerConfig>) -> Arc<ServerConfig> {
+    let mut config = ServerConfig::clone(config);
+    config.alpn_protocols.clear();
+    Arc::new(config)
 }
 
 /// What the record says of a handshake that ended because of the client's certificate. Other failed handshakes are of

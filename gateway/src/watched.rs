@@ -180,7 +180,10 @@ pub(crate) async fn splice(near: Promise, far: Promise, mut tail: Tail, mut stop
         let (near, mut far) = tokio::try_join!(near, far).map_err(|_| Outcome::Failed)?;
         // `copy_bidirectional` loses its counts when it is cut, so the ends count themselves.
         let mut near = Counted { io: near, written: counted.clone() };
-        tokio::io::copy_bidirectional(&mut near, &mut far).await.map_err(|_| Outcome::Failed)
+        tokio::io::copy_bidirectional(&mut near, &mut far).await.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => Outcome::TimedOut,
+            _ => Outcome::Failed,
+        })
     };
     let outcome = tokio::select! {
         ended = joined => ended.map_or_else(|outcome| outcome, |_| Outcome::Completed),

@@ -22,6 +22,7 @@ pub mod pubsub;
 mod record;
 pub mod remote;
 pub mod soap;
+pub mod tcp;
 
 use crate::invocation::{Invoking, Outbound};
 use std::time::Duration;
@@ -82,10 +83,12 @@ pub enum Backend {
     PubSub(pubsub::PubSub),
     /// An operation of a SOAP service.
     Soap(soap::Soap),
+    /// A service that speaks a protocol of its own over TCP.
+    Tcp(tcp::Tcp),
 }
 
 /// Every kind's name.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 17] = [
     "http",
     "grpc",
     "process",
@@ -102,6 +105,7 @@ pub const KINDS: [&str; 16] = [
     "kinesis",
     "pubsub",
     "soap",
+    "tcp",
 ];
 
 impl Backend {
@@ -125,6 +129,7 @@ impl Backend {
             Self::Kinesis(_) => "kinesis",
             Self::PubSub(_) => "pubsub",
             Self::Soap(_) => "soap",
+            Self::Tcp(_) => "tcp",
         }
     }
 
@@ -155,7 +160,9 @@ impl Backend {
             Self::PubSub(backend) => backend.parameters().collect(),
             Self::AwsLambda(backend) => backend.parameters().collect(),
             Self::Soap(backend) => backend.parameters().collect(),
-            Self::Grpc(_) | Self::Process(_) | Self::FnServer(_) | Self::OracleFunctions(_) => Vec::new(),
+            Self::Grpc(_) | Self::Process(_) | Self::FnServer(_) | Self::OracleFunctions(_) | Self::Tcp(_) => {
+                Vec::new()
+            }
         }
     }
 
@@ -186,6 +193,7 @@ impl Backend {
             Self::Kinesis(backend) => backend.invoke(outbound),
             Self::PubSub(backend) => backend.invoke(outbound),
             Self::Soap(backend) => backend.invoke(outbound),
+            Self::Tcp(backend) => backend.invoke(outbound),
         }
     }
 }

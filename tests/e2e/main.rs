@@ -61,6 +61,7 @@ mod skipped;
 mod soap;
 mod sockets;
 mod strangers;
+mod tcp;
 mod telemetry;
 mod tokens;
 mod two_clouds;

@@ -31,6 +31,7 @@ mod signed;
 mod soap;
 mod socket;
 mod target;
+mod tcp;
 mod telemetry;
 mod tls;
 mod usage;

@@ -11,11 +11,11 @@ mod calendar;
 mod credential;
 pub(crate) mod detect;
 mod dispatch;
+mod protocol;
 mod retention;
 mod settings;
 mod shape;
 mod ship;
-mod soap;
 mod target;
 mod telemetry;
 
@@ -26,11 +26,11 @@ pub(crate) use calendar::{Calendar, Freeze, Weekday};
 pub(crate) use credential::{Accepted, ApiKeys, ClientAuth, Form, Key, KeyClient, KeysFile, Mtls, Together, Webhook};
 pub(crate) use detect::Detect;
 pub(crate) use dispatch::{Dispatch, Order, Price};
+pub(crate) use protocol::{SoapAction, Tcp};
 pub(crate) use retention::Retention;
 pub(crate) use settings::{Admin, Limits, Network, Policy, Rate};
 pub(crate) use shape::{Declared, Durability, Expired, Kind, Metrics, QueryType, Selection, Unrecorded};
 pub(crate) use ship::{FileSink, NatsSink, ObjectSink, OtlpSink, Ship};
-pub(crate) use soap::SoapAction;
 pub(crate) use target::Target;
 pub(crate) use telemetry::{Signal, Telemetry};
 
@@ -119,6 +119,8 @@ pub(crate) struct Listener {
     pub(crate) functions: Option<Selection>,
     /// Networks of proxies whose forwarding header is believed.
     pub(crate) trusted_proxies: Vec<At<String>>,
+    /// Its connections are calls, not HTTP.
+    pub(crate) tcp: Option<At<Tcp>>,
     /// Time-outs.
     pub(crate) timeouts: Timeouts,
     /// Most connections at once. Default 10000.

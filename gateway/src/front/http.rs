@@ -56,6 +56,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// The version of TLS, and what the client showed.
+    pub(crate) fn settled(self) -> (i64, Option<Arc<ClientCertificate>>) {
+        (self.tls, self.certificate)
+    }
+
     pub(crate) fn of(tls: &rustls::ServerConnection, certificate: Option<Arc<ClientCertificate>>) -> Self {
         let version = match tls.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_3) => 13,
@@ -143,7 +148,7 @@ async fn handle(
     };
     let (mut parts, body) = request.into_parts();
     let (source, provenance) = client_address(&listener, source, &parts.headers);
-    let (tls, certificate) = session.map_or((0, None), |s| (s.tls, s.certificate));
+    let (tls, certificate) = session.map_or((0, None), Session::settled);
     let asked = grpc::Asked::of(&parts);
     let envelope = Envelope {
         id: uuid::Uuid::now_v7(),

@@ -30,7 +30,8 @@ struct Last {
     target: TargetIndex,
     reporting: Reporting,
     asked: Instant,
-    failed: bool,
+    /// The function may have run.
+    ran: bool,
 }
 
 impl Runs {
@@ -43,7 +44,8 @@ impl Runs {
         let now = Instant::now();
         let asked = now.checked_sub(attempted.took).unwrap_or(now);
         let failed = attempted.result.is_err();
-        self.last = Some(Last { target: attempted.target, reporting: attempted.reporting.clone(), asked, failed });
+        let ran = attempted.result.as_ref().err().is_none_or(|error| !error.had_no_effect());
+        self.last = Some(Last { target: attempted.target, reporting: attempted.reporting.clone(), asked, ran });
         self.ended += 1;
         if self.function.targets.len() > 1 {
             meters.attempted(&self.function.name, attempted.target, !failed);
@@ -52,10 +54,10 @@ impl Runs {
 
     /// What the next record says of the last attempt, if there is more to say than that it was made. Counts it once.
     pub(super) fn told(&mut self, bytes_in: u64, meters: &CostMeters) -> Option<Run> {
-        let Last { target, reporting, asked, failed } = self.last.take()?;
+        let Last { target, reporting, asked, ran } = self.last.take()?;
         let target = self.function.target(target)?;
         let report = reporting.told();
-        let priced = target.price.is_some() && !(failed && report.is_none());
+        let priced = target.price.is_some() && (ran || report.is_some());
         if report.is_none() && !priced && self.ended < 2 {
             return None;
         }

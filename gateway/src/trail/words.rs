@@ -79,6 +79,8 @@ pub(super) fn version(version: http::Version) -> &'static str {
         http::Version::HTTP_10 => "HTTP/1.0",
         http::Version::HTTP_11 => "HTTP/1.1",
         http::Version::HTTP_2 => "HTTP/2",
+        // No such request is read: it stands for a connection that is a call.
+        http::Version::HTTP_09 => "TCP",
         _ => "HTTP",
     }
 }

@@ -5,6 +5,7 @@ use super::{
     cloudevents::CloudEventsConfig, fn_server::FnServerConfig, google_functions::GoogleFunctionsConfig,
     kinesis::KinesisConfig, knative::KnativeConfig, nats::NatsConfig, openfaas::OpenFaasConfig,
     openwhisk::OpenWhiskConfig, oracle_functions::OracleFunctionsConfig, pubsub::PubSubConfig, soap::SoapConfig,
+    tcp::TcpConfig,
 };
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,8 @@ pub enum RemoteConfig {
     PubSub(Box<PubSubConfig>),
     /// `soap = { … }`
     Soap(Box<SoapConfig>),
+    /// `tcp = { … }`
+    Tcp(Box<TcpConfig>),
 }
 
 /// What every remote kind can say of its configuration.
@@ -110,6 +113,7 @@ impl RemoteConfig {
             Self::Kinesis(config) => &mut config.ca,
             Self::PubSub(config) => &mut config.ca,
             Self::Soap(config) => &mut config.ca,
+            Self::Tcp(config) => &mut config.ca,
         }
     }
 
@@ -145,6 +149,7 @@ impl RemoteConfig {
             Self::Kinesis(config) => &**config,
             Self::PubSub(config) => &**config,
             Self::Soap(config) => &**config,
+            Self::Tcp(config) => &**config,
         }
     }
 }

@@ -17,6 +17,8 @@ use tower::retry::budget::Budget as _;
 
 /// How long is waited before the first target is asked again; twice as long each time, and up to twice as long by lot.
 const BACKOFF: Duration = Duration::from_millis(25);
+/// From which part on of the time that an attempt may take it is all of it: some went by before it began.
+const WHOLE: f64 = 0.9;
 /// Longest such wait, before the lot.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
@@ -195,7 +197,8 @@ async fn attempt(function: &Function, target: &Target, mut outbound: Outbound, p
     let took = asked.elapsed();
     if function.targets.len() > 1 {
         let now = asked + took;
-        target.health.learn(Sign::of(&result, until < asked + most), &function.dispatch, now);
+        // Of one that was not given its whole time, a time-out says nothing.
+        target.health.learn(Sign::of(&result, took < most.mul_f64(WHOLE)), &function.dispatch, now);
         if result.is_ok() {
             target.measured.took(took);
         }

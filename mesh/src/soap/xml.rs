@@ -12,8 +12,8 @@ const NODES_MAX: u32 = 250_000;
 /// Most attributes of one element: a parser compares each with all others.
 const ATTRIBUTES_MAX: usize = 128;
 
-/// Most declarations of namespaces in a document: a parser copies those around an element that has one.
-const DECLARATIONS_MAX: usize = 1_000;
+/// Most declarations of namespaces in force at one element: a parser looks through them for each name.
+const DECLARATIONS_MAX: usize = 128;
 
 /// Longest message about a document, in characters.
 const ERROR_CHARS_MAX: usize = 200;
@@ -58,7 +58,8 @@ fn said<'t>(declaration: &'t str, name: &str) -> Option<&'t str> {
 
 /// Walks over the tags once. Whatever is malformed is the parser's to say: it reads the same text up to there.
 fn within_limits(text: &str) -> Result<(), String> {
-    let (mut rest, mut depth, mut declarations) = (text, 0_usize, 0);
+    // How many namespaces each open element declares, and all of them together.
+    let (mut rest, mut open, mut declared) = (text, Vec::new(), 0_usize);
     while let Some((_, after)) = rest.split_once('<') {
         let skipped = [("!--", "-->"), ("![CDATA[", "]]>"), ("?", "?>")];
         let skipped = skipped.iter().find_map(|(start, end)| Some((after.strip_prefix(start)?, *end)));
@@ -71,17 +72,19 @@ fn within_limits(text: &str) -> Result<(), String> {
         }
         let tag = Tag::read(after);
         rest = after.get(tag.length..).unwrap_or_default();
-        declarations += tag.declarations;
-        match (after.starts_with('/'), tag.empty) {
-            (true, _) => depth = depth.saturating_sub(1),
-            (false, true) => {}
-            (false, false) => depth += 1,
+        if after.starts_with('/') {
+            declared = declared.saturating_sub(open.pop().unwrap_or_default());
+            continue;
         }
-        if depth > DEPTH_MAX {
-            return Err(format!("it is nested deeper than {DEPTH_MAX}"));
-        }
-        if tag.attributes > ATTRIBUTES_MAX || declarations > DECLARATIONS_MAX {
+        if tag.attributes > ATTRIBUTES_MAX || declared + tag.declarations > DECLARATIONS_MAX {
             return Err("it has too many attributes".to_owned());
+        }
+        if !tag.empty {
+            declared += tag.declarations;
+            open.push(tag.declarations);
+        }
+        if open.len() > DEPTH_MAX {
+            return Err(format!("it is nested deeper than {DEPTH_MAX}"));
         }
     }
     Ok(())
@@ -172,12 +175,14 @@ mod tests {
         let nested = |depth: usize| format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth));
         assert!(parse(&nested(DEPTH_MAX)).is_ok());
         let attributes = |count: usize| (0..count).fold(String::new(), |text, n| format!("{text} a{n}=''"));
-        let declarations = "<b xmlns:p='u'/>".repeat(DECLARATIONS_MAX + 1);
+        let declaring = |count: usize| (0..count).fold(String::new(), |text, n| format!("{text} xmlns:p{n}='u'"));
+        let within = format!("<a{}>{}</a>", declaring(DECLARATIONS_MAX - 1), "<b xmlns:p='u'/>".repeat(2_000));
+        assert!(parse(&within).is_ok(), "what is declared again and again is no more");
         for bad in [
             nested(DEPTH_MAX + 1),
             "<a>".repeat(200_000),
             format!("<a{}/>", attributes(ATTRIBUTES_MAX + 1)),
-            format!("<a>{declarations}</a>"),
+            format!("<a{}><b xmlns:p='u' xmlns:q='u'/></a>", declaring(DECLARATIONS_MAX - 1)),
             format!("<a>{}</a>", "<b/>".repeat(NODES_MAX as usize + 1)),
             "<!DOCTYPE a><a/>".to_owned(),
             "<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>".to_owned(),

@@ -135,7 +135,7 @@ impl Pass<'_> {
             ended: entry.ends().then_some(at),
             words: Word::ALL.map(|word| self.words.word(entry.word(word))),
             policies: self.policies(entry),
-            target: entry.target,
+            target: entry.target(),
             attempts: u32::from(entry.kind == crate::audit::record::Kind::Attempt),
             status: entry.status,
             duration_us: entry.duration_us,

@@ -56,13 +56,21 @@ pub(crate) struct Entry<'a> {
     #[serde(default)]
     pub(crate) status: Option<u16>,
     #[serde(default)]
-    pub(crate) target: Option<u16>,
+    target: Option<u16>,
+    /// Of a `closed` that says where the call ran.
+    #[serde(default)]
+    run: Option<Ran>,
     #[serde(default)]
     pub(crate) duration_us: u64,
     #[serde(default)]
     pub(crate) bytes_in: u64,
     #[serde(default)]
     pub(crate) bytes_out: u64,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Ran {
+    target: u16,
 }
 
 #[derive(Debug, Deserialize)]
@@ -133,6 +141,11 @@ pub(crate) const DENIED: &str = "denied";
 pub(crate) const REFUSED: &str = "refused";
 
 impl Entry<'_> {
+    /// The target that it names. What an `attempt` says of the one before is not it.
+    pub(crate) fn target(&self) -> Option<u16> {
+        self.target.or(self.run.map(|run| run.target))
+    }
+
     /// Reads a line.
     pub(crate) fn read(line: &[u8]) -> Result<Entry<'_>, serde_json::Error> {
         serde_json::from_slice(line)

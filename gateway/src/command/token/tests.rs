@@ -43,6 +43,7 @@ fn config(folder: &Path, identifier: &str) -> Config {
             identify: vec![Credential::Issuer("dev".into())],
             functions: config::Shown::All,
             trusted_proxies: vec![],
+            tcp: None,
             timeouts: config::Timeouts { handshake: timeout, header: timeout, body: timeout, idle: timeout },
             connections_max: 1,
         }],

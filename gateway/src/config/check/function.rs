@@ -1,6 +1,6 @@
 //! `[function."NAME"]`
 
-use super::{calendar, catalog::Known, cors, dispatch, grpc, input, issuer::kind_of, route, soap, target};
+use super::{calendar, catalog::Known, cors, dispatch, grpc, input, issuer::kind_of, route, soap, target, tcp};
 use crate::config::{Function, Unrecorded, raw, raw::At, value::Desk, value::shorten};
 use policy::{
     declared::{self, QueryType},
@@ -54,6 +54,7 @@ pub(crate) fn function(
     let targets = target::targets(name, table, parameters, known, desk);
     grpc::fits(name, table, route.as_ref(), &targets, desk);
     soap::fits(table, route.as_ref(), &targets, desk);
+    tcp::fits(table, route.as_ref(), &targets, desk);
     let action_groups = action_groups(table, desk);
     let principals = principals(table, desk);
     let owner = table.owner.as_ref().and_then(|owner| super::catalog::owner(owner, known.issuers, desk));

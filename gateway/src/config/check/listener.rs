@@ -1,6 +1,6 @@
 //! `[listener.NAME]`
 
-use super::{catalog::Catalog, identify::identify, route, socket, tls};
+use super::{catalog::Catalog, identify::identify, route, socket, tcp, tls};
 use crate::{
     address::Address,
     config::{Admin, Credential, Credentials, Issuer, Listener, Node, Shown, Timeouts, raw, raw::At, value::Desk},
@@ -80,6 +80,7 @@ fn listener(
     let identify = identify(name, table, around, address.as_ref(), desk);
     let tls = table.tls.as_ref().and_then(|written| tls::tls(written, &identify, jiff::Timestamp::now(), desk));
     let functions = shown(table.functions.as_ref(), around.catalog, desk);
+    let tcp = tcp::tcp(table, &identify, &functions, around.catalog, desk).map(Arc::new);
     let hosts = table.hosts.iter().filter_map(|host| route::host(host, desk)).collect();
     if let (Some(Address::Unix(_)), Some(first)) = (&address, table.trusted_proxies.first()) {
         let message = "a caller over a Unix socket has no address, so none is a proxy's";
@@ -105,6 +106,7 @@ fn listener(
         identify,
         functions,
         trusted_proxies,
+        tcp,
         timeouts,
         connections_max: usize::try_from(connections_max).unwrap_or(usize::MAX),
     })

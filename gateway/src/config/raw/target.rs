@@ -6,7 +6,7 @@ use mesh::backend::{
     fn_server::FnServerConfig, google_functions::GoogleFunctionsConfig, grpc::GrpcConfig, http::HttpConfig,
     kinesis::KinesisConfig, knative::KnativeConfig, nats::NatsConfig, openfaas::OpenFaasConfig,
     openwhisk::OpenWhiskConfig, oracle_functions::OracleFunctionsConfig, process::ProcessConfig, pubsub::PubSubConfig,
-    remote::RemoteConfig, soap::SoapConfig,
+    remote::RemoteConfig, soap::SoapConfig, tcp::TcpConfig,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -57,6 +57,8 @@ pub(crate) struct Target {
     pub(crate) pubsub: Option<At<Box<PubSubConfig>>>,
     /// An operation of a SOAP service.
     pub(crate) soap: Option<At<Box<SoapConfig>>>,
+    /// A service that speaks a protocol of its own over TCP.
+    pub(crate) tcp: Option<At<Box<TcpConfig>>>,
 }
 
 impl Target {
@@ -79,6 +81,7 @@ impl Target {
             one(&self.kinesis, RemoteConfig::Kinesis),
             one(&self.pubsub, RemoteConfig::PubSub),
             one(&self.soap, RemoteConfig::Soap),
+            one(&self.tcp, RemoteConfig::Tcp),
         ];
         all.into_iter().flatten().collect()
     }

@@ -87,6 +87,7 @@ fn tell(call: &mut Call, body: Body) {
         }
         Body::Closed(closed) => {
             call.outcome = closed.outcome.as_str().into();
+            call.target = closed.run.map(|run| run.target.0).or(call.target);
             call.status = closed.status.or(call.status);
             call.error = closed.error.filter(|error| !error.is_empty()).map(Into::into);
             call.duration_us = Some(closed.duration_us);
