@@ -94,10 +94,7 @@ pub(crate) fn development_issuer(loaded: &Loaded) -> Result<Option<issuer::Serve
 /// Renews development certificates where there are any, before they are read.
 pub(crate) fn renew(config: &Path) -> Result<(), crate::dev::DevError> {
     let folder = config.parent().unwrap_or(Path::new("")).join(crate::dev::TLS_FOLDER);
-    if folder.join("ca.key").is_file() {
-        Authority::load_or_create(&folder, Timestamp::now())?;
-    }
-    Ok(())
+    Authority::renew(&folder, Timestamp::now())
 }
 
 /// Says why the gateway can't start.

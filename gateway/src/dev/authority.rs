@@ -38,6 +38,22 @@ pub struct Authority {
 }
 
 impl Authority {
+    /// Renews the files of `folder` if they are a development authority's: an operator's own are never touched.
+    ///
+    /// # Errors
+    /// As [`Self::load_or_create`].
+    pub fn renew(folder: &Path, now: Timestamp) -> Result<(), DevError> {
+        if !folder.join("ca.key").is_file() {
+            return Ok(());
+        }
+        let path = folder.join("ca.pem");
+        let ours = match file::read(&path, Readers::All)? {
+            Some(pem) => certificate(&path, &pem).is_ok_and(|der| is_development(&der)),
+            None => false,
+        };
+        if ours { Self::load_or_create(folder, now).map(drop) } else { Ok(()) }
+    }
+
     /// Loads `ca.pem`, `ca.key`, `server.pem` and `server.key` of `folder`; makes what is missing or nearly over.
     ///
     /// # Errors
@@ -151,6 +167,13 @@ fn lasts(der: &CertificateDer<'_>, now: Timestamp, margin: SignedDuration) -> Op
     let second = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).ok();
     let (begin, end) = (second(parsed.validity().not_before)?, second(parsed.validity().not_after)?);
     (begin <= now && now.checked_add(margin).ok()? < end).then_some(end)
+}
+
+/// Whether a certificate is one that [`authority`] makes.
+fn is_development(der: &CertificateDer<'_>) -> bool {
+    let Ok((_, parsed)) = X509Certificate::from_der(der) else { return false };
+    let mut names = parsed.subject().iter_common_name();
+    names.next().is_some_and(|name| name.as_str().is_ok_and(|name| name == AUTHORITY_NAME)) && names.next().is_none()
 }
 
 fn has_key(der: &CertificateDer<'_>, key: &KeyPair) -> bool {

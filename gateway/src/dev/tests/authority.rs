@@ -125,3 +125,22 @@ fn what_does_not_fit_together_is_made_again() {
     let refused = Authority::load_or_create(folder.path(), Timestamp::now());
     assert!(matches!(refused, Err(DevError::Content { .. })), "an authority that clients trust is not overwritten");
 }
+
+#[test]
+fn an_operators_own_authority_is_never_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    Authority::load_or_create(folder.path(), Timestamp::now()).unwrap();
+    let before = texts(folder.path());
+    Authority::renew(folder.path(), later(70)).unwrap();
+    assert_ne!(texts(folder.path())[2], before[2], "the development server's certificate is renewed");
+    let own = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap();
+    for text in [own.cert.pem(), "no certificate".to_owned()] {
+        fs::write(folder.path().join("ca.pem"), &text).unwrap();
+        let before = texts(folder.path());
+        Authority::renew(folder.path(), later(4_000)).unwrap();
+        assert_eq!(texts(folder.path()), before);
+    }
+    fs::remove_file(folder.path().join("ca.pem")).unwrap();
+    Authority::renew(folder.path(), later(4_000)).unwrap();
+    assert!(!folder.path().join("ca.pem").exists());
+}
