@@ -10,6 +10,7 @@ pub mod fn_server;
 pub mod google_functions;
 pub mod grpc;
 pub mod http;
+pub mod kafka;
 pub mod kinesis;
 pub mod knative;
 pub mod nats;
@@ -81,6 +82,9 @@ pub enum Backend {
     Kinesis(kinesis::Kinesis),
     /// A topic of Google Cloud Pub/Sub.
     PubSub(pubsub::PubSub),
+    /// A topic of Kafka.
+    #[cfg(feature = "kafka")]
+    Kafka(kafka::Kafka),
     /// An operation of a SOAP service.
     Soap(soap::Soap),
     /// A service that speaks a protocol of its own over TCP.
@@ -88,7 +92,7 @@ pub enum Backend {
 }
 
 /// Every kind's name.
-pub const KINDS: [&str; 17] = [
+pub const KINDS: [&str; 18] = [
     "http",
     "grpc",
     "process",
@@ -104,6 +108,7 @@ pub const KINDS: [&str; 17] = [
     "nats",
     "kinesis",
     "pubsub",
+    "kafka",
     "soap",
     "tcp",
 ];
@@ -128,6 +133,8 @@ impl Backend {
             Self::Nats(_) => "nats",
             Self::Kinesis(_) => "kinesis",
             Self::PubSub(_) => "pubsub",
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => "kafka",
             Self::Soap(_) => "soap",
             Self::Tcp(_) => "tcp",
         }
@@ -158,6 +165,8 @@ impl Backend {
             Self::Nats(backend) => backend.parameters().collect(),
             Self::Kinesis(backend) => backend.parameters().collect(),
             Self::PubSub(backend) => backend.parameters().collect(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(backend) => backend.parameters().collect(),
             Self::AwsLambda(backend) => backend.parameters().collect(),
             Self::Soap(backend) => backend.parameters().collect(),
             Self::Grpc(_) | Self::Process(_) | Self::FnServer(_) | Self::OracleFunctions(_) | Self::Tcp(_) => {
@@ -192,6 +201,8 @@ impl Backend {
             Self::Nats(backend) => backend.invoke(outbound),
             Self::Kinesis(backend) => backend.invoke(outbound),
             Self::PubSub(backend) => backend.invoke(outbound),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(backend) => backend.invoke(outbound),
             Self::Soap(backend) => backend.invoke(outbound),
             Self::Tcp(backend) => backend.invoke(outbound),
         }
