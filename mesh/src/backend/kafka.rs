@@ -94,6 +94,7 @@ struct Names {
 #[derive(Debug)]
 struct Address {
     /// Host and port.
+    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only who connects reads it"))]
     authority: String,
     /// It is reached over TLS.
     secure: bool,

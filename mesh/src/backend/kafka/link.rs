@@ -104,11 +104,11 @@ impl Links {
         match timeout_at(deadline, link.messenger.request(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
-                self.drop(broker, &link).await;
+                self.retire(broker, &link).await;
                 Err(Trouble::Unreachable(error.to_string()))
             }
             Err(_) => {
-                self.drop(broker, &link).await;
+                self.retire(broker, &link).await;
                 Err(Trouble::Unreachable(format!("`{broker}` says nothing")))
             }
         }
@@ -131,13 +131,13 @@ impl Links {
                 Ok(of_partitions(response))
             }
             Ok(Err(error)) => {
-                self.drop(leader, &link).await;
+                self.retire(leader, &link).await;
                 Err(Trouble::broken(&error))
             }
             Err(_) => {
                 // Whoever comes next tries another connection, unless this one has answered others meanwhile.
                 if link.pulse.heard.load(Ordering::Relaxed) == heard {
-                    self.drop(leader, &link).await;
+                    self.retire(leader, &link).await;
                 }
                 Err(Trouble::TimedOut)
             }
@@ -150,7 +150,7 @@ impl Links {
     }
 
     /// Takes a connection out of use.
-    async fn drop(&self, broker: &str, link: &Arc<Link>) {
+    async fn retire(&self, broker: &str, link: &Arc<Link>) {
         let slot = self.slot(broker);
         let mut slot = slot.lock().await;
         slot.link.take_if(|held| Arc::ptr_eq(held, link));
