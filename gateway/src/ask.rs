@@ -6,7 +6,7 @@ use crate::{
     front::{
         body::{Bounds, Received},
         grpc::messages,
-        soap,
+        rest, soap,
     },
     generation::Served,
     refusal::Refusal,
@@ -32,7 +32,11 @@ const ZONE_OTHER: &str = "other";
 pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Refusal> {
     let Identified { mut arrived, found, identity } = metered.identified;
     let served = &found.function;
-    let query = declared_query(served, arrived.head.query.as_deref())?;
+    let query = match found.binding {
+        None => declared_query(served, arrived.head.query.as_deref())?,
+        // It holds fields of the input.
+        Some(_) => BTreeMap::new(),
+    };
     let mut bounds = Bounds {
         bytes_max: served.function.request_bytes_max,
         // A caller of gRPC may have nothing to say for a while; the call's deadline bounds it.
@@ -50,11 +54,22 @@ pub async fn pass(metered: Metered, budget: &Arc<Semaphore>) -> Result<Asked, Re
         arrived.body = Unread::Whole(framed);
         bounds.bytes_max = messages::framed_max(bounds.bytes_max);
     }
+    if let Some(binding) = &found.binding {
+        let bytes = whole(arrived.body, bounds.clone(), budget).await?;
+        let framed = rest::message(binding, &mut arrived.head, &bytes)?;
+        arrived.body = Unread::Whole(framed);
+        bounds.bytes_max = messages::framed_max(bounds.bytes_max);
+    }
     let (payload, input) = match (&served.function.input, wanted) {
         (Some(_), true) => {
             let bytes = whole(arrived.body, bounds, budget).await?;
             let input = soap::input(served, &arrived.head.headers, &bytes)?;
             (Payload::Buffered(bytes), input)
+        }
+        _ if served.is_transcoded() => {
+            let bytes = whole(arrived.body, bounds, budget).await?;
+            messages::whole(served, &bytes)?;
+            (Payload::Buffered(bytes), None)
         }
         (_, _) => (unread(arrived.body, bounds)?, None),
     };

@@ -13,7 +13,13 @@ use crate::{
 };
 use jiff::Timestamp;
 use mesh::{
-    backend::{Backend, ConfigError, grpc::Grpc, http::Http, process::Process},
+    backend::{
+        Backend, ConfigError,
+        grpc::Grpc,
+        http::Http,
+        process::Process,
+        transcoded::{Speech, Transcoded},
+    },
     bind::InputSchema,
     dispatch,
     function::{Function, Target},
@@ -253,7 +259,7 @@ fn targets(
     let mut targets = Vec::new();
     for (index, target) in function.targets.iter().enumerate() {
         // Connections, instances, tokens and what is known of a target survive a reload that does not concern them.
-        let same = |old: &&Target| match (&target.backend, &old.backend) {
+        let same = |old: &&Target| match (&target.backend, old.backend.plain()) {
             (BackendConfig::Http(config), Backend::Http(made)) => made.same_config(config, base),
             (BackendConfig::Grpc(config), Backend::Grpc(made)) => made.same_config(config, base),
             (BackendConfig::Process(config), Backend::Process(made)) => {
@@ -272,7 +278,8 @@ fn targets(
                 Process::new(config, base, name, timeout, bytes_max, &shared.host).map(Backend::Process)
             }
         };
-        let backend = kept.map_or_else(fresh, |kept| Ok(kept.backend.clone())).map_err(|error| (index, error))?;
+        let backend = kept.map_or_else(fresh, |kept| Ok(kept.backend.plain().clone()));
+        let backend = backend.and_then(|backend| spoken(function, backend)).map_err(|error| (index, error))?;
         targets.push(Target {
             index: TargetIndex(u16::try_from(index).unwrap_or(u16::MAX)),
             region: target.region.clone(),
@@ -285,6 +292,18 @@ fn targets(
         });
     }
     Ok(targets)
+}
+
+/// The backend of a method of gRPC, which may not speak it.
+fn spoken(function: &config::Function, backend: Backend) -> Result<Backend, ConfigError> {
+    let Some(route) = function.route.as_ref().filter(|route| route.grpc) else { return Ok(backend) };
+    let speech = match (&backend, &function.method) {
+        (speaking, _) if speaking.speaks_grpc() => return Ok(backend),
+        (_, Some(method)) if !route.bytes => Speech::json(method, route.bindings.first(), &backend)
+            .map_err(|message| ConfigError { field: "descriptors", message })?,
+        _ => Speech::Bytes,
+    };
+    Ok(Backend::Transcoded(Transcoded::new(backend, speech)))
 }
 
 fn routers(config: &Config, served: &[Arc<Served>], findings: &mut Vec<Finding>) -> HashMap<Arc<str>, Router> {

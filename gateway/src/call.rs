@@ -12,7 +12,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Version};
 use hyper::body::Incoming;
 use jiff::Timestamp;
-use mesh::payload::{Payload, Promise};
+use mesh::{
+    bind::transcode::Binding,
+    payload::{Payload, Promise},
+};
 use policy::{
     permit::Permit,
     question::{Provenance, Question},
@@ -149,6 +152,8 @@ pub struct Found {
     pub function: Arc<Served>,
     /// Path parameters, decoded.
     pub parameters: BTreeMap<Arc<str>, Arc<str>>,
+    /// By which rule, when a method of gRPC is called by plain HTTP.
+    pub binding: Option<Arc<Binding>>,
 }
 
 /// identify → meter.

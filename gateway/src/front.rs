@@ -6,5 +6,6 @@ pub mod http;
 pub mod hygiene;
 pub mod path;
 pub mod response;
+pub mod rest;
 pub mod soap;
 pub(crate) mod tcp;

@@ -4,7 +4,7 @@ use crate::{
     budget::Budgets, config::Config, emergency::Emergencies, identify::Identify, route::Router, shadow::Shadows,
     signed::Signed,
 };
-use mesh::function::Function;
+use mesh::{backend::Backend, function::Function};
 use policy::{
     bundle::{Source, manifest::Digest},
     engine::Snapshot,
@@ -85,6 +85,14 @@ impl Served {
     #[must_use]
     pub fn soap(&self) -> Option<&crate::config::SoapAction> {
         self.config.route.as_ref()?.soap.as_deref()
+    }
+}
+
+impl Served {
+    /// Whether its messages are taken apart on their way to a target.
+    #[must_use]
+    pub fn is_transcoded(&self) -> bool {
+        self.function.targets.iter().any(|target| matches!(target.backend, Backend::Transcoded(_)))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     front::{
         body,
         grpc::{self, invoke::Kind, replies::Told},
-        hygiene, response,
+        hygiene, response, rest,
     },
     refusal::{RETRY_AFTER, Refusal},
     server::Gateway,
@@ -99,6 +99,7 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     if served.function.idempotent && !head.method.is_safe() {
         idempotency_key(&mut headers, envelope.id);
     }
+    let rest = found.binding.map(|binding| rest::Telling::of(binding, &mut headers, told.bytes_max));
     let pattern = served.config.route.as_ref().map_or_else(|| head.path.shared(), |r| r.pattern.clone());
     let outbound = Outbound {
         head: Head {
@@ -147,13 +148,17 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     on.set(target);
     let cut = cut::cut(gateway.generations(), terms.clone(), on, identity.expires);
     let (mut parts, mut body) = shape(reply, &method, deadline).await?;
-    let status = parts.status.as_u16();
-    if let Some(kind) = envelope.invoke {
+    let mut status = parts.status.as_u16();
+    let until = (envelope.grpc || rest.is_some()).then_some(deadline + TIMEOUT_GRACE);
+    if let Some(rest) = rest {
+        let telling = plainly(rest, &mut parts, body);
+        body = tokio::time::timeout_at(deadline + TIMEOUT_GRACE, telling).await.map_err(|_| Refusal::TimedOut)??;
+        status = parts.status.as_u16();
+    } else if let Some(kind) = envelope.invoke {
         let telling = by_name(kind, served.is_grpc(), &mut parts, body, told);
         body = tokio::time::timeout_at(deadline + TIMEOUT_GRACE, telling).await.map_err(|_| Refusal::TimedOut)??;
         parts.status = StatusCode::OK;
     }
-    let until = envelope.grpc.then_some(deadline + TIMEOUT_GRACE);
     Ok(Answered { parts, body, status, target, until, held: Held { slot, in_flight, cut } })
 }
 
@@ -214,6 +219,22 @@ async fn by_name(kind: Kind, is_grpc: bool, parts: &mut Parts, body: Shape, told
     };
     parts.headers = grpc::head();
     Ok(shape)
+}
+
+/// The answer to a call of a method of gRPC by plain HTTP.
+async fn plainly(rest: rest::Telling, parts: &mut Parts, body: Shape) -> Result<Shape, Refusal> {
+    let wire = match body {
+        Shape::Whole(wire, _) => wire,
+        Shape::Stream(stream) => Wire::Stream(stream),
+        Shape::Duplex(_) => return Err(Refusal::FunctionFailed),
+    };
+    Ok(match rest.answer(parts, wire.boxed_unsync()).await? {
+        Wire::Stream(stream) => Shape::Stream(stream),
+        wire => {
+            let length = wire.size_hint().exact().unwrap_or_default();
+            Shape::Whole(wire, length)
+        }
+    })
 }
 
 impl Answered {

@@ -1,5 +1,8 @@
 //! route: listener, host, method and path name a function, or none.
 
+mod bindings;
+
+use self::bindings::Bindings;
 use crate::{
     call::{Arrived, Found, Named, Routed, Unread},
     config::{self, Route, Shown},
@@ -17,10 +20,18 @@ use std::{
 /// The routes of one listener.
 #[derive(Debug, Default)]
 pub struct Router {
-    hosts: HashMap<Arc<str>, matchit::Router<Methods>>,
-    any_host: matchit::Router<Methods>,
+    hosts: HashMap<Arc<str>, Table>,
+    any_host: Table,
     /// Every function that is shown, by name, also those without a route.
     names: HashMap<Arc<str>, Arc<Served>>,
+}
+
+/// What one host has.
+#[derive(Debug, Default)]
+struct Table {
+    routes: matchit::Router<Methods>,
+    /// Other ways to call methods of gRPC, if there are any.
+    bindings: Option<Bindings>,
 }
 
 /// The functions at one pattern.
@@ -56,6 +67,9 @@ impl Router {
         for served in functions.filter(|f| shows(shown, &f.config)) {
             router.names.insert(served.config.declared.name.as_str().into(), served.clone());
             let Some(route) = &served.config.route else { continue };
+            for binding in &route.bindings {
+                router.table(route.host.clone()).bindings.get_or_insert_default().add(binding, served);
+            }
             let methods = patterns.entry((route.host.clone(), route.pattern.clone())).or_default();
             match &route.method {
                 _ if route.soap.is_some() => methods.soap.push(served.clone()),
@@ -64,18 +78,35 @@ impl Router {
             }
         }
         for ((host, pattern), methods) in patterns {
-            let table = match host {
-                Some(host) => router.hosts.entry(host).or_default(),
-                None => &mut router.any_host,
-            };
-            table.insert(pattern.to_string(), methods).map_err(|e| RouteConflict { pattern, reason: e.to_string() })?;
+            let routes = &mut router.table(host).routes;
+            routes
+                .insert(pattern.to_string(), methods)
+                .map_err(|e| RouteConflict { pattern, reason: e.to_string() })?;
         }
         Ok(router)
     }
 
+    fn table(&mut self, host: Option<Arc<str>>) -> &mut Table {
+        match host {
+            Some(host) => self.hosts.entry(host).or_default(),
+            None => &mut self.any_host,
+        }
+    }
+
     fn find<T>(&self, host: &str, path: &str, of: impl Fn(&Methods) -> Option<T>) -> Option<(T, Params)> {
-        let on_host = self.hosts.get(host).and_then(|table| at(table, path, &of));
-        on_host.or_else(|| at(&self.any_host, path, &of))
+        let on_host = self.hosts.get(host).and_then(|table| at(&table.routes, path, &of));
+        on_host.or_else(|| at(&self.any_host.routes, path, &of))
+    }
+
+    fn named(
+        &self,
+        host: &str,
+        method: &Method,
+        path: &str,
+        of: impl Fn(&Methods) -> Option<Arc<Served>>,
+    ) -> Option<Found> {
+        let on_host = self.hosts.get(host).and_then(|table| table.named(method, path, &of));
+        on_host.or_else(|| self.any_host.named(method, path, &of))
     }
 }
 
@@ -96,8 +127,7 @@ pub(crate) fn named(arrived: &Arrived, method: &Method) -> Option<Found> {
         true => methods.of(method).cloned(),
         false => methods.of_action(arrived),
     };
-    let (function, parameters) = router.find(&arrived.head.host, arrived.head.path.as_str(), of)?;
-    Some(Found { function, parameters })
+    router.named(&arrived.head.host, method, arrived.head.path.as_str(), of)
 }
 
 /// The largest message that a function of SOAP takes there, in bytes; `None` where a request is for none.
@@ -123,7 +153,7 @@ fn by_name(mut arrived: Arrived, named: Named) -> Routed {
         if let Some(host) = route.and_then(|r| r.host.clone()) {
             arrived.head.host = host;
         }
-        Found { function, parameters: named.path }
+        Found { function, parameters: named.path, binding: None }
     });
     Routed { arrived, found }
 }
@@ -161,6 +191,25 @@ fn shows(shown: &Shown, function: &config::Function) -> bool {
         Shown::Only { apps, names } => {
             apps.contains(&function.declared.app) || names.contains(function.declared.name.as_str())
         }
+    }
+}
+
+impl Table {
+    /// What says most closely what the path is.
+    fn named(&self, method: &Method, path: &str, of: impl Fn(&Methods) -> Option<Arc<Served>>) -> Option<Found> {
+        let route = at(&self.routes, path, of);
+        let route = route.map(|(function, parameters)| Found { function, parameters, binding: None });
+        let Some((leaf, closeness)) = self.bindings.as_ref().and_then(|bindings| bindings.find(method, path)) else {
+            return route;
+        };
+        let pattern =
+            route.as_ref().and_then(|found| found.function.config.route.as_ref()).map(|route| &*route.pattern);
+        if pattern.is_some_and(|pattern| bindings::closeness(pattern) < closeness) {
+            return route;
+        }
+        let (function, binding) = (leaf.function.clone(), Some(leaf.binding.clone()));
+        // Its variables are fields of the input, whichever way it came.
+        Some(Found { function, parameters: BTreeMap::new(), binding })
     }
 }
 

@@ -213,6 +213,9 @@ impl Trail {
             Further::Unavailable(status) => ("unavailable", Some(format!("status {status}"))),
             Further::Slow => ("slow", None),
         };
+        if let Some(runs) = &mut self.runs {
+            runs.further();
+        }
         let run = if matches!(why, Further::Slow) { None } else { self.run() };
         let attempt = Attempt { target, failed: failed.into(), error, run };
         let Some(guard) = &mut self.guard else { return Err(Refusal::Internal) };

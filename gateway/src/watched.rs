@@ -182,6 +182,7 @@ pub(crate) async fn splice(near: Promise, far: Promise, mut tail: Tail, mut stop
         let mut near = Counted { io: near, written: counted.clone() };
         tokio::io::copy_bidirectional(&mut near, &mut far).await.map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => Outcome::TimedOut,
+            io::ErrorKind::ConnectionAborted => Outcome::Abandoned,
             _ => Outcome::Failed,
         })
     };

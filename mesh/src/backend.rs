@@ -24,6 +24,7 @@ mod record;
 pub mod remote;
 pub mod soap;
 pub mod tcp;
+pub mod transcoded;
 
 use crate::invocation::{Invoking, Outbound};
 use std::time::Duration;
@@ -89,6 +90,8 @@ pub enum Backend {
     Soap(soap::Soap),
     /// A service that speaks a protocol of its own over TCP.
     Tcp(tcp::Tcp),
+    /// One of the others, behind a method of gRPC that it does not speak.
+    Transcoded(transcoded::Transcoded),
 }
 
 /// Every kind's name.
@@ -137,6 +140,7 @@ impl Backend {
             Self::Kafka(_) => "kafka",
             Self::Soap(_) => "soap",
             Self::Tcp(_) => "tcp",
+            Self::Transcoded(backend) => backend.inner().kind(),
         }
     }
 
@@ -147,6 +151,7 @@ impl Backend {
         match (self, before) {
             (Self::Http(now), Self::Http(before)) => now.same(before),
             (Self::Grpc(now), Self::Grpc(before)) => now.same(before),
+            (Self::Transcoded(now), Self::Transcoded(before)) => now.inner().kept(before.inner()),
             (now, before) => std::mem::discriminant(now) == std::mem::discriminant(before),
         }
     }
@@ -168,6 +173,7 @@ impl Backend {
             #[cfg(feature = "kafka")]
             Self::Kafka(backend) => backend.parameters().collect(),
             Self::AwsLambda(backend) => backend.parameters().collect(),
+            Self::Transcoded(backend) => backend.inner().parameters(),
             Self::Soap(backend) => backend.parameters().collect(),
             Self::Grpc(_) | Self::Process(_) | Self::FnServer(_) | Self::OracleFunctions(_) | Self::Tcp(_) => {
                 Vec::new()
@@ -177,8 +183,51 @@ impl Backend {
 
     /// Starts what is to be ready before it is called. Only processes are.
     pub fn warm(&self) {
-        if let Self::Process(process) = self {
+        if let Self::Process(process) = self.plain() {
             process.warm();
+        }
+    }
+
+    /// The backend itself, without what makes its calls of messages of gRPC.
+    #[must_use]
+    pub fn plain(&self) -> &Self {
+        match self {
+            Self::Transcoded(backend) => backend.inner(),
+            plain => plain,
+        }
+    }
+
+    /// Whether a function there is given a request with path and query, and not a body alone.
+    #[must_use]
+    pub(crate) fn takes_requests(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::Grpc(_) => true,
+            Self::GoogleFunctions(backend) => backend.takes_requests(),
+            Self::Knative(backend) => backend.takes_requests(),
+            Self::Process(backend) => backend.takes_requests(),
+            Self::AwsLambda(backend) => backend.takes_requests(),
+            Self::Transcoded(backend) => backend.inner().takes_requests(),
+            Self::AzureFunctions(_)
+            | Self::OpenWhisk(_)
+            | Self::FnServer(_)
+            | Self::OracleFunctions(_)
+            | Self::CloudEvents(_)
+            | Self::OpenFaas(_)
+            | Self::Nats(_)
+            | Self::Kinesis(_)
+            | Self::PubSub(_)
+            | Self::Soap(_)
+            | Self::Tcp(_) => false,
+        }
+    }
+
+    /// Whether methods of gRPC are called there as they are.
+    #[must_use]
+    pub fn speaks_grpc(&self) -> bool {
+        match self {
+            Self::Grpc(_) => true,
+            Self::Process(backend) => backend.speaks_grpc(),
+            _ => false,
         }
     }
 
@@ -205,6 +254,7 @@ impl Backend {
             Self::Kafka(backend) => backend.invoke(outbound),
             Self::Soap(backend) => backend.invoke(outbound),
             Self::Tcp(backend) => backend.invoke(outbound),
+            Self::Transcoded(backend) => backend.invoke(outbound),
         }
     }
 }

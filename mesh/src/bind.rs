@@ -3,6 +3,7 @@
 pub mod protobuf;
 pub mod soap;
 pub(crate) mod strict;
+pub mod transcode;
 
 use http::{
     HeaderMap,
@@ -42,6 +43,9 @@ pub enum InputError {
     /// A message of gRPC, or JSON for one, that does not fit its description.
     #[error("the message does not fit its description: {0}")]
     Message(String),
+    /// A query that is none, or holds what it can't.
+    #[error("{0}")]
+    Parameter(String),
     /// JSON that does not fit the schema.
     #[error("{} does not fit the schema: {message}", if pointer.is_empty() { "the input".to_owned() } else { format!("`{pointer}`") })]
     Schema {

@@ -1,6 +1,7 @@
 //! Calls as tests make them.
 
 use crate::{
+    cost::Price,
     invocation::{CallContext, Head, Outbound},
     payload::{Answer, Payload, Reply},
     report::Reporting,
@@ -52,6 +53,25 @@ pub(crate) fn context(within: Duration) -> CallContext {
         secure: true,
         response_bytes_max: 10 * 1024 * 1024,
         reporting: Reporting::default(),
+    }
+}
+
+/// 0.20 for a million calls and 0.0000166667 for a GiB and second, as a well-known provider publishes it.
+pub(crate) fn price() -> Price {
+    Price {
+        name: "x".into(),
+        currency: "USD".into(),
+        source: "test".into(),
+        date: "2026-11-28".parse().unwrap(),
+        call: 200_000,
+        gib_second: 16_666_700,
+        second: 0,
+        unit: None,
+        time_step: Duration::from_millis(1),
+        time_min: Duration::from_millis(1),
+        memory_step_mib: 1,
+        memory_min_mib: 1,
+        init_billed: true,
     }
 }
 

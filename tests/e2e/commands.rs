@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Output};
 use tests::{latchwork, origin::Origin, project::Project};
 
 /// A command line in a folder with a sound project, and how it ends.
-const ENDS: [(&str, i32); 127] = [
+const ENDS: [(&str, i32); 130] = [
     ("--version", 0),
     ("--help", 0),
     ("", 3),
@@ -126,6 +126,9 @@ const ENDS: [(&str, i32); 127] = [
     ("audit query -c absent.toml", 3),
     ("audit tail -c absent.toml", 3),
     ("audit", 3),
+    ("cost -c absent.toml", 3),
+    ("cost --by colour", 3),
+    ("cost --compare --by day", 3),
     ("completions bash", 0),
     ("completions zsh", 0),
     ("completions fish", 0),

@@ -36,18 +36,30 @@ async fn families() -> BTreeMap<String, Family> {
     let issuer = format!("http://127.0.0.1:{}", wait::free_port());
     let nowhere =
         lambda::Function { command: vec!["/bin/false".into()], directory: root().into(), handler: "x".into() };
+    // A shell function, which tells how it was started, and another place for it.
+    let shop = root().join("deploy/examples/quickstart/functions/shop");
+    let cheap = format!(
+        "process = {{ command = [\"./bootstrap\"], directory = \"{}\", handler = \"reports.revenue\" }}, price = \"cheap\" }}, \
+         {{ http = {{ url = \"{}\" }}, price = \"cheap\"",
+        shop.display(),
+        origin.url
+    );
     let project = Project::new()
         .issuer("corp", &issuer, "")
         .anonymous()
         .http("shop.stock", "GET /stock/{sku}", &origin.url, "")
         .http("shop.hidden", "GET /hidden", &origin.url, "")
         .process("shop.process", "GET /process", &nowhere, "", "")
+        .function("shop.cheap", "GET /cheap", &cheap, "")
+        .tables("[price.cheap]\ncurrency = \"EUR\"\nsource = \"this test\"\ndate = \"2026-11-28\"\nper_second = 1")
+        .tables("[budget.none]\nfunctions = [\"shop.cheap\"]\nper = \"month\"\namount = 0.000001")
+        .policy("@id(\"cheap\")\npermit (principal, action == Action::\"shop.cheap\", resource);")
         .policy("@id(\"stock\")\npermit (principal, action == Action::\"shop.stock\", resource);")
         .policy("@id(\"less\") @mode(\"shadow\")\nforbid (principal, action == Action::\"shop.stock\", resource);")
         .audited("[audit.ship.copy]\nfile = { path = \"shipped.jsonl\" }")
         .tables(&format!("[telemetry]\nendpoint = \"{}\"", collector.url));
     let gateway = latchwork::run(&project.config(), &project.ca()).await;
-    for path in ["/stock/7", "/hidden"] {
+    for path in ["/stock/7", "/hidden", "/cheap", "/cheap"] {
         gateway.client().send(Request::get(path)).await;
     }
     gateway.admin().send(Request::post("/latchwork/v1/reload", "").header("latchwork-admin", "1")).await;

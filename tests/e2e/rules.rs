@@ -45,7 +45,7 @@ const PROVIDERS: [&str; 15] = [
 
 /// What holds such a word and speaks to no provider: a crate, protocols that everybody speaks, identity headers that no
 /// client may send, and the names of backend kinds, which are a closed list that configuration and build go through.
-const NOT_PROVIDERS: [&str; 35] = [
+const NOT_PROVIDERS: [&str; 36] = [
     "aws_lambda",
     "awslambda",
     "azure_functions",
@@ -77,6 +77,7 @@ const NOT_PROVIDERS: [&str; 35] = [
     "aws-lc-rs",
     "aws_lc_rs",
     "crypto::aws_lc::",
+    "google.api",
     "google.rpc",
     "google.protobuf",
     "google::rpc",

@@ -106,18 +106,28 @@ impl Client {
         Self { tls: Some(Arc::new(config)), ..self.clone() }
     }
 
+    /// The same client, for a protocol that TLS knows nothing of.
+    #[must_use]
+    pub fn opaque(&self) -> Self {
+        Self { version: Version::HTTP_09, ..self.clone() }
+    }
+
     /// A connected stream, TLS done, without any HTTP yet.
     pub async fn stream(&self) -> Result<Box<dyn Io>, Lost> {
         let socket = TcpStream::connect(&self.address).await?;
         socket.set_nodelay(true)?;
         let Some(tls) = &self.tls else { return Ok(Box::new(socket)) };
-        let protocol: &[u8] = if self.version == Version::HTTP_2 { b"h2" } else { b"http/1.1" };
+        let protocol: Option<&[u8]> = match self.version {
+            Version::HTTP_09 => None,
+            Version::HTTP_2 => Some(b"h2"),
+            _ => Some(b"http/1.1"),
+        };
         let mut config = ClientConfig::clone(tls);
-        config.alpn_protocols = vec![protocol.to_vec()];
+        config.alpn_protocols = protocol.iter().map(|protocol| protocol.to_vec()).collect();
         let host = self.host.trim_matches(['[', ']']).to_owned();
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
         let stream = connector.connect(ServerName::try_from(host)?, socket).await?;
-        if stream.get_ref().1.alpn_protocol() != Some(protocol) {
+        if stream.get_ref().1.alpn_protocol() != protocol {
             return Err("the server did not agree to the protocol".into());
         }
         Ok(Box::new(stream))

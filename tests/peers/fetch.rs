@@ -64,6 +64,14 @@ pub fn oracle(package: &str) -> Option<PathBuf> {
     (!skip::skipped(package)).then(|| had(package, venv("oracle")))
 }
 
+/// The Python interpreter that compiles messages of gRPC and knows `google.api.http`; `None` when it is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn transcode(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, venv("transcode")))
+}
+
 /// The Python interpreter that has a server and a client of SOAP; `None` when `package` is skipped on request.
 ///
 /// # Panics

@@ -19,6 +19,7 @@ pub mod kafka;
 pub mod knative;
 pub mod lambda;
 pub mod latchwork;
+pub mod library;
 pub mod local;
 pub mod nats;
 pub mod oidc;

@@ -22,6 +22,7 @@ pub const PEERS: [(&str, &str); 33] = [
     ("google-auth", "tokens and assertions that the provider's own library verifies"),
     ("google-cloud-pubsub", "messages that the provider's own client reads"),
     ("grpcio", "gRPC with a client and a server that we did not write"),
+    ("grpcio-tools", "plain HTTP for methods of gRPC, as Google's own clients make it of annotations"),
     ("spyne", "operations of a SOAP service that validates messages"),
     ("zeep", "a SOAP client that knows nothing of us"),
     ("soap", "SOAP 1.1 and 1.2 by a server that goes by a WSDL, and passwords in messages that it checks"),

@@ -1,6 +1,7 @@
 //! A permit can't be made, copied, taken out of a reference or used twice.
 
 use mesh::{
+    dispatch::{Patience, Witness},
     function::Function,
     invocation::{Invocation, Outbound},
 };
@@ -37,7 +38,12 @@ pub fn begin_on_terms(function: Arc<Function>, terms: Terms) {
     let _ = Invocation::begin(function, terms.clone(), terms.valid_until()); //~ E0308
 }
 
-pub fn run_twice(invocation: Invocation, outbound: Outbound, again: Outbound) {
-    drop(invocation.go(outbound));
-    drop(invocation.go(again)); //~ E0382
+pub async fn run_twice(
+    invocation: Invocation,
+    outbound: (Outbound, Outbound),
+    patience: Patience,
+    witness: &mut dyn Witness,
+) {
+    drop(invocation.go(outbound.0, patience, witness).await);
+    drop(invocation.go(outbound.1, patience, witness).await); //~ E0382
 }

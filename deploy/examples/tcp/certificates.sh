@@ -1,13 +1,13 @@
 #!/bin/sh
-# Makes tls/: an authority of its own, the gateway's certificate, and one with a SPIFFE ID for the reports application. To
+# Makes pki/: an authority of its own, the gateway's certificate, and one with a SPIFFE ID for the reports application. To
 # try things only: in earnest, SPIRE or another issuer renews them.
 #
 #     ./certificates.sh                                # the authority, the gateway and reports
 #     ./certificates.sh other spiffe://host.example/other
 set -eu
 umask 077
-mkdir -p "$(dirname "$0")/tls"
-cd "$(dirname "$0")/tls"
+mkdir -p "$(dirname "$0")/pki"
+cd "$(dirname "$0")/pki"
 
 certificate() {
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/O=host" -keyout "$1.key" -out "$1.csr"

@@ -95,10 +95,11 @@ pub(super) fn functions(gateway: &Gateway) -> Value {
                 })
             })
             .collect();
-        let route =
-            served.config.route.as_ref().map(
-                |r| json!({"method": r.method.as_ref().map(Method::as_str), "host": r.host, "pattern": r.pattern}),
-            );
+        let route = served.config.route.as_ref().map(|r| {
+            let bindings: Vec<String> = r.bindings.iter().map(ToString::to_string).collect();
+            let method = r.method.as_ref().map(Method::as_str);
+            json!({"method": method, "host": r.host, "pattern": r.pattern, "bindings": bindings})
+        });
         json!({
             "name": served.function.name,
             "app": served.function.app,

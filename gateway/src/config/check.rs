@@ -34,6 +34,7 @@ mod target;
 mod tcp;
 mod telemetry;
 mod tls;
+mod transcode;
 mod usage;
 pub(crate) mod validity;
 mod webhook;

@@ -18,6 +18,7 @@ mod shape;
 mod ship;
 mod target;
 mod telemetry;
+mod transcode;
 
 pub(crate) use at::At;
 pub(crate) use audit::{Audit, Witness};
@@ -33,6 +34,7 @@ pub(crate) use shape::{Declared, Durability, Expired, Kind, Metrics, QueryType, 
 pub(crate) use ship::{FileSink, NatsSink, ObjectSink, OtlpSink, Ship};
 pub(crate) use target::Target;
 pub(crate) use telemetry::{Signal, Telemetry};
+pub(crate) use transcode::{Messages, Rule, Transcode};
 
 /// Tables by name, each with the place of its name.
 pub(crate) type Named<T> = BTreeMap<At<String>, T>;
@@ -309,6 +311,11 @@ pub(crate) struct Function {
     /// The messages of its method of gRPC: a `.proto` file, or a compiled set of descriptors with imports. With it the
     /// function takes JSON by name, and policy sees its message as the input unless `input` says otherwise.
     pub(crate) descriptors: Option<At<String>>,
+    /// How its method of gRPC is called by plain HTTP besides: `"annotations"` for what `google.api.http` says in its
+    /// descriptors, or a list of such rules. Default not at all.
+    pub(crate) transcode: Option<At<Transcode>>,
+    /// What targets are given that don't speak gRPC: `"json"`, or the message as it is, `"bytes"`. Default `"json"`.
+    pub(crate) messages: Option<At<Messages>>,
     /// Longest time for an answer. Default `"30s"`.
     pub(crate) timeout: Option<At<String>>,
     /// Largest request body, in bytes. Default 1 MiB.

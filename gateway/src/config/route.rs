@@ -1,6 +1,9 @@
 //! Where callers find a function.
 
-use mesh::soap::{Name, wsdl::Operation};
+use mesh::{
+    bind::transcode::Binding,
+    soap::{Name, wsdl::Operation},
+};
 use std::sync::Arc;
 
 /// An HTTP route.
@@ -16,6 +19,10 @@ pub struct Route {
     pub grpc: bool,
     /// It takes one operation of SOAP, told apart from others at the same place by its action.
     pub soap: Option<Arc<SoapAction>>,
+    /// How the method is called by plain HTTP besides; the first is how targets are called that don't speak gRPC.
+    pub bindings: Vec<Arc<Binding>>,
+    /// Targets that don't speak gRPC are given the message as it is, and not as JSON.
+    pub bytes: bool,
 }
 
 /// `soap_action = { … }`

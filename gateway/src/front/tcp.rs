@@ -77,7 +77,10 @@ where
             Ok(Arrived { envelope, head, body, named: Some(named), operation: None, generation })
         }
         // There is a function for other names only; the connection goes with its promise.
-        (_, _) => Err(Refusal::Misdirected),
+        (_, _) => {
+            drop(near);
+            Err(Refusal::Misdirected)
+        }
     };
     let ids = envelope.trace.ids();
     // What is answered is the connection itself; of a refusal nobody is told but by its end.
@@ -123,12 +126,22 @@ impl<I> Limited<I> {
     }
 }
 
+/// A caller that is gone without a word of TLS hung up; nothing failed.
+fn hung_up(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            io::Error::new(io::ErrorKind::ConnectionAborted, error)
+        }
+        _ => error,
+    }
+}
+
 impl<I: AsyncRead + Unpin> AsyncRead for Limited<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         match Pin::new(&mut self.io).poll_read(cx, buffer) {
             Poll::Pending => self.waits(cx),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(hung_up(error))),
             Poll::Ready(Ok(())) => {
                 let bytes = buffer.filled().len() - before;
                 self.received.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -140,9 +153,15 @@ impl<I: AsyncRead + Unpin> AsyncRead for Limited<I> {
 
 impl<I: AsyncWrite + Unpin> AsyncWrite for Limited<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.io).poll_write(cx, bytes) {
+        // What is over the limit is not written.
+        let may = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+        let within = bytes.get(..may).filter(|within| !within.is_empty()).unwrap_or_default();
+        if within.is_empty() && !bytes.is_empty() {
+            return Poll::Ready(self.carried(1).map(|()| 0));
+        }
+        match Pin::new(&mut self.io).poll_write(cx, within) {
             Poll::Pending => self.waits(cx),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(hung_up(error))),
             Poll::Ready(Ok(written)) => Poll::Ready(self.carried(written).map(|()| written)),
         }
     }

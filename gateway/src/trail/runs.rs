@@ -22,7 +22,8 @@ pub(super) struct Runs {
     function: Arc<Function>,
     /// The last that ended and is not in a record yet.
     last: Option<Last>,
-    ended: usize,
+    /// More than one was made.
+    several: bool,
 }
 
 #[derive(Debug)]
@@ -36,7 +37,12 @@ struct Last {
 
 impl Runs {
     pub(super) fn new(function: Arc<Function>) -> Self {
-        Self { function, last: None, ended: 0 }
+        Self { function, last: None, several: false }
+    }
+
+    /// A further attempt is about to be made.
+    pub(super) fn further(&mut self) {
+        self.several = true;
     }
 
     /// An attempt ended.
@@ -46,7 +52,6 @@ impl Runs {
         let failed = attempted.result.is_err();
         let ran = attempted.result.as_ref().err().is_none_or(|error| !error.had_no_effect());
         self.last = Some(Last { target: attempted.target, reporting: attempted.reporting.clone(), asked, ran });
-        self.ended += 1;
         if self.function.targets.len() > 1 {
             meters.attempted(&self.function.name, attempted.target, !failed);
         }
@@ -58,7 +63,7 @@ impl Runs {
         let target = self.function.target(target)?;
         let report = reporting.told();
         let priced = target.price.is_some() && (ran || report.is_some());
-        if report.is_none() && !priced && self.ended < 2 {
+        if report.is_none() && !priced && !(self.several && ran) {
             return None;
         }
         let report = report.unwrap_or_default();

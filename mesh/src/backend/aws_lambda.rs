@@ -189,6 +189,11 @@ impl AwsLambda {
         }
     }
 
+    /// Whether the function is given requests.
+    pub(super) fn takes_requests(&self) -> bool {
+        self.0.config.event.is_request()
+    }
+
     /// Runs the function, or has it queued or tried.
     pub(crate) fn invoke(&self, outbound: Outbound) -> Invoking<'_> {
         Box::pin(async move {

@@ -132,6 +132,11 @@ impl GoogleFunctions {
         Ok(Self(Arc::new(Inner { config: config.clone(), trust, http, token })))
     }
 
+    /// Whether the function is given requests.
+    pub(super) fn takes_requests(&self) -> bool {
+        self.0.config.event.is_none()
+    }
+
     /// The path parameters that the URL uses.
     pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
         self.0.http.parameters()

@@ -147,6 +147,11 @@ impl Knative {
         self.0.receiver.http.parameters()
     }
 
+    /// Whether the service is given requests.
+    pub(super) fn takes_requests(&self) -> bool {
+        self.0.config.event.is_none()
+    }
+
     /// Calls the service, or gives the broker an event.
     pub(crate) fn invoke(&self, mut outbound: Outbound) -> Invoking<'_> {
         Box::pin(async move {

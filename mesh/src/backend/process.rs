@@ -110,6 +110,21 @@ impl Process {
             && inner.response_bytes_max == response_bytes_max
     }
 
+    /// Whether the function is given requests.
+    pub(crate) fn takes_requests(&self) -> bool {
+        let config = &self.0.config;
+        match config.protocol {
+            Protocol::Lambda => event_form(config).is_request(),
+            Protocol::Http => config.event.is_none(),
+            Protocol::Grpc | Protocol::Fn | Protocol::OpenWhisk => false,
+        }
+    }
+
+    /// Whether it is a server of gRPC.
+    pub(crate) fn speaks_grpc(&self) -> bool {
+        self.0.config.protocol == Protocol::Grpc
+    }
+
     /// Numbers of its instances.
     #[must_use]
     pub fn stats(&self) -> ProcessStats {

@@ -24,7 +24,7 @@ const INPUT_BYTES_MAX: u64 = 8 * 1024 * 1024;
 const SHOWN: SerializeOptions = SerializeOptions::new().stringify_64_bit_integers(false).skip_default_fields(false);
 
 /// The public mapping of messages to JSON, which clients expect.
-const TOLD: SerializeOptions = SerializeOptions::new();
+pub(super) const TOLD: SerializeOptions = SerializeOptions::new();
 
 /// A method whose messages are described.
 #[derive(Clone)]
@@ -49,6 +49,30 @@ impl Method {
     #[must_use]
     pub fn answers_stream(&self) -> bool {
         self.descriptor.is_server_streaming()
+    }
+
+    /// The path that names it on the wire.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("/{}/{}", self.descriptor.parent_service().full_name(), self.descriptor.name())
+    }
+
+    /// A message of `google.protobuf.Any` as JSON, if its type is described; at most `bytes_max` of it.
+    #[must_use]
+    pub fn any(&self, type_url: &str, value: &[u8], bytes_max: u64) -> Option<Value> {
+        let name = type_url.rsplit('/').next()?;
+        let message = decoded(self.descriptor.parent_pool().get_message_by_name(name)?, value)?;
+        let inner = strict::read(written(&message, &TOLD, bytes_max)?.as_bytes()).ok()?;
+        let mut whole = serde_json::Map::from_iter([("@type".to_owned(), type_url.into())]);
+        match inner {
+            Value::Object(members) if !name.starts_with("google.protobuf.") => whole.extend(members),
+            inner => drop(whole.insert("value".to_owned(), inner)),
+        }
+        Some(whole.into())
+    }
+
+    pub(super) fn descriptor(&self) -> &MethodDescriptor {
+        &self.descriptor
     }
 
     /// Where its messages are described.
@@ -76,15 +100,24 @@ impl Method {
     /// # Errors
     /// [`InputError`]; also for fields that the description does not have, since policy would not see them.
     pub fn input(&self, message: &[u8], schema: &InputSchema) -> Result<Arc<Value>, InputError> {
-        let wrong = |why: &str| InputError::Message(why.to_owned());
-        let message = decoded(self.descriptor.input(), message).ok_or_else(|| wrong("it can't be read"))?;
-        if has_unknown(&message) {
-            return Err(wrong("it has a field that is not described"));
-        }
+        let message = self.known(message)?;
         let text = written(&message, &SHOWN, INPUT_BYTES_MAX).ok_or_else(|| wrong("it is too large as JSON"))?;
         let value = strict::read(text.as_bytes()).map_err(|error| InputError::Message(bounded(&error)))?;
         schema.check(&value)?;
         Ok(Arc::new(value))
+    }
+
+    /// Whether a message fits its description, and has nothing else.
+    ///
+    /// # Errors
+    /// [`InputError`].
+    pub fn described(&self, message: &[u8]) -> Result<(), InputError> {
+        self.known(message).map(drop)
+    }
+
+    fn known(&self, message: &[u8]) -> Result<DynamicMessage, InputError> {
+        let message = decoded(self.descriptor.input(), message).ok_or_else(|| wrong("it can't be read"))?;
+        if has_unknown(&message) { Err(wrong("it has a field that is not described")) } else { Ok(message) }
     }
 
     /// An answer as JSON, at most `bytes_max` of it.
@@ -109,12 +142,12 @@ impl fmt::Debug for Method {
     }
 }
 
-fn decoded(description: MessageDescriptor, message: &[u8]) -> Option<DynamicMessage> {
+pub(super) fn decoded(description: MessageDescriptor, message: &[u8]) -> Option<DynamicMessage> {
     DynamicMessage::decode(description, message).ok()
 }
 
 /// JSON that ends with an error before it grows too large: a few bytes of a message may stand for many fields.
-fn written(message: &DynamicMessage, options: &SerializeOptions, bytes_max: u64) -> Option<String> {
+pub(super) fn written(message: &DynamicMessage, options: &SerializeOptions, bytes_max: u64) -> Option<String> {
     let left = usize::try_from(bytes_max).unwrap_or(usize::MAX);
     let mut text = Text { bytes: Vec::new(), left };
     message.serialize_with_options(&mut serde_json::Serializer::new(&mut text), options).ok()?;
@@ -136,6 +169,10 @@ impl io::Write for Text {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn wrong(why: &str) -> InputError {
+    InputError::Message(why.to_owned())
 }
 
 /// Depth is that of the message, which was bounded when it was decoded.
@@ -163,7 +200,7 @@ fn unknown_inside(value: &Field) -> bool {
 }
 
 /// What was given stays out of the words: it may be large, or secret.
-fn without_value(error: &str) -> String {
+pub(super) fn without_value(error: &str) -> String {
     match error.split_once(", expected ") {
         Some((_, expected)) => format!("there is something else where {expected} is expected"),
         None => error.to_owned(),

@@ -1,26 +1,7 @@
 //! Estimates, against sums done by hand.
 
 use super::*;
-use crate::report::Start;
-
-/// As published for a well-known provider: 0.20 for a million calls, 0.0000166667 for a GiB and second.
-fn price() -> Price {
-    Price {
-        name: "x".into(),
-        currency: "USD".into(),
-        source: "test".into(),
-        date: "2026-11-28".parse().unwrap(),
-        call: 200_000,
-        gib_second: 16_666_700,
-        second: 0,
-        unit: None,
-        time_step: Duration::from_millis(1),
-        time_min: Duration::from_millis(1),
-        memory_step_mib: 1,
-        memory_min_mib: 1,
-        init_billed: true,
-    }
-}
+use crate::{report::Start, samples::price};
 
 fn usage(ran_us: u64, memory_mib: u32) -> Usage {
     let report = Report { ran: Some(Duration::from_micros(ran_us)), ..Report::default() };

@@ -29,7 +29,6 @@ use tokio::{
     },
     time::{Instant, timeout, timeout_at},
 };
-use uuid::Uuid;
 
 /// A call goes to at most this many instances, or connections of one, that turn out to be gone.
 const TRIES_MAX: u32 = 3;
@@ -40,7 +39,8 @@ const EXPLAINED_WITHIN: Duration = Duration::from_millis(250);
 /// The rooms of one instance.
 #[derive(Debug)]
 pub(super) struct Slots {
-    /// Whose the log is, where one call runs at a time.
+    /// Whose the log is, where one call runs at a time: what is written comes later than the answer, so it stays the last
+    /// call's until there is another.
     current: Option<Current>,
     freed: (UnboundedSender<Freed>, UnboundedReceiver<Freed>),
     ended: watch::Sender<Option<String>>,
@@ -58,9 +58,7 @@ pub(super) enum Freed {
 /// The room of one call. Dropping it gives it back.
 #[derive(Debug)]
 pub(super) struct Slot {
-    call_id: Uuid,
     deadline: Instant,
-    current: Option<Current>,
     usage: Option<Usage>,
     freed: UnboundedSender<Freed>,
     ended: watch::Receiver<Option<String>>,
@@ -86,9 +84,7 @@ impl Slots {
             current.set(Some(work.call_id));
         }
         Slot {
-            call_id: work.call_id,
             deadline: work.deadline,
-            current: self.current.clone(),
             usage: Some(usage),
             freed: self.freed.0.clone(),
             ended: self.ended.subscribe(),
@@ -198,9 +194,6 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(current) = &self.current {
-            current.unset(self.call_id);
-        }
         if let Some(usage) = self.usage.take() {
             usage.end();
         }

@@ -32,17 +32,23 @@ const LOG_DRAIN_MAX: Duration = Duration::from_millis(500);
 /// The instance's life, as a task.
 pub(super) async fn run(mut seat: Seat) {
     let pool = seat.pool.clone();
-    let lived = match &pool.recipe.way {
+    let launched = match &pool.recipe.way {
         Way::Lambda => match Runtime::launch(&pool, seat.serial).await {
-            Ok(runtime) => Ok(runtime.live(&mut seat).await),
+            Ok(runtime) => {
+                runtime.live(&mut seat).await;
+                Ok(())
+            }
             Err(error) => Err(error),
         },
         Way::Http(_) | Way::Grpc | Way::Fn(_) | Way::OpenWhisk(_) => match Served::launch(&pool, seat.serial).await {
-            Ok(served) => Ok(served.live(&mut seat).await),
+            Ok(served) => {
+                served.live(&mut seat).await;
+                Ok(())
+            }
             Err(error) => Err(error),
         },
     };
-    if let Err(error) = lived {
+    if let Err(error) = launched {
         pool.start_failed(&format!("the process can't be started: {error}"));
     }
     drop(seat);

@@ -144,7 +144,9 @@ impl Runtime {
         match self.instance.hand.left() {
             Some(work) if end == End::Unneeded && !pool.host.is_stopping() => Ok(work),
             left => {
-                left.map(|work| pool.give_back(work));
+                if let Some(work) = left {
+                    pool.give_back(work);
+                }
                 Err(end)
             }
         }

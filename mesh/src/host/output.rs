@@ -27,12 +27,6 @@ impl Current {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = call_id;
     }
 
-    /// No call any more, if it was still this one.
-    pub(super) fn unset(&self, call_id: Uuid) {
-        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *current = current.filter(|current| *current != call_id);
-    }
-
     fn get(&self) -> Option<Uuid> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

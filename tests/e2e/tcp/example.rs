@@ -22,11 +22,11 @@ async fn a_workload_connects_and_another_does_not() {
     replace(&folder.join("latchwork.toml"), &changes);
     succeeds(&folder, &["check"]);
     succeeds(&folder, &["policy", "test"]);
-    let gateway = latchwork::run(&folder.join("latchwork.toml"), &folder.join("tls/ca.pem")).await;
+    let gateway = latchwork::run(&folder.join("latchwork.toml"), &folder.join("pki/ca.pem")).await;
     for (who, said) in [("reports", "hello\n"), ("other", "")] {
         let mut command = tokio::process::Command::new(&openssl);
         command.args(["s_client", "-quiet", "-verify_return_error", "-connect", &format!("localhost:{port}")]);
-        command.args(["-CAfile", "tls/ca.pem", "-cert", &format!("tls/{who}.pem"), "-key", &format!("tls/{who}.key")]);
+        command.args(["-CAfile", "pki/ca.pem", "-cert", &format!("pki/{who}.pem"), "-key", &format!("pki/{who}.key")]);
         command.current_dir(&folder).stdin(std::process::Stdio::piped()).kill_on_drop(true);
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         let mut child = command.spawn().expect("openssl");

@@ -50,6 +50,8 @@ pub(crate) struct Placed<'a> {
     pub(crate) function: Function,
     pub(crate) name: Place<'a>,
     pub(crate) route: Range<usize>,
+    /// Where its `transcode` was written, if it was.
+    pub(crate) transcode: Option<Range<usize>>,
 }
 
 /// What functions refer to.
@@ -150,7 +152,8 @@ fn add<'a>(
     }
     let function = function::function(name, parsed, table, known, desk);
     let route = table.route.as_ref().map_or(name.span.clone(), |route| route.span.clone());
-    catalog.functions.extend(function.map(|function| Placed { function, name: place, route }));
+    let transcode = table.transcode.as_ref().map(|transcode| transcode.span.clone());
+    catalog.functions.extend(function.map(|function| Placed { function, name: place, route, transcode }));
 }
 
 fn app(

@@ -1,6 +1,8 @@
 //! `[function."NAME"]`
 
-use super::{calendar, catalog::Known, cors, dispatch, grpc, input, issuer::kind_of, route, soap, target, tcp};
+use super::{
+    calendar, catalog::Known, cors, dispatch, grpc, input, issuer::kind_of, route, soap, target, tcp, transcode,
+};
 use crate::config::{Function, Unrecorded, raw, raw::At, value::Desk, value::shorten};
 use policy::{
     declared::{self, QueryType},
@@ -37,11 +39,16 @@ pub(crate) fn function(
         }
         there
     });
-    let route = route::route(table, desk);
+    let mut route = route::route(table, desk);
     let path = route.as_ref().map(|route| route::parameters(&route.pattern)).unwrap_or_default();
     let class = table.class.as_ref();
     let class = desk.number(class, 1, 0..=3);
     let method = grpc::method(table, route.as_ref(), known, desk);
+    let bindings = transcode::bindings(table, route.as_ref(), method.as_ref(), desk);
+    if let Some(route) = &mut route {
+        route.bindings = bindings;
+        route.bytes = table.messages.as_ref().is_some_and(|messages| messages.value == raw::Messages::Bytes);
+    }
     let input = input::input(table, method.as_ref(), route.as_ref(), desk);
     if let (Some(input), Some("GET" | "HEAD")) =
         (&table.input, route.as_ref().and_then(|route| route.method.as_ref()).map(http::Method::as_str))
@@ -50,9 +57,11 @@ pub(crate) fn function(
         desk.warn("input_without_body", &input.span, message, "declare `query` parameters instead");
     }
     // Parameters of a route that was refused are not known.
-    let parameters = (route.is_some() || table.route.is_none()).then(|| path.iter().map(AsRef::as_ref).collect());
+    let bound: Vec<String> = transcode::parameters(route.as_ref());
+    let names = || path.iter().map(AsRef::as_ref).chain(bound.iter().map(String::as_str)).collect();
+    let parameters = (route.is_some() || table.route.is_none()).then(names);
     let targets = target::targets(name, table, parameters, known, desk);
-    grpc::fits(name, table, route.as_ref(), &targets, desk);
+    grpc::fits(name, table, (route.as_ref(), method.as_ref()), &targets, desk);
     soap::fits(table, route.as_ref(), &targets, desk);
     tcp::fits(table, route.as_ref(), &targets, desk);
     let action_groups = action_groups(table, desk);

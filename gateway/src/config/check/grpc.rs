@@ -71,11 +71,11 @@ pub(crate) fn backend(written: &At<GrpcConfig>, production: bool, desk: &mut Des
     config
 }
 
-/// A method of gRPC runs on targets that speak gRPC, and those take nothing else.
+/// Targets that speak gRPC take nothing else. A method of gRPC runs on others too, if its messages can be said to them.
 pub(crate) fn fits(
     name: &At<String>,
     table: &raw::Function,
-    route: Option<&Route>,
+    (route, method): (Option<&Route>, Option<&Method>),
     targets: &[Target],
     desk: &mut Desk<'_>,
 ) {
@@ -86,9 +86,22 @@ pub(crate) fn fits(
         BackendConfig::Process(process) => process.protocol == Protocol::Grpc,
         BackendConfig::Http(_) | BackendConfig::Remote(_) => false,
     };
-    if spoken && !targets.iter().all(speaks) {
-        let message = "a method of gRPC runs on targets that speak gRPC only";
-        desk.error_help("grpc_mismatch", place, message, "such as `grpc = { url = \"http://127.0.0.1:50051\" }`");
+    let all_speak = targets.iter().all(speaks);
+    let bytes = route.is_some_and(|route| route.bytes);
+    if spoken && !all_speak && table.descriptors.is_none() && !bytes {
+        let message = "a target that does not speak gRPC is given JSON, and the method's messages are not described";
+        let help = "name their `descriptors`, or have it given them as they are: `messages = \"bytes\"`";
+        desk.error_help("grpc_mismatch", place, message, help);
+    }
+    if let (false, Some(method)) = (all_speak, method)
+        && (method.takes_stream() || (bytes && method.answers_stream()))
+    {
+        let message = "a target that does not speak gRPC takes one message, and as bytes it answers one";
+        desk.error_help("grpc_mismatch", place, message, "streams of messages need a `grpc` target");
+    }
+    if let Some(messages) = table.messages.as_ref().filter(|_| !spoken || all_speak) {
+        let message = "`messages` is for a method of gRPC whose targets don't speak it, and there is none";
+        desk.error_help("grpc_mismatch", &messages.span, message, "remove it");
     }
     // A route that was refused has been spoken of already.
     if !spoken && (route.is_some() || table.route.is_none()) && targets.iter().any(speaks) {

@@ -3,6 +3,7 @@
 use super::{
     catalog::{Catalog, Placed},
     grpc, soap,
+    transcode::Bound,
 };
 use crate::config::{
     Listener, Route, Shown, raw,
@@ -29,7 +30,8 @@ pub(crate) fn route(table: &raw::Function, desk: &mut Desk<'_>) -> Option<Route>
     };
     if let Some((grpc::WORD, name)) = value.split_once(' ') {
         let pattern = grpc::pattern(table.route.as_ref()?, name, desk)?;
-        return Some(Route { method: Some(http::Method::POST), host, pattern: pattern.into(), grpc: true, soap: None });
+        let (method, pattern) = (Some(http::Method::POST), pattern.into());
+        return Some(Route { method, host, pattern, grpc: true, soap: None, bindings: Vec::new(), bytes: false });
     }
     let (method, pattern) = match value.split_once(' ') {
         Some((method, pattern)) => (Some(self::method(method, span, desk)?), pattern),
@@ -40,7 +42,7 @@ pub(crate) fn route(table: &raw::Function, desk: &mut Desk<'_>) -> Option<Route>
         return None;
     }
     let soap = soap::action(table, method.as_ref(), desk);
-    Some(Route { method, host, pattern: pattern.into(), grpc: false, soap })
+    Some(Route { method, host, pattern: pattern.into(), grpc: false, soap, bindings: Vec::new(), bytes: false })
 }
 
 /// Names of the parameters of a pattern.
@@ -133,7 +135,8 @@ pub(crate) fn conflicts(listeners: &[Listener], catalog: &Catalog<'_>, report: &
         for placed in catalog.functions.iter().filter(|placed| shows(listener, placed)) {
             let Some(route) = &placed.function.route else { continue };
             let taken = hosts.entry(route.host.as_deref()).or_default();
-            if let Some(finding) = taken.add(placed, &route.pattern) {
+            let findings = taken.add(placed, &route.pattern).into_iter();
+            for finding in findings.chain(taken.bound.add(placed, route)) {
                 report.push(finding);
             }
         }
@@ -145,6 +148,7 @@ pub(crate) fn conflicts(listeners: &[Listener], catalog: &Catalog<'_>, report: &
 struct Taken<'p, 'a> {
     router: matchit::Router<()>,
     functions: HashMap<&'p str, Vec<&'p Placed<'a>>>,
+    bound: Bound<'p, 'a>,
 }
 
 impl<'p, 'a> Taken<'p, 'a> {

@@ -216,7 +216,8 @@ fn process(written: &At<ProcessConfig>, desk: &mut Desk<'_>) -> ProcessConfig {
     let mut config = config.clone();
     // Programs run in the project's folder unless told otherwise, wherever the gateway was started.
     let directory = config.directory.as_deref().unwrap_or(Path::new(""));
-    let resolved = desk.directory.join(directory);
+    // A configuration that was named without its folder lies in the working directory.
+    let resolved = Path::new(".").join(desk.directory).join(directory);
     if !resolved.is_dir() {
         let shown = directory.display().to_string();
         let place = desk.text.within(span, &shown);

@@ -22,7 +22,7 @@ pub(crate) fn framed(message: &impl Message) -> Bytes {
 }
 
 /// The bytes of a message as they go over the wire.
-pub(super) fn frame(message: &[u8]) -> Bytes {
+pub(crate) fn frame(message: &[u8]) -> Bytes {
     let mut bytes = BytesMut::with_capacity(PREFIX_BYTES + message.len());
     bytes.put_u8(0);
     bytes.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));

@@ -46,12 +46,24 @@ pub(crate) fn by_name(kind: Kind, served: &Served, head: &mut RequestHead, input
 /// # Errors
 /// [`Refusal::BadInput`], and those of a frame.
 pub(crate) fn input(method: &Method, schema: &InputSchema, body: &Bytes) -> Result<Arc<Value>, Refusal> {
+    method.input(&one(body)?, schema).map_err(bad_input)
+}
+
+/// Sees that a request has one message, and that nothing of it is lost on a target that is given JSON.
+///
+/// # Errors
+/// [`Refusal::BadInput`], and those of a frame.
+pub(crate) fn whole(served: &Served, body: &Bytes) -> Result<(), Refusal> {
+    let message = one(body)?;
+    let bytes = served.config.route.as_ref().is_some_and(|route| route.bytes);
+    let method = served.function.method.as_ref().filter(|_| !bytes);
+    method.map_or(Ok(()), |method| method.described(&message)).map_err(bad_input)
+}
+
+fn one(body: &Bytes) -> Result<Bytes, Refusal> {
     let mut rest = body.clone();
     let message = split(&mut rest, u64::MAX)?.ok_or(malformed("the message is not whole"))?;
-    if !rest.is_empty() {
-        return Err(malformed("there is more than one message"));
-    }
-    method.input(&message, schema).map_err(bad_input)
+    if rest.is_empty() { Ok(message) } else { Err(malformed("there is more than one message")) }
 }
 
 /// How many bytes a frame may have whose message is this large.
@@ -63,9 +75,10 @@ pub(crate) fn framed_max(message_bytes_max: u64) -> u64 {
 pub(crate) fn bad_input(error: InputError) -> Refusal {
     match error {
         InputError::ContentType | InputError::ContentEncoding => Refusal::UnsupportedMedia(error.to_string().into()),
-        InputError::NotStrictJson(_) | InputError::Message(_) | InputError::Schema { .. } => {
-            Refusal::BadInput(error.to_string())
-        }
+        InputError::NotStrictJson(_)
+        | InputError::Message(_)
+        | InputError::Parameter(_)
+        | InputError::Schema { .. } => Refusal::BadInput(error.to_string()),
     }
 }
 

@@ -36,13 +36,13 @@ pub(crate) struct Told {
 }
 
 /// Messages as they come, then trailers.
-struct Messages {
+pub(crate) struct Messages {
     body: Body,
     pending: BytesMut,
     bytes_max: u64,
 }
 
-enum Next {
+pub(crate) enum Next {
     Message(Bytes),
     End(HeaderMap),
 }
@@ -160,11 +160,11 @@ impl Told {
 }
 
 impl Messages {
-    fn new(body: Body, bytes_max: u64) -> Self {
+    pub(crate) fn new(body: Body, bytes_max: u64) -> Self {
         Self { body, pending: BytesMut::new(), bytes_max }
     }
 
-    async fn next(&mut self) -> Result<Next, BodyError> {
+    pub(crate) async fn next(&mut self) -> Result<Next, BodyError> {
         loop {
             let mut pending = self.pending.split().freeze();
             let whole = message::split(&mut pending, self.bytes_max);
@@ -189,7 +189,7 @@ impl Messages {
 
 /// The function's status and metadata as the end of our own answer, and whether the status is good. An answer without
 /// messages has its status in its head.
-fn ended(initial: &HeaderMap, trailers: HeaderMap) -> (HeaderMap, bool) {
+pub(crate) fn ended(initial: &HeaderMap, trailers: HeaderMap) -> (HeaderMap, bool) {
     let fields = if status::is_there(&trailers) { trailers } else { initial.clone() };
     let good = status::is_good(&fields);
     let mut kept = metadata(&fields);
@@ -203,7 +203,7 @@ fn ended(initial: &HeaderMap, trailers: HeaderMap) -> (HeaderMap, bool) {
 }
 
 /// What is the service's own to say: nothing of the protocol.
-fn metadata(fields: &HeaderMap) -> HeaderMap {
+pub(crate) fn metadata(fields: &HeaderMap) -> HeaderMap {
     let own = |name: &HeaderName| !name.as_str().starts_with("grpc-") && name != http::header::CONTENT_TYPE;
     let kept = fields.iter().filter(|(name, _)| own(name));
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
