@@ -207,6 +207,8 @@ impl Backend {
             Self::Process(backend) => backend.takes_requests(),
             Self::AwsLambda(backend) => backend.takes_requests(),
             Self::Transcoded(backend) => backend.inner().takes_requests(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => false,
             Self::AzureFunctions(_)
             | Self::OpenWhisk(_)
             | Self::FnServer(_)
