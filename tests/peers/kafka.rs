@@ -51,11 +51,14 @@ impl Broker {
         command.args(["broker", "--silent", "--storage-engine", "memory://tansu/", "--kafka-listener-url", &listen]);
         command.args(["--kafka-advertised-listener-url", &told]).current_dir(logs);
         let mut child = Child::start("tansu", &command, logs);
-        let up = wait::until("the broker", wait::LONG, async || {
-            if child.ended().is_some() {
-                return Some(false);
+        let up = wait::until("the broker", wait::LONG, || {
+            let ended = child.ended().is_some();
+            async move {
+                if ended {
+                    return Some(false);
+                }
+                wait::listens(([127, 0, 0, 1], port).into()).await.then_some(true)
             }
-            wait::listens(([127, 0, 0, 1], port).into()).await.then_some(true)
         });
         if !up.await {
             let said = child.stderr();
