@@ -44,7 +44,7 @@ def number(bits, signed):
 
 
 def real(single):
-    made = chance.choice([0.0, -0.0, 1.5, -2.25, 1e300, 5e-324, math.inf, -math.inf, chance.random(), chance.gauss(0, 1e9)])
+    made = chance.choice([0.0, 1.5, -2.25, 1e300, 5e-324, math.inf, -math.inf, chance.random(), chance.gauss(0, 1e9)])
     if single:
         try:
             made = struct.unpack("f", struct.pack("f", made))[0]
@@ -111,6 +111,8 @@ def fill(message, flat, depth=2):
                 # A message without fields has no place in a query.
                 if not flat:
                     value.SetInParent()
+                elif not value.ListFields():
+                    message.ClearField(field.name)
         elif field.is_repeated:
             value.extend(single(field) for _ in range(chance.randint(1, 3)))
         else:

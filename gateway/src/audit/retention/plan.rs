@@ -137,7 +137,6 @@ pub(crate) fn plan(
         } else {
             continue;
         }
-        bytes -= segment.bytes;
         if let Some(place) = unpacked.iter().position(|(unpacked, _)| unpacked == at) {
             if place < PACKS_MAX {
                 // The next one is packed in its place.
@@ -146,6 +145,7 @@ pub(crate) fn plan(
             }
             unpacked.remove(place);
         }
+        bytes -= segment.bytes;
     }
     actions.extend(unpacked.iter().take(PACKS_MAX).map(|(at, _)| Action::Pack(*at)));
     if let Some((_, Some(most))) = limits.archive {

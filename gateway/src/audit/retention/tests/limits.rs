@@ -96,6 +96,16 @@ fn what_would_not_fit_once_packed_goes_at_once() {
     assert_eq!(planned(|_| false), ((0..88).collect(), stays.clone()));
     assert_eq!(planned(|first| first == 0), ((1..89).collect(), [&[0], &stays[1..]].concat()));
     assert_eq!(planned(|_| true), (vec![], (0..8).collect()));
+    // A disk that others have filled leaves no room at all: everything goes, whether it could be packed or not.
+    let none = Limits { bytes_max: 0, ..limits };
+    let retired: Vec<_> = plan::plan(&segments, 0, &none, Timestamp::now(), |_, _| false)
+        .into_iter()
+        .map(|action| match action {
+            Action::Retire(at, Rule::Bytes(0)) => at,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(retired, (0..100).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
