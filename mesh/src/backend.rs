@@ -10,6 +10,7 @@ pub mod fn_server;
 pub mod google_functions;
 pub mod grpc;
 pub mod http;
+pub mod kafka;
 pub mod kinesis;
 pub mod knative;
 pub mod nats;
@@ -82,6 +83,9 @@ pub enum Backend {
     Kinesis(kinesis::Kinesis),
     /// A topic of Google Cloud Pub/Sub.
     PubSub(pubsub::PubSub),
+    /// A topic of Kafka.
+    #[cfg(feature = "kafka")]
+    Kafka(kafka::Kafka),
     /// An operation of a SOAP service.
     Soap(soap::Soap),
     /// A service that speaks a protocol of its own over TCP.
@@ -91,7 +95,7 @@ pub enum Backend {
 }
 
 /// Every kind's name.
-pub const KINDS: [&str; 17] = [
+pub const KINDS: [&str; 18] = [
     "http",
     "grpc",
     "process",
@@ -107,6 +111,7 @@ pub const KINDS: [&str; 17] = [
     "nats",
     "kinesis",
     "pubsub",
+    "kafka",
     "soap",
     "tcp",
 ];
@@ -131,6 +136,8 @@ impl Backend {
             Self::Nats(_) => "nats",
             Self::Kinesis(_) => "kinesis",
             Self::PubSub(_) => "pubsub",
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => "kafka",
             Self::Soap(_) => "soap",
             Self::Tcp(_) => "tcp",
             Self::Transcoded(backend) => backend.inner().kind(),
@@ -163,6 +170,8 @@ impl Backend {
             Self::Nats(backend) => backend.parameters().collect(),
             Self::Kinesis(backend) => backend.parameters().collect(),
             Self::PubSub(backend) => backend.parameters().collect(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(backend) => backend.parameters().collect(),
             Self::AwsLambda(backend) => backend.parameters().collect(),
             Self::Transcoded(backend) => backend.inner().parameters(),
             Self::Soap(backend) => backend.parameters().collect(),
@@ -198,6 +207,8 @@ impl Backend {
             Self::Process(backend) => backend.takes_requests(),
             Self::AwsLambda(backend) => backend.takes_requests(),
             Self::Transcoded(backend) => backend.inner().takes_requests(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => false,
             Self::AzureFunctions(_)
             | Self::OpenWhisk(_)
             | Self::FnServer(_)
@@ -241,6 +252,8 @@ impl Backend {
             Self::Nats(backend) => backend.invoke(outbound),
             Self::Kinesis(backend) => backend.invoke(outbound),
             Self::PubSub(backend) => backend.invoke(outbound),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(backend) => backend.invoke(outbound),
             Self::Soap(backend) => backend.invoke(outbound),
             Self::Tcp(backend) => backend.invoke(outbound),
             Self::Transcoded(backend) => backend.invoke(outbound),

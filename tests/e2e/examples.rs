@@ -26,6 +26,7 @@ fn every_example_is_started_by_a_test() {
         "cloudevents",
         "fn",
         "google_functions",
+        "kafka",
         "kinesis",
         "knative",
         "legacy",

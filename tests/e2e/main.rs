@@ -32,6 +32,8 @@ mod grpc;
 mod grpc_by_name;
 mod grpc_input;
 mod grpc_json;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod keys;
 mod kinesis;
 mod knative;

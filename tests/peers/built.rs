@@ -73,8 +73,10 @@ static BUILT: LazyLock<Built> = LazyLock::new(|| {
         "--example",
         "sbom",
     ]);
-    if cfg!(feature = "parquet") {
-        command.args(["--features", "parquet"]);
+    for (given, feature) in [(cfg!(feature = "parquet"), "parquet"), (cfg!(feature = "kafka"), "kafka")] {
+        if given {
+            command.args(["--features", feature]);
+        }
     }
     command.args(["--message-format", "json-render-diagnostics", "--profile"]);
     command.arg(if profile == "debug" { "dev" } else { profile }).arg("--target-dir").arg(target());

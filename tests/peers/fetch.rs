@@ -80,6 +80,14 @@ pub fn soap(package: &str) -> Option<PathBuf> {
     (!skip::skipped(package)).then(|| had(package, venv("soap")))
 }
 
+/// The Python interpreter that has a broker and a client of Kafka; `None` when `package` is skipped on request.
+///
+/// # Panics
+/// With the reason, when it can't be had.
+pub fn kafka(package: &str) -> Option<PathBuf> {
+    (!skip::skipped(package)).then(|| had(package, venv("kafka")))
+}
+
 /// The folder whose `node_modules` has npm's `soap`; `None` when it is skipped on request.
 ///
 /// # Panics

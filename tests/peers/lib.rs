@@ -14,6 +14,8 @@ pub mod functions_framework;
 pub mod google;
 pub mod grpcio;
 pub mod history;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod knative;
 pub mod lambda;
 pub mod latchwork;

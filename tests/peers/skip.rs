@@ -6,7 +6,7 @@ use std::{fmt::Write as _, io::Write as _};
 pub const VARIABLE: &str = "LATCHWORK_SKIP_PEERS";
 
 /// Every peer, by the name that the variable takes, and what is not proved without it.
-pub const PEERS: [(&str, &str); 33] = [
+pub const PEERS: [(&str, &str); 34] = [
     ("oidc-provider", "tokens of an issuer that we did not write"),
     ("awslambdaric", "an unchanged Python function under the process host"),
     ("lambda_runtime", "an unchanged Rust function under the process host"),
@@ -37,6 +37,7 @@ pub const PEERS: [(&str, &str); 33] = [
     ("cc", "a disk whose syncs are slow or fail"),
     ("cvc5", "what a change of policies grants, proved"),
     ("nats-server", "records in a stream that a real server keeps, and functions that answer over it"),
+    ("tansu", "records in a topic that a real broker keeps and somebody else reads"),
     ("python3", "actions of a host that verifies its callers"),
     ("curl", "shell functions and pasted calls"),
     ("openssl", "the script of an example that makes certificates"),

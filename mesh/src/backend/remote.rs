@@ -3,7 +3,7 @@
 use super::{
     Backend, ConfigError, aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig,
     cloudevents::CloudEventsConfig, fn_server::FnServerConfig, google_functions::GoogleFunctionsConfig,
-    kinesis::KinesisConfig, knative::KnativeConfig, nats::NatsConfig, openfaas::OpenFaasConfig,
+    kafka::KafkaConfig, kinesis::KinesisConfig, knative::KnativeConfig, nats::NatsConfig, openfaas::OpenFaasConfig,
     openwhisk::OpenWhiskConfig, oracle_functions::OracleFunctionsConfig, pubsub::PubSubConfig, soap::SoapConfig,
     tcp::TcpConfig,
 };
@@ -36,6 +36,8 @@ pub enum RemoteConfig {
     Kinesis(Box<KinesisConfig>),
     /// `pubsub = { … }`
     PubSub(Box<PubSubConfig>),
+    /// `kafka = { … }`
+    Kafka(Box<KafkaConfig>),
     /// `soap = { … }`
     Soap(Box<SoapConfig>),
     /// `tcp = { … }`
@@ -112,6 +114,7 @@ impl RemoteConfig {
             Self::Nats(config) => &mut config.ca,
             Self::Kinesis(config) => &mut config.ca,
             Self::PubSub(config) => &mut config.ca,
+            Self::Kafka(config) => &mut config.ca,
             Self::Soap(config) => &mut config.ca,
             Self::Tcp(config) => &mut config.ca,
         }
@@ -148,6 +151,7 @@ impl RemoteConfig {
             Self::Nats(config) => &**config,
             Self::Kinesis(config) => &**config,
             Self::PubSub(config) => &**config,
+            Self::Kafka(config) => &**config,
             Self::Soap(config) => &**config,
             Self::Tcp(config) => &**config,
         }

@@ -4,7 +4,7 @@ use super::At;
 use mesh::backend::{
     aws_lambda::AwsLambdaConfig, azure_functions::AzureFunctionsConfig, cloudevents::CloudEventsConfig,
     fn_server::FnServerConfig, google_functions::GoogleFunctionsConfig, grpc::GrpcConfig, http::HttpConfig,
-    kinesis::KinesisConfig, knative::KnativeConfig, nats::NatsConfig, openfaas::OpenFaasConfig,
+    kafka::KafkaConfig, kinesis::KinesisConfig, knative::KnativeConfig, nats::NatsConfig, openfaas::OpenFaasConfig,
     openwhisk::OpenWhiskConfig, oracle_functions::OracleFunctionsConfig, process::ProcessConfig, pubsub::PubSubConfig,
     remote::RemoteConfig, soap::SoapConfig, tcp::TcpConfig,
 };
@@ -55,6 +55,8 @@ pub(crate) struct Target {
     pub(crate) kinesis: Option<At<Box<KinesisConfig>>>,
     /// A topic of Google Cloud Pub/Sub.
     pub(crate) pubsub: Option<At<Box<PubSubConfig>>>,
+    /// A topic of Kafka, in builds with the feature `kafka`.
+    pub(crate) kafka: Option<At<Box<KafkaConfig>>>,
     /// An operation of a SOAP service.
     pub(crate) soap: Option<At<Box<SoapConfig>>>,
     /// A service that speaks a protocol of its own over TCP.
@@ -80,6 +82,7 @@ impl Target {
             one(&self.nats, RemoteConfig::Nats),
             one(&self.kinesis, RemoteConfig::Kinesis),
             one(&self.pubsub, RemoteConfig::PubSub),
+            one(&self.kafka, RemoteConfig::Kafka),
             one(&self.soap, RemoteConfig::Soap),
             one(&self.tcp, RemoteConfig::Tcp),
         ];
