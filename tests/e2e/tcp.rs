@@ -308,7 +308,7 @@ async fn a_gateway_that_stops_lets_connections_end() {
     drop(app);
     let closed = front.closed().await;
     assert_eq!(closed.last().expect("a record")["outcome"], "abandoned", "the caller ended it: {closed:?}");
-    front.gateway.stop().await;
+    front.gateway.stopped().await;
 }
 
 #[test]

@@ -175,6 +175,19 @@ impl Running {
         self.end(Signal::KILL).await.1
     }
 
+    /// Waits until one that was told to stop has ended, in order.
+    ///
+    /// # Panics
+    /// When it failed, or had panicked.
+    pub async fn stopped(mut self) -> String {
+        let status = self.child.exit(END).await;
+        self.over = true;
+        let log = self.child.stderr();
+        assert_eq!(status.code(), Some(0), "{log}");
+        assert!(!log.contains("panicked at"), "{log}");
+        log
+    }
+
     async fn end(mut self, signal: Signal) -> (ExitStatus, String) {
         let started = processes::descendants(self.id());
         let ports = started.iter().map(|p| p.id).chain([self.id()]).flat_map(processes::listening_ports);
