@@ -1,5 +1,6 @@
 //! How much longer a call takes that finds no instance than the program's own start, each to where the function asks for its
-//! first call: `cargo run --release --workspace --example cold_start -- [PAIRS]`. Fails above 5 ms.
+//! first call: `cargo build --release --workspace --example cold_start`, then
+//! `target/release/examples/cold_start [PAIRS]`. Fails above 5 ms.
 
 use std::{
     env, fs,
