@@ -35,6 +35,8 @@ pub struct Budgets {
 struct Kept {
     budget: Arc<Budget>,
     spent: Arc<Mutex<Spent>>,
+    /// Whose the amount is where all have it together.
+    all: Arc<str>,
 }
 
 /// What was spent in the period that began at `since`.
@@ -64,7 +66,7 @@ impl Budgets {
             };
             let old = previous.and_then(|previous| previous.all.iter().find(same));
             let spent = old.map(|old| old.spent.clone()).unwrap_or_default();
-            Kept { budget: budget.clone(), spent }
+            Kept { budget: budget.clone(), spent, all: "".into() }
         };
         Self { all: budgets.iter().map(kept).collect(), meters }
     }
@@ -166,7 +168,7 @@ impl Budgets {
 impl Kept {
     fn key(&self, function: &FunctionName, caller: &Arc<str>) -> Arc<str> {
         match self.budget.each {
-            Each::All => "".into(),
+            Each::All => self.all.clone(),
             Each::Function => function.as_str().into(),
             Each::Caller => caller.clone(),
         }

@@ -130,14 +130,13 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     on.set(invocation.target().ok_or(Refusal::Unreachable)?);
     let long = !matches!(outbound.payload, Payload::Empty | Payload::Buffered(_));
     let ran = {
-        let generations = gateway.generations();
         let mut revoked = std::pin::pin!(async {
             if !long {
                 tokio::time::sleep(PENDING_LONG).await;
             }
             cut::cut(gateway.generations(), terms.clone(), on.clone(), identity.expires).await;
         });
-        let mut witness = Attempts::new(trail, &served.meters, generations, &terms, &on);
+        let mut witness = Attempts::new(trail, &served.meters, gateway, &terms, &on);
         let patience = Patience { until: deadline, grace: TIMEOUT_GRACE };
         tokio::select! {
             ran = invocation.go(outbound, patience, &mut witness) => ran.map_err(|error| refusal(&error))?,

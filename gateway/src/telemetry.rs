@@ -244,9 +244,9 @@ impl FunctionMeters {
         self.backend.observe(took.as_secs_f64());
     }
 
-    /// What runs cost.
-    pub(crate) fn cost(&self) -> &CostMeters {
-        &self.cost
+    /// What runs cost, and the function's name as labels have it.
+    pub(crate) fn cost(&self) -> (&CostMeters, &Arc<str>) {
+        (&self.cost, &self.name)
     }
 
     /// Policy said no, and the call runs all the same.

@@ -234,7 +234,7 @@ impl Trail {
         let bytes_in = self.envelope.bytes_in.load(Ordering::Relaxed);
         let run = self.runs.as_mut()?.told(bytes_in, self.meters.cost())?;
         if let (Some(principal), Some(spent)) = (&self.principal, &run.cost) {
-            self.meters.cost().caller(&principal.id, spent);
+            self.meters.cost().0.caller(&principal.id, spent);
             if let Some((budgets, function)) = self.budgets.as_ref().zip(self.function.as_ref()) {
                 budgets.spend(function, &principal.id, spent.pico, Timestamp::now());
             }

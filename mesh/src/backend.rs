@@ -2,6 +2,7 @@
 
 pub mod aws_lambda;
 pub mod azure_functions;
+mod braces;
 pub mod cloudevents;
 mod endpoint;
 pub(crate) mod exchange;

@@ -10,8 +10,29 @@ use http::{
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 use jsonschema::{Draft, Retrieve, Uri, ValidationError, Validator};
+use percent_encoding::{AsciiSet, CONTROLS};
 use serde_json::Value;
 use std::sync::Arc;
+
+/// What must be percent-encoded in a segment of a canonical path: all but `pchar` (RFC 3986), and `;` and `%` besides.
+pub const SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b';')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// Deepest nesting of an input.
 pub const DEPTH_MAX: usize = 64;

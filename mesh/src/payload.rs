@@ -1,6 +1,7 @@
 //! The four shapes that a payload has, on the way in and on the way out.
 
 pub(crate) mod replay;
+pub(crate) mod whole;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};

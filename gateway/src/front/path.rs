@@ -1,30 +1,11 @@
 //! One canonical path: the same bytes for route, policy and backend.
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use mesh::bind::SEGMENT;
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use std::sync::Arc;
 
 /// Longest path, in bytes.
 pub const PATH_BYTES_MAX: usize = 8 * 1024;
-
-/// What must be percent-encoded in a segment: all but RFC 3986 `pchar`, and `;` and `%` besides.
-const SEGMENT: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'%')
-    .add(b'/')
-    .add(b';')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'[')
-    .add(b'\\')
-    .add(b']')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
 
 /// A path in its one spelling: begins with `/`, no dot segments, no empty ones but the last, nothing that two readers
 /// could take differently.

@@ -1,21 +1,19 @@
 //! Sees every attempt of a call: records it before it is made, and counts it.
 
-use crate::{cut::On, generation::Generation, refusal::Refusal, telemetry::FunctionMeters, trail::Trail};
+use crate::{cut::On, refusal::Refusal, server::Gateway, telemetry::FunctionMeters, trail::Trail};
 use jiff::Timestamp;
 use mesh::{
     dispatch::{Attempted, Further, Witness, Witnessed},
     invocation::InvokeError,
 };
 use policy::permit::{TargetIndex, Terms};
-use std::sync::Arc;
-use tokio::sync::watch;
 
 /// The attempts of one call.
 #[derive(Debug)]
 pub(super) struct Attempts<'a> {
     trail: &'a mut Trail,
     meters: &'a FunctionMeters,
-    generations: watch::Receiver<Arc<Generation>>,
+    gateway: &'a Gateway,
     terms: &'a Terms,
     on: &'a On,
 }
@@ -24,16 +22,16 @@ impl<'a> Attempts<'a> {
     pub(super) fn new(
         trail: &'a mut Trail,
         meters: &'a FunctionMeters,
-        generations: watch::Receiver<Arc<Generation>>,
+        gateway: &'a Gateway,
         terms: &'a Terms,
         on: &'a On,
     ) -> Self {
-        Self { trail, meters, generations, terms, on }
+        Self { trail, meters, gateway, terms, on }
     }
 
     /// Whether policy, if it changed meanwhile, still permits a target.
     fn may(&self, target: TargetIndex) -> bool {
-        let generation = self.generations.borrow().clone();
+        let generation = self.gateway.generation();
         generation.policy.id() == self.terms.bundle() || generation.policy.still(self.terms, target, Timestamp::now())
     }
 }

@@ -5,7 +5,7 @@ use mesh::{
     cost::{Cost, PICO},
     report::{Report, Start},
 };
-use policy::{permit::TargetIndex, question::FunctionName};
+use policy::permit::TargetIndex;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},
@@ -94,15 +94,15 @@ impl CostMeters {
     }
 
     /// An attempt ended.
-    pub(crate) fn attempted(&self, function: &FunctionName, target: TargetIndex, good: bool) {
+    pub(crate) fn attempted(&self, function: &Arc<str>, target: TargetIndex, good: bool) {
         let result = if good { "answered" } else { "failed" };
-        let labels = AttemptLabels { function: function.as_str().into(), target: target.0, result };
+        let labels = AttemptLabels { function: function.clone(), target: target.0, result };
         self.attempts.get_or_create(&labels).inc();
     }
 
     /// A run was told of, or estimated.
-    pub(crate) fn ran(&self, function: &FunctionName, target: TargetIndex, report: &Report, spent: Option<&Spent>) {
-        let (function, target): (Arc<str>, u16) = (function.as_str().into(), target.0);
+    pub(crate) fn ran(&self, function: &Arc<str>, target: TargetIndex, report: &Report, spent: Option<&Spent>) {
+        let (function, target) = (function.clone(), target.0);
         let labels = TargetLabels { function: function.clone(), target };
         if let Some(start) = report.start {
             let labels = StartLabels { function: function.clone(), target, start: start.as_str() };
@@ -123,6 +123,12 @@ impl CostMeters {
 
     /// A call of that caller was estimated to cost so much.
     pub(crate) fn caller(&self, caller: &Arc<str>, spent: &Spent) {
+        let currency: Arc<str> = spent.currency.as_ref().into();
+        let labels = CallerLabels { caller: caller.clone(), currency: currency.clone() };
+        if let Some(known) = self.callers.get(&labels) {
+            known.inc_by(units(spent.pico));
+            return;
+        }
         let caller = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             if known.contains(caller) || known.len() < CALLERS_MAX && known.insert(caller.clone()) {
@@ -131,7 +137,7 @@ impl CostMeters {
                 OTHERS.into()
             }
         };
-        let labels = CallerLabels { caller, currency: spent.currency.as_ref().into() };
+        let labels = CallerLabels { caller, currency };
         self.callers.get_or_create(&labels).inc_by(units(spent.pico));
     }
 }

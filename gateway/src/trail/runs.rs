@@ -46,19 +46,19 @@ impl Runs {
     }
 
     /// An attempt ended.
-    pub(super) fn ended(&mut self, attempted: &Attempted<'_>, meters: &CostMeters) {
+    pub(super) fn ended(&mut self, attempted: &Attempted<'_>, (meters, name): (&CostMeters, &Arc<str>)) {
         let now = Instant::now();
         let asked = now.checked_sub(attempted.took).unwrap_or(now);
         let failed = attempted.result.is_err();
         let ran = attempted.result.as_ref().err().is_none_or(|error| !error.had_no_effect());
         self.last = Some(Last { target: attempted.target, reporting: attempted.reporting.clone(), asked, ran });
         if self.function.targets.len() > 1 {
-            meters.attempted(&self.function.name, attempted.target, !failed);
+            meters.attempted(name, attempted.target, !failed);
         }
     }
 
     /// What the next record says of the last attempt, if there is more to say than that it was made. Counts it once.
-    pub(super) fn told(&mut self, bytes_in: u64, meters: &CostMeters) -> Option<Run> {
+    pub(super) fn told(&mut self, bytes_in: u64, (meters, name): (&CostMeters, &Arc<str>)) -> Option<Run> {
         let Last { target, reporting, asked, ran } = self.last.take()?;
         let target = self.function.target(target)?;
         let report = reporting.told();
@@ -68,7 +68,7 @@ impl Runs {
         }
         let report = report.unwrap_or_default();
         let spent = priced.then(|| spent(target, report, asked.elapsed(), bytes_in)).flatten();
-        meters.ran(&self.function.name, target.index, &report, spent.as_ref());
+        meters.ran(name, target.index, &report, spent.as_ref());
         Some(run(target, report, spent))
     }
 }

@@ -11,9 +11,16 @@ const EXPLORED: u32 = 32;
 /// The order of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    order: Vec<TargetIndex>,
+    order: Sequence,
     chosen: Chosen,
     resting: Vec<TargetIndex>,
+}
+
+/// Most calls have one target, and then no list is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Sequence {
+    One([TargetIndex; 1]),
+    Many(Vec<TargetIndex>),
 }
 
 /// Why the first target is the first.
@@ -56,7 +63,7 @@ impl Plan {
     #[must_use]
     pub fn new(function: &Function, allowed: &[TargetIndex]) -> Self {
         if let [only] = allowed {
-            return Self { order: vec![*only], chosen: Chosen::Only, resting: Vec::new() };
+            return Self { order: Sequence::One([*only]), chosen: Chosen::Only, resting: Vec::new() };
         }
         let now = Instant::now();
         let known = allowed.iter().filter_map(|index| function.target(*index));
@@ -78,13 +85,16 @@ impl Plan {
         }
         let rests = resting.iter().map(|target| target.index).collect();
         let order = good.into_iter().chain(resting).map(|target| target.index).collect();
-        Self { order, chosen, resting: rests }
+        Self { order: Sequence::Many(order), chosen, resting: rests }
     }
 
     /// The targets, the first to be asked first.
     #[must_use]
     pub fn order(&self) -> &[TargetIndex] {
-        &self.order
+        match &self.order {
+            Sequence::One(one) => one,
+            Sequence::Many(many) => many,
+        }
     }
 
     /// Why the first is the first.

@@ -1,7 +1,11 @@
 //! Texts that are made of a call, such as a subject or a key: of path parameters, headers, and members of the body.
 
 use crate::{
-    backend::{ConfigError, endpoint},
+    backend::{
+        ConfigError,
+        braces::{Part, parts},
+        endpoint,
+    },
     bind::strict,
     invocation::{Head, InvokeError},
 };
@@ -125,16 +129,11 @@ pub(in crate::backend) fn is_header(text: &str) -> bool {
 }
 
 fn pieces(text: &str) -> Result<Vec<Piece>, String> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some((literal, after)) = rest.split_once('{') {
-        let (name, after) = after.split_once('}').ok_or_else(|| "a `{` has no `}`".to_owned())?;
-        push_literal(&mut pieces, literal)?;
-        pieces.push(place(name)?);
-        rest = after;
-    }
-    push_literal(&mut pieces, rest)?;
-    Ok(pieces)
+    let piece = |part: Part<'_>| match part {
+        Part::Literal(text) => Ok(Piece::Literal(text.to_owned())),
+        Part::Place(name) => place(name),
+    };
+    parts(text)?.into_iter().map(piece).collect()
 }
 
 fn place(name: &str) -> Result<Piece, String> {
@@ -151,16 +150,6 @@ fn place(name: &str) -> Result<Piece, String> {
         }
         _ => Err(format!("`{{{shown}}}` is neither `{{parameter}}` nor `{{header.name}}` nor `{{body.member}}`")),
     }
-}
-
-fn push_literal(pieces: &mut Vec<Piece>, literal: &str) -> Result<(), String> {
-    if literal.contains('}') {
-        return Err("a `}` has no `{`".to_owned());
-    }
-    if !literal.is_empty() {
-        pieces.push(Piece::Literal(literal.to_owned()));
-    }
-    Ok(())
 }
 
 /// A header that is there once and is text.

@@ -4,19 +4,18 @@ use super::Form;
 use crate::{
     backend::{exchange::plain, platform},
     invocation::{CallContext, InvokeError},
-    payload::{Answer, Reply},
+    payload::{Answer, Reply, whole::whole},
     soap::{
         INSTANCE,
         envelope::{self, Fault, Opened},
         xml::{self, elements},
     },
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
-use http_body_util::BodyExt;
 use roxmltree::Node;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout_at;
@@ -49,7 +48,7 @@ pub(super) async fn told(
         true => context.response_bytes_max,
         false => context.response_bytes_max.min(PROBLEM_BYTES_MAX),
     };
-    let body = timeout_at(context.deadline, read(body, bytes_max)).await.map_err(|_| InvokeError::TimedOut)?;
+    let body = timeout_at(context.deadline, whole(body, bytes_max)).await.map_err(|_| InvokeError::TimedOut)?;
     let body = match body {
         Err(InvokeError::AnswerTooLarge { .. }) if !success => return Err(refused()),
         body => body?,
@@ -150,24 +149,6 @@ fn undescribed(node: Node<'_, '_>, arrays: &[String]) -> Value {
         }
     }
     Value::Object(members)
-}
-
-async fn read(answer: Answer, bytes_max: u64) -> Result<Bytes, InvokeError> {
-    let mut body = match answer {
-        Answer::Empty => return Ok(Bytes::new()),
-        Answer::Buffered(bytes) => return Ok(bytes),
-        Answer::Stream(body) => body,
-        Answer::Duplex { .. } => return Err(malformed("an upgrade".to_owned())),
-    };
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(InvokeError::Broken)?.into_data() else { continue };
-        if (bytes.len() + data.len()) as u64 > bytes_max {
-            return Err(InvokeError::AnswerTooLarge { bytes_max });
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(bytes.freeze())
 }
 
 fn is_xml(headers: &HeaderMap) -> bool {

@@ -4,6 +4,7 @@ use super::bad;
 use crate::{
     backend::{
         ConfigError,
+        braces::{Part, parts},
         endpoint::{self, shown},
     },
     invocation::{Head, InvokeError},
@@ -118,26 +119,11 @@ fn names_of(template: &Template) -> Vec<String> {
 }
 
 fn pieces(text: &str) -> Result<Vec<Piece>, String> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some((literal, after)) = rest.split_once('{') {
-        let (name, after) = after.split_once('}').ok_or_else(|| "a `{` has no `}`".to_owned())?;
-        push_literal(&mut pieces, literal)?;
-        pieces.push(place(name)?);
-        rest = after;
-    }
-    push_literal(&mut pieces, rest)?;
-    Ok(pieces)
-}
-
-fn push_literal(pieces: &mut Vec<Piece>, literal: &str) -> Result<(), String> {
-    if literal.contains('}') {
-        return Err("a `}` has no `{`".to_owned());
-    }
-    if !literal.is_empty() {
-        pieces.push(Piece::Literal(literal.to_owned()));
-    }
-    Ok(())
+    let piece = |part: Part<'_>| match part {
+        Part::Literal(text) => Ok(Piece::Literal(text.to_owned())),
+        Part::Place(name) => place(name),
+    };
+    parts(text)?.into_iter().map(piece).collect()
 }
 
 fn place(text: &str) -> Result<Piece, String> {

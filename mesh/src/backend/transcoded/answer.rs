@@ -4,9 +4,9 @@ use super::{Speech, framed, lines, replied};
 use crate::{
     bind::transcode::{Binding, status::of_http},
     invocation::{CallContext, InvokeError},
-    payload::{Answer, Body, BodyError, Reply},
+    payload::{Answer, Body, BodyError, Reply, whole::collect},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use http_body::Frame;
@@ -123,17 +123,6 @@ fn body(answer: Answer) -> Result<Body, InvokeError> {
 }
 
 async fn whole(answer: Answer, bytes_max: u64, context: &CallContext) -> Result<Bytes, InvokeError> {
-    let mut body = body(answer)?;
-    let reading = async {
-        let mut bytes = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(InvokeError::Broken)?.into_data() else { continue };
-            if (bytes.len() + data.len()) as u64 > bytes_max {
-                return Err(InvokeError::AnswerTooLarge { bytes_max });
-            }
-            bytes.extend_from_slice(&data);
-        }
-        Ok(bytes.freeze())
-    };
+    let reading = collect(body(answer)?, bytes_max);
     timeout_at(context.deadline, reading).await.map_err(|_| InvokeError::TimedOut)?
 }

@@ -1,7 +1,8 @@
 //! Path templates of google.api.http: `/v1/{name=shelves/*}:archive`. Read at load, matched by the router segment by
 //! segment, filled in for backends.
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use crate::bind::SEGMENT;
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 use std::fmt;
 
 /// Longest template, in bytes.
@@ -11,25 +12,7 @@ const BYTES_MAX: usize = 1024;
 const SEGMENTS_MAX: usize = 64;
 
 /// What is percent-encoded in a filled-in segment: all that a canonical path encodes, and `:`, which begins a verb.
-const ENCODED: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'%')
-    .add(b'/')
-    .add(b':')
-    .add(b';')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'[')
-    .add(b'\\')
-    .add(b']')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
+const ENCODED: &AsciiSet = &SEGMENT.add(b':');
 
 /// One template, flat: variables are ranges of its segments.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,15 +4,14 @@ use super::{PREFIX, is_json, kind};
 use crate::{
     backend::platform,
     invocation::{CallContext, InvokeError},
-    payload::{Answer, Body, Reply},
+    payload::{Answer, Reply, whole::whole},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue,
     header::{CONTENT_LENGTH, CONTENT_TYPE},
 };
-use http_body_util::BodyExt;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::str;
 use tokio::time::timeout_at;
@@ -67,29 +66,6 @@ pub(crate) async fn data(mut reply: Reply, context: &CallContext) -> Result<Repl
         }
     };
     Ok(Reply::from_parts(head, answer))
-}
-
-async fn whole(answer: Answer, bytes_max: u64) -> Result<Bytes, InvokeError> {
-    let too_large = |length: usize| length as u64 > bytes_max;
-    match answer {
-        Answer::Empty => Ok(Bytes::new()),
-        Answer::Buffered(bytes) if too_large(bytes.len()) => Err(InvokeError::AnswerTooLarge { bytes_max }),
-        Answer::Buffered(bytes) => Ok(bytes),
-        Answer::Stream(body) => collect(body, bytes_max).await,
-        Answer::Duplex { .. } => Err(malformed("an upgrade")),
-    }
-}
-
-async fn collect(mut body: Body, bytes_max: u64) -> Result<Bytes, InvokeError> {
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(InvokeError::Broken)?.into_data() else { continue };
-        if (bytes.len() + data.len()) as u64 > bytes_max {
-            return Err(InvokeError::AnswerTooLarge { bytes_max });
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(bytes.freeze())
 }
 
 impl<'t> Structured<'t> {

@@ -174,8 +174,16 @@ async fn a_minimum_is_kept_ready_without_calls() {
     let reporting = call.context.reporting.clone();
     let pid = String::from_utf8(body(process.invoke(call).await.unwrap()).await.unwrap().to_vec()).unwrap();
     assert_eq!(reporting.told().unwrap().start, Some(Start::Warm), "it was there");
-    sleep(Duration::from_millis(100)).await;
-    assert_eq!(say(&process, "pid").await.unwrap(), pid, "it is not stopped when idle");
+    let open = async {
+        until("another is started beside it", async || process.stats().running == 2).await;
+        world.open();
+    };
+    let (answers, ()) = tokio::join!(join_all((0..2).map(|_| say(&process, "gate"))), open);
+    let pids: Vec<String> = answers.into_iter().map(Result::unwrap).collect();
+    assert!(pids.contains(&pid));
+    until("the one too many is stopped when idle", async || process.stats().running == 1).await;
+    let pid = say(&process, "pid").await.unwrap();
+    assert!(pids.contains(&pid), "the minimum is not");
     assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
     until("another is ready", async || process.stats().crashes == 1 && process.stats().idle == 1).await;
     assert_ne!(say(&process, "pid").await.unwrap(), pid);

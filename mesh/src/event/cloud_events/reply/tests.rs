@@ -3,7 +3,7 @@
 use super::*;
 use crate::samples;
 use http::{HeaderMap, Response};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use std::time::Duration;
 
 const JSON: &str = "application/cloudevents+json; charset=utf-8";
