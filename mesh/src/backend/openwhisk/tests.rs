@@ -159,9 +159,14 @@ async fn failures_are_told_apart() {
             &[("x-openwhisk-activation-id", ID), ("content-type", "application/json")][..],
             "the function failed: 502",
         ),
-        (401, &[], "refused the call: 401"),
+        (401, &[("content-type", "application/json")], "refused the call: 401"),
+        (404, &[("content-type", "application/json")], "refused the call: 404"),
+        (413, &[("content-type", "application/json")], "the request is larger than 1048576 bytes"),
         (429, &[], "no more calls for now"),
-        (404, &[("content-type", "application/json")], "passes"),
+        (503, &[("content-type", "application/json")], "no more calls for now"),
+        (500, &[("content-type", "application/json")], "the function failed: 500"),
+        (404, &[("x-openwhisk-activation-id", ID), ("content-type", "application/json")], "passes"),
+        (401, &[("x-openwhisk-activation-id", ID), ("content-type", "application/json")], "passes"),
     ] {
         let double = Double::same(status, headers, "{}").await;
         let reply = call(&web(&double.url()), get("/things/7")).await;
