@@ -97,6 +97,10 @@ async fn calls_are_waited_for_queued_or_tried_and_refused() {
     assert!(log.contains("ReservedFunctionConcurrentInvocationLimitExceeded"), "which limit it was is logged: {log}");
     assert!(!log.contains("secret words") && !log.contains("another+secret"), "{log}");
     assert_eq!(api.lies(), "", "it was told nothing that is not so");
+    let closed = records::of_call(&project.audit(), &said.call_id()).pop().expect("a record");
+    let run = json!({ "target": 0, "provider": "aws_lambda", "start": "cold", "init_us": 176_430, "ran_us": 2_950,
+        "billed_us": 180_000, "memory_mib": 128 });
+    assert_eq!(closed["run"], run, "what the end of the function's log reports");
 }
 
 #[tokio::test]

@@ -25,7 +25,8 @@ struct World {
 
 impl World {
     async fn start(route: &str, local: &Local, more: &str) -> Self {
-        let mut table = "timeout = \"5s\"\n".to_owned();
+        // Also for a start on a machine that is busy.
+        let mut table = "timeout = \"15s\"\n".to_owned();
         let _ = write!(table, "{more}");
         let project = Project::new().anonymous();
         let project = project.process("shop.run", route, &local.function, &local.inside, &table).permit_all();

@@ -1,10 +1,7 @@
 //! An authority and a server's certificate for loopback, made for one test.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
-use rustls::{
-    RootCertStore, ServerConfig,
-    server::{NoClientAuth, WebPkiClientVerifier, danger::ClientCertVerifier},
-};
+use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{
     fs,
@@ -52,24 +49,11 @@ impl Certificates {
 
     /// The server's end of TLS.
     pub fn acceptor(&self) -> TlsAcceptor {
-        self.accepting(Arc::new(NoClientAuth))
-    }
-
-    /// As [`Certificates::acceptor`], for clients whose certificates are the authority's, too. The server's own is one.
-    pub fn mutual(&self) -> TlsAcceptor {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.ca.as_bytes()).expect("PEM")).expect("an authority");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        self.accepting(verifier.expect("an authority"))
-    }
-
-    fn accepting(&self, clients: Arc<dyn ClientCertVerifier>) -> TlsAcceptor {
         let chain = vec![CertificateDer::from_pem_slice(self.server.as_bytes()).expect("PEM")];
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("PEM");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = versions.expect("TLS 1.2 and 1.3 are built in").with_client_cert_verifier(clients);
+        let config = versions.expect("TLS 1.2 and 1.3 are built in").with_no_client_auth();
         TlsAcceptor::from(Arc::new(config.with_single_cert(chain, key).expect("the key fits the certificate")))
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     double::{Double, answer},
+    report::Start,
     samples::{body, context, get, post},
 };
 use http::Response;
@@ -40,7 +41,7 @@ fn web(endpoint: &str) -> OpenWhiskConfig {
 }
 
 fn record(result: Value, status: &str) -> String {
-    let notes = json!([{ "key": "waitTime", "value": 3 }, { "key": "initTime", "value": 41 }]);
+    let notes = json!([{ "key": "waitTime", "value": 3 }, { "key": "initTime", "value": 41 }, { "key": "limits", "value": { "memory": 256 } }]);
     let response = json!({ "result": result, "status": status, "success": status == "success", "size": 9 });
     json!({ "activationId": ID, "duration": 52, "annotations": notes, "response": response, "logs": [] }).to_string()
 }
@@ -57,12 +58,16 @@ async fn a_result_is_the_answer_and_parameters_are_of_body_path_and_query() {
     let double = Double::same(200, &[], record(json!({ "made": 1 }), "success")).await;
     let mut outbound = post("{\"count\":2.50}");
     outbound.head.query = Some("tag=a&tag=b&page=1".into());
+    let reporting = outbound.context.reporting.clone();
     let reply = call(&config(&double.url()), outbound).await.unwrap();
     assert_eq!(
         (reply.status().as_u16(), &reply.headers()["content-type"]),
         (200, &HeaderValue::from_static("application/json"))
     );
     assert_eq!(body(reply).await.unwrap(), "{\"made\":1}");
+    let told = reporting.told().unwrap();
+    assert_eq!((told.start, told.init), (Some(Start::Cold), Some(Duration::from_millis(41))));
+    assert_eq!((told.ran, told.memory_mib), (Some(Duration::from_millis(52)), Some(256)));
     double.golden("openwhisk/blocking.golden", &[]);
     let twice = call(&config(&double.url()), post("{\"id\":\"8\"}")).await.unwrap_err();
     assert!(matches!(twice, InvokeError::Unsupported(_)) && twice.had_no_effect(), "{twice}");
