@@ -280,7 +280,7 @@ fn refusal(error: &InvokeError) -> Refusal {
         InvokeError::Throttled { retry_after } => {
             Refusal::Overloaded { retry_after: retry_after.unwrap_or(RETRY_AFTER) }
         }
-        InvokeError::TimedOut => Refusal::TimedOut,
+        InvokeError::TimedOut | InvokeError::NotConnected => Refusal::TimedOut,
         InvokeError::Unrecorded => Refusal::Unrecorded,
         InvokeError::Revoked => Refusal::Revoked,
         InvokeError::Broken(_)
