@@ -12,6 +12,7 @@ use tests::{
 
 mod example;
 mod faults;
+mod passed;
 mod routed;
 
 /// The inside of a `soap` target, with the gateway's user at the service.

@@ -36,7 +36,7 @@ fn post(action: Option<&str>, message: String) -> Request {
 }
 
 /// A host at one URL. Balances are anybody's; transfers are, up to 1000 cents.
-fn project() -> Project {
+pub(super) fn project() -> Project {
     let project = Project::new().anonymous();
     fs::copy(wsdl(), project.folder().join("host.wsdl")).expect("the folder is ours");
     project.write("password", PASSWORD);
@@ -179,7 +179,7 @@ fn slips_in_an_action_are_said_where_they_are() {
     assert!(checked(&beside).contains("the same route"), "{}", checked(&beside));
 }
 
-fn checked(project: &Project) -> String {
+pub(super) fn checked(project: &Project) -> String {
     let output = latchwork::command(project.folder(), &["check", "-c", &shown(&project.config())]);
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
