@@ -76,7 +76,7 @@ enum Shape {
 /// The refusal that the caller sees; the trail knows whether there was an intent.
 pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> Result<Answered, Refusal> {
     let Admitted { permitted, slot } = admitted;
-    let Permitted { envelope, head, payload, found, identity, permit } = permitted;
+    let Permitted { envelope, mut head, payload, found, identity, permit } = permitted;
     let served = found.function.clone();
     let in_flight = served.meters.admitted();
     let invocation = Invocation::begin(served.function.clone(), permit, Timestamp::now()).map_err(|e| refusal(&e))?;
@@ -88,7 +88,6 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     }
     trail.intent(&terms, invocation.plan()).await?;
 
-    let method = head.method.clone();
     let told = Told {
         json: served.function.method.clone().filter(|_| head.json),
         bytes_max: served.function.response_bytes_max,
@@ -99,7 +98,8 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     if served.function.idempotent && !head.method.is_safe() {
         idempotency_key(&mut headers, envelope.id);
     }
-    let rest = found.binding.map(|binding| rest::Telling::of(binding, &mut headers, told.bytes_max));
+    let rest = found.binding.map(|binding| rest::Telling::of(binding, &mut head.method, &mut headers, told.bytes_max));
+    let method = head.method.clone();
     let pattern = served.config.route.as_ref().map_or_else(|| head.path.shared(), |r| r.pattern.clone());
     let outbound = Outbound {
         head: Head {
