@@ -23,6 +23,7 @@ mod tcp;
 mod telemetry;
 pub(crate) mod text;
 pub(crate) mod value;
+mod warm;
 
 pub use admin::Admin;
 pub use audit::{Audit, Checkpoints, Durability, Privacy, Witness};
@@ -41,6 +42,7 @@ pub use route::{Route, SoapAction};
 pub use ship::{FileSink, NatsSink, ObjectSink, Ship, Sink};
 pub use tcp::Tcp;
 pub use telemetry::{Collector, Sampling, Signals, Telemetry};
+pub use warm::Warm;
 
 use crate::address::Address;
 use ::policy::{declared, question::PrincipalKind};

@@ -79,7 +79,9 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     let Permitted { envelope, mut head, payload, found, identity, permit } = permitted;
     let served = found.function.clone();
     let in_flight = served.meters.admitted();
-    let invocation = Invocation::begin(served.function.clone(), permit, Timestamp::now()).map_err(|e| refusal(&e))?;
+    let only = envelope.pass.as_ref().map(|pass| pass.target);
+    let begun = Invocation::begin(served.function.clone(), permit, Timestamp::now());
+    let invocation = begun.and_then(|begun| begun.only(only)).map_err(|e| refusal(&e))?;
     let terms = invocation.terms().clone();
     let deadline = Instant::now() + served.function.timeout;
     let deadline = envelope.deadline.map_or(deadline, |patience| patience.min(deadline));

@@ -99,9 +99,10 @@ impl Trail {
             span,
         };
         let (listener, source) = (trail.envelope.listener.name.clone(), trail.envelope.peer.source);
+        let listener = trail.envelope.pass.is_none().then_some(listener);
         let trace = trail.envelope.trace.id();
         trail.know(|known| {
-            known.listener = Some(listener);
+            known.listener = listener;
             known.source = source;
             known.trace = Some(trace.into());
         });
@@ -132,7 +133,8 @@ impl Trail {
         let Some(found) = &routed.found else { return recorded.map_err(unrecorded) };
         self.meters = found.function.meters.clone();
         self.budgets = Some(routed.arrived.generation.budgets.clone()).filter(|budgets| !budgets.is_empty());
-        self.runs = Some(Runs::new(found.function.function.clone()));
+        let warmer = found.function.warmer.as_ref().filter(|_| self.envelope.pass.is_none());
+        self.runs = Some(Runs::new(found.function.function.clone(), warmer));
         if let Some(span) = &mut self.span {
             span.0.routed(found);
         }

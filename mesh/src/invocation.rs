@@ -198,6 +198,16 @@ impl Invocation {
         Ok(begun)
     }
 
+    /// The same on one target alone, if any: that one, if it is permitted, or else the first.
+    ///
+    /// # Errors
+    /// [`InvokeError::NoTarget`].
+    pub fn only(self, target: Option<Option<TargetIndex>>) -> Result<Self, InvokeError> {
+        let Some(target) = target else { return Ok(self) };
+        let plan = self.plan.only(target).ok_or(InvokeError::NoTarget)?;
+        Ok(Self { plan, ..self })
+    }
+
     /// What was granted.
     #[must_use]
     pub fn terms(&self) -> &Terms {

@@ -42,6 +42,17 @@ impl Start {
     }
 }
 
+/// Whether callers meet cold starts of a target, and whether it says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Starts {
+    /// It tells of every run whether an instance was started for it.
+    Told,
+    /// It does not tell; a cold start is only seen by how long an answer takes.
+    Untold,
+    /// No caller waits for one: the call is put into a queue, is a record, or a connection.
+    Unmet,
+}
+
 /// Where a backend tells how one attempt ran, whenever it learns it: also of an attempt that failed, and at the end of
 /// a streamed answer. A clone is the same place.
 #[derive(Clone, Debug, Default)]

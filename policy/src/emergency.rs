@@ -6,7 +6,7 @@ use crate::{
     bundle::Source,
     declared::Declared,
     finding::Finding,
-    question::{FunctionName, PrincipalKind},
+    question::{FunctionName, PrincipalKind, WARMER},
 };
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde::{Deserialize, Serialize};
@@ -150,7 +150,7 @@ impl Subject {
                 let sound = id.len() <= CALLER_BYTES_MAX && !id.chars().any(char::is_control);
                 match id.split_once('/') {
                     _ if !sound => Err(EmergencyError::InvalidCaller("…".into())),
-                    _ if id.as_ref() == "anonymous" || id.starts_with("spiffe://") => Ok(()),
+                    _ if matches!(id.as_ref(), "anonymous" | WARMER) || id.starts_with("spiffe://") => Ok(()),
                     Some((alias, rest)) if !rest.is_empty() && is_issuer(alias) => Ok(()),
                     Some((alias, rest)) if !rest.is_empty() => Err(EmergencyError::UnknownIssuer(alias.into())),
                     _ => Err(EmergencyError::InvalidCaller(id.clone())),
@@ -166,6 +166,7 @@ impl Subject {
                 vec![Rule { suffix: String::new(), head, condition: None }]
             }
             Self::Caller(id) if id.as_ref() == "anonymous" => vec![Rule::new("", " is Anonymous", None)],
+            Self::Caller(id) if id.as_ref() == WARMER => vec![Rule::new("", " is System", None)],
             Self::Caller(id) if id.starts_with("spiffe://") => {
                 let uid = format!("Workload::{}", quoted(id));
                 vec![

@@ -38,7 +38,7 @@ pub(crate) fn function(name: &str, groups: &[&str]) -> Function {
         name: FunctionName::parse(name).unwrap(),
         app: "shop".into(),
         action_groups: groups.iter().map(|g| Arc::from(*g)).collect(),
-        principals: PrincipalKind::ALL.to_vec(),
+        principals: PrincipalKind::CALLERS.to_vec(),
         owner: Some("corp/team-shop".into()),
         tenant: None,
         shared: false,

@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, str::FromStr, sync::Arc};
 pub mod places;
 pub mod sketch;
 
+/// The id of the principal that keeps functions warm: `System::"warmer"`.
+pub const WARMER: &str = "warmer";
 /// Longest function name, in bytes.
 pub const FUNCTION_NAME_BYTES_MAX: usize = 128;
 
@@ -82,11 +84,16 @@ pub enum PrincipalKind {
     Agent,
     /// Nobody in particular: the one principal `Anonymous::"anonymous"`.
     Anonymous,
+    /// The gateway itself: no credential makes one.
+    System,
 }
 
 impl PrincipalKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::User, Self::Workload, Self::Client, Self::Agent, Self::Anonymous];
+    pub const ALL: [Self; 6] = [Self::User, Self::Workload, Self::Client, Self::Agent, Self::Anonymous, Self::System];
+
+    /// The kinds that come from outside. A function is for all of them unless it says otherwise.
+    pub const CALLERS: [Self; 5] = [Self::User, Self::Workload, Self::Client, Self::Agent, Self::Anonymous];
 
     /// The Cedar entity type.
     #[must_use]
@@ -97,6 +104,7 @@ impl PrincipalKind {
             Self::Client => "Client",
             Self::Agent => "Agent",
             Self::Anonymous => "Anonymous",
+            Self::System => "System",
         }
     }
 }
@@ -106,9 +114,10 @@ impl PrincipalKind {
 pub struct Principal {
     /// The kind of caller.
     pub kind: PrincipalKind,
-    /// `<issuer alias>/<subject>`; a workload's is its SPIFFE ID verbatim; `anonymous` for nobody.
+    /// `<issuer alias>/<subject>`; a workload's is its SPIFFE ID verbatim; `anonymous` for nobody; `warmer` for the
+    /// gateway itself.
     pub id: Arc<str>,
-    /// The alias of the issuer that vouched; `None` for nobody.
+    /// The alias of the issuer that vouched; `None` for nobody and for the gateway itself.
     pub issuer: Option<Arc<str>>,
     /// Groups, each `<issuer alias>/<group>`.
     pub groups: Arc<[Arc<str>]>,
@@ -128,6 +137,12 @@ impl Principal {
             groups: Arc::new([]),
             attributes: PrincipalAttributes::default(),
         }
+    }
+
+    /// The gateway itself, when it keeps functions warm.
+    #[must_use]
+    pub fn warmer() -> Self {
+        Self { kind: PrincipalKind::System, id: WARMER.into(), ..Self::anonymous() }
     }
 }
 
@@ -253,6 +268,8 @@ pub enum Provenance {
     TrustedHeader,
     /// The peer of a Unix socket: on this machine, without an address.
     Unix,
+    /// There was none: the gateway itself calls.
+    Gateway,
 }
 
 /// Over what transport a call came.

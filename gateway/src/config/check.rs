@@ -37,6 +37,7 @@ mod tls;
 mod transcode;
 mod usage;
 pub(crate) mod validity;
+mod warm;
 mod webhook;
 
 /// What was read from files, not yet checked.

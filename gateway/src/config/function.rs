@@ -1,11 +1,12 @@
 //! `[function."NAME"]`: what is known of a function, and of its targets.
 
-use super::{Cors, Route};
+use super::{Cors, Route, Warm};
 use mesh::{
     backend::{grpc::GrpcConfig, http::HttpConfig, process::ProcessConfig, remote::RemoteConfig},
     bind::protobuf::Method,
     cost::Price,
     dispatch::Dispatch,
+    report::Starts,
 };
 use policy::declared;
 use std::{sync::Arc, time::Duration};
@@ -35,6 +36,8 @@ pub struct Function {
     pub targets: Vec<Target>,
     /// How its calls are spread over its targets.
     pub dispatch: Dispatch,
+    /// How it is kept warm, if it is.
+    pub warm: Option<Arc<Warm>>,
     /// Whether it runs while the audit log can't be written.
     pub unrecorded: Unrecorded,
     /// Until when denials of it are only recorded.
@@ -90,6 +93,16 @@ impl BackendConfig {
             Self::Http(_) => "http",
             Self::Process(_) => "process",
             Self::Remote(remote) => remote.kind(),
+        }
+    }
+
+    /// Whether callers meet cold starts there.
+    #[must_use]
+    pub fn starts(&self) -> Starts {
+        match self {
+            Self::Process(_) => Starts::Told,
+            Self::Grpc(_) | Self::Http(_) => Starts::Untold,
+            Self::Remote(remote) => remote.starts(),
         }
     }
 }

@@ -19,6 +19,7 @@ mod ship;
 mod target;
 mod telemetry;
 mod transcode;
+mod warm;
 
 pub(crate) use at::At;
 pub(crate) use audit::{Audit, Witness};
@@ -35,6 +36,7 @@ pub(crate) use ship::{FileSink, NatsSink, ObjectSink, OtlpSink, Ship};
 pub(crate) use target::Target;
 pub(crate) use telemetry::{Signal, Telemetry};
 pub(crate) use transcode::{Messages, Rule, Transcode};
+pub(crate) use warm::Warm;
 
 /// Tables by name, each with the place of its name.
 pub(crate) type Named<T> = BTreeMap<At<String>, T>;
@@ -337,4 +339,6 @@ pub(crate) struct Function {
     pub(crate) targets: Option<At<Vec<At<Target>>>>,
     /// How its calls are spread over its targets, and what is tried again.
     pub(crate) dispatch: Option<At<Dispatch>>,
+    /// How the gateway keeps it warm by calls of its own, where that helps. Default not at all.
+    pub(crate) warm: Option<At<Warm>>,
 }

@@ -162,6 +162,7 @@ async fn handle(
         invoke: asked.invoke(),
         bytes_in: Arc::default(),
         fault: Arc::default(),
+        pass: None,
         listener,
     };
     let ids = envelope.trace.ids();

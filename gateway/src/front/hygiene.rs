@@ -165,6 +165,14 @@ fn drop_named(headers: &mut HeaderMap) -> Result<(), HeaderError> {
     Ok(())
 }
 
+/// Whether a description of a request may have this field among its headers: it says nothing of framing, identity,
+/// content or host.
+pub(crate) fn may_be_given(name: &HeaderName) -> bool {
+    const OTHERS: [HeaderName; 5] =
+        [header::AUTHORIZATION, header::COOKIE, header::HOST, header::CONTENT_TYPE, header::CONTENT_LENGTH];
+    !removes(name) && !OTHERS.contains(name) && !name.as_str().starts_with("grpc-")
+}
+
 /// Whether [`clean`] removes a field.
 pub(crate) fn removes(name: &HeaderName) -> bool {
     hop_by_hop(name) || identity(name.as_str())

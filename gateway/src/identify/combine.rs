@@ -70,7 +70,9 @@ impl Proven {
             let place: &mut Option<Arc<Principal>> = match other.principal.kind {
                 PrincipalKind::Workload => &mut via.workload,
                 PrincipalKind::Client => &mut via.client,
-                PrincipalKind::User | PrincipalKind::Agent | PrincipalKind::Anonymous => return None,
+                PrincipalKind::User | PrincipalKind::Agent | PrincipalKind::Anonymous | PrincipalKind::System => {
+                    return None;
+                }
             };
             if place.replace(other.principal.clone()).is_some() {
                 return None;

@@ -19,6 +19,7 @@ use crate::{
     event::{self, ASYNC_BYTES_MAX, EventForm, REQUEST_BYTES_MAX},
     invocation::{CallContext, InvokeError, Invoking, Outbound},
     payload::Reply,
+    report::Starts,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -120,6 +121,15 @@ enum Way {
 impl Remote for AwsLambdaConfig {
     fn kind(&self) -> &'static str {
         "aws_lambda"
+    }
+
+    fn starts(&self) -> Starts {
+        match self.call {
+            // Its own URL tells nothing of the run.
+            _ if self.url.is_some() => Starts::Untold,
+            LambdaCall::Sync | LambdaCall::Stream => Starts::Told,
+            LambdaCall::Async | LambdaCall::DryRun => Starts::Unmet,
+        }
     }
 
     fn problems(&self) -> Vec<ConfigError> {

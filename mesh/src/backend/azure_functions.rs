@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     invocation::{CallContext, InvokeError, Invoking, Outbound},
+    report::Starts,
     secret::{Reference, Secret, credential},
     token::Kept,
 };
@@ -78,6 +79,10 @@ enum Way {
 impl Remote for AzureFunctionsConfig {
     fn kind(&self) -> &'static str {
         "azure_functions"
+    }
+
+    fn starts(&self) -> Starts {
+        if self.function.is_some() { Starts::Unmet } else { Starts::Untold }
     }
 
     fn problems(&self) -> Vec<ConfigError> {

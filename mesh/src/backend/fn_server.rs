@@ -12,6 +12,7 @@ use super::{
 use crate::{
     event::cloud_events::CloudEventConfig,
     invocation::{Invoking, Outbound},
+    report::Starts,
     secret::{Reference, Secret},
 };
 use http::{Method, Request, Uri, header::AUTHORIZATION};
@@ -62,6 +63,13 @@ struct Inner {
 impl Remote for FnServerConfig {
     fn kind(&self) -> &'static str {
         "fn"
+    }
+
+    fn starts(&self) -> Starts {
+        match self.call {
+            FnCall::Sync => Starts::Untold,
+            FnCall::Detached => Starts::Unmet,
+        }
     }
 
     fn problems(&self) -> Vec<ConfigError> {

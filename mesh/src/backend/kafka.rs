@@ -26,6 +26,7 @@ use super::{
     },
     remote::Remote,
 };
+use crate::report::Starts;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -105,6 +106,10 @@ struct Address {
 impl Remote for KafkaConfig {
     fn kind(&self) -> &'static str {
         "kafka"
+    }
+
+    fn starts(&self) -> Starts {
+        Starts::Unmet
     }
 
     fn problems(&self) -> Vec<ConfigError> {

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     event,
     invocation::{Head, InvokeError, Invoking, Outbound},
+    report::Starts,
 };
 use bytes::Bytes;
 use http::Uri;
@@ -102,6 +103,10 @@ struct Names {
 impl Remote for KinesisConfig {
     fn kind(&self) -> &'static str {
         "kinesis"
+    }
+
+    fn starts(&self) -> Starts {
+        Starts::Unmet
     }
 
     fn problems(&self) -> Vec<ConfigError> {

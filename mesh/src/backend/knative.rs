@@ -12,6 +12,7 @@ pub use crate::event::cloud_events::{CloudEventConfig, Mode};
 use crate::{
     invocation::{InvokeError, Invoking, Outbound},
     payload::Reply,
+    report::Starts,
 };
 use http::{HeaderValue, uri::Authority};
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,13 @@ struct Inner {
 impl Remote for KnativeConfig {
     fn kind(&self) -> &'static str {
         "knative"
+    }
+
+    fn starts(&self) -> Starts {
+        match self.call {
+            KnativeCall::Service => Starts::Untold,
+            KnativeCall::Broker => Starts::Unmet,
+        }
     }
 
     fn problems(&self) -> Vec<ConfigError> {

@@ -19,6 +19,7 @@ use crate::{
     event,
     invocation::{InvokeError, Invoking, Outbound},
     nats::{Address, NAME_BYTES_MAX, SERVERS_MAX, is_stream, is_subject},
+    report::Starts,
 };
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Request};
 use link::{Link, Links};
@@ -105,6 +106,13 @@ struct Names {
 impl Remote for NatsConfig {
     fn kind(&self) -> &'static str {
         "nats"
+    }
+
+    fn starts(&self) -> Starts {
+        match self.call {
+            NatsCall::Publish => Starts::Unmet,
+            NatsCall::Request => Starts::Untold,
+        }
     }
 
     fn problems(&self) -> Vec<ConfigError> {

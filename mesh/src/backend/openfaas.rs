@@ -11,6 +11,7 @@ use super::{
 use crate::{
     invocation::{CallContext, InvokeError, Invoking, Outbound},
     payload::{Answer, Reply},
+    report::Starts,
     secret::{Reference, Secret, credential},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -98,6 +99,13 @@ struct Inner {
 impl Remote for OpenFaasConfig {
     fn kind(&self) -> &'static str {
         "openfaas"
+    }
+
+    fn starts(&self) -> Starts {
+        match self.call {
+            OpenFaasCall::Sync => Starts::Untold,
+            OpenFaasCall::Async => Starts::Unmet,
+        }
     }
 
     fn problems(&self) -> Vec<ConfigError> {

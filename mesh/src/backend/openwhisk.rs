@@ -13,6 +13,7 @@ use super::{
 use crate::{
     introduce::introduce,
     invocation::{InvokeError, Invoking, Outbound},
+    report::Starts,
     secret::{Reference, Secret, credential},
 };
 use activation::Activations;
@@ -112,6 +113,14 @@ enum Way {
 impl Remote for OpenWhiskConfig {
     fn kind(&self) -> &'static str {
         "openwhisk"
+    }
+
+    fn starts(&self) -> Starts {
+        match self.call {
+            Call::Blocking => Starts::Told,
+            Call::NonBlocking => Starts::Unmet,
+            Call::Web => Starts::Untold,
+        }
     }
 
     fn problems(&self) -> Vec<ConfigError> {

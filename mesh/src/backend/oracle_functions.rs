@@ -11,6 +11,7 @@ use super::{
 use crate::{
     event::cloud_events::CloudEventConfig,
     invocation::{InvokeError, Invoking, Outbound},
+    report::Starts,
     secret::{Reference, Watched},
     sign::http_signature::{private_key, sign_request},
 };
@@ -98,6 +99,13 @@ struct Inner {
 impl Remote for OracleFunctionsConfig {
     fn kind(&self) -> &'static str {
         "oracle_functions"
+    }
+
+    fn starts(&self) -> Starts {
+        match self.call {
+            FnCall::Sync => Starts::Untold,
+            FnCall::Detached => Starts::Unmet,
+        }
     }
 
     fn problems(&self) -> Vec<ConfigError> {

@@ -18,6 +18,7 @@ use crate::{
     event,
     invocation::{CallContext, Head, InvokeError, Invoking, Outbound},
     payload::Reply,
+    report::Starts,
     secret::credential,
     token::Kept,
 };
@@ -118,6 +119,10 @@ struct Published {
 impl Remote for PubSubConfig {
     fn kind(&self) -> &'static str {
         "pubsub"
+    }
+
+    fn starts(&self) -> Starts {
+        Starts::Unmet
     }
 
     fn problems(&self) -> Vec<ConfigError> {

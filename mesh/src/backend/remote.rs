@@ -7,6 +7,7 @@ use super::{
     openwhisk::OpenWhiskConfig, oracle_functions::OracleFunctionsConfig, pubsub::PubSubConfig, soap::SoapConfig,
     tcp::TcpConfig,
 };
+use crate::report::Starts;
 use std::path::{Path, PathBuf};
 
 /// A remote kind's configuration, as written.
@@ -62,6 +63,10 @@ pub(super) trait Remote {
     fn files(&self) -> Vec<&Path> {
         Vec::new()
     }
+    /// Whether callers meet its cold starts.
+    fn starts(&self) -> Starts {
+        Starts::Untold
+    }
     /// Makes the backend of a configuration without problems; connects to nothing.
     fn build(&self, base: &Path) -> Result<Backend, ConfigError>;
     /// Whether `build` would make this backend again.
@@ -97,6 +102,12 @@ impl RemoteConfig {
     #[must_use]
     pub fn files(&self) -> Vec<&Path> {
         self.remote().files()
+    }
+
+    /// Whether callers meet cold starts there.
+    #[must_use]
+    pub fn starts(&self) -> Starts {
+        self.remote().starts()
     }
 
     /// The file of authorities that vouch for the server, to be made absolute.

@@ -13,6 +13,7 @@ use crate::{
     dial::Dial,
     invocation::{InvokeError, Invoking, Outbound},
     payload::{Answer, Io, Payload},
+    report::Starts,
 };
 use http::{Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
@@ -60,6 +61,10 @@ struct Inner {
 impl Remote for TcpConfig {
     fn kind(&self) -> &'static str {
         "tcp"
+    }
+
+    fn starts(&self) -> Starts {
+        Starts::Unmet
     }
 
     fn problems(&self) -> Vec<ConfigError> {

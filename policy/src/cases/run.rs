@@ -312,7 +312,7 @@ pub(super) fn principals(file: &raw::File) -> impl Iterator<Item = (String, Prin
 
 fn principal(raw: &raw::Principal) -> Principal {
     let alias = match raw.kind {
-        PrincipalKind::Anonymous | PrincipalKind::Workload => None,
+        PrincipalKind::Anonymous | PrincipalKind::Workload | PrincipalKind::System => None,
         _ => raw.id.split_once('/').map(|(alias, _)| alias.to_owned()),
     };
     Principal {

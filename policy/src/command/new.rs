@@ -105,7 +105,9 @@ struct Caller {
 
 impl Caller {
     fn of(wished: &Wished, function: &Function, declared: &Declared) -> Self {
-        let nameable = |kind: &&PrincipalKind| !matches!(kind, PrincipalKind::Agent | PrincipalKind::Anonymous);
+        let nameable = |kind: &&PrincipalKind| {
+            !matches!(kind, PrincipalKind::Agent | PrincipalKind::Anonymous | PrincipalKind::System)
+        };
         let kind = function.principals.iter().filter(nameable).min().or(function.principals.first());
         let kind = kind.copied().unwrap_or(PrincipalKind::User);
         let first = declared.issuers.iter().flat_map(|issuer| &issuer.groups).next();

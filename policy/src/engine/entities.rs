@@ -32,7 +32,7 @@ pub(crate) struct Types {
     pub(crate) function: EntityType,
     pub(crate) gateway: EntityType,
     pub(crate) target: EntityType,
-    principals: [EntityType; 5],
+    principals: [EntityType; 6],
 }
 
 /// Entities that are declared, by name.
@@ -106,7 +106,7 @@ impl Types {
             word.parse::<EntityType>().map_err(|error| internal(format!("`{word}` is no entity type: {error}")))
         };
         let kind = |kind: PrincipalKind| parse(kind.as_str());
-        let [a, b, c, d, e] = PrincipalKind::ALL;
+        let [a, b, c, d, e, f] = PrincipalKind::ALL;
         Ok(Self {
             action: parse("Action")?,
             issuer: parse("Issuer")?,
@@ -118,18 +118,19 @@ impl Types {
             function: parse("Function")?,
             gateway: parse("Gateway")?,
             target: parse("Target")?,
-            principals: [kind(a)?, kind(b)?, kind(c)?, kind(d)?, kind(e)?],
+            principals: [kind(a)?, kind(b)?, kind(c)?, kind(d)?, kind(e)?, kind(f)?],
         })
     }
 
     pub(crate) fn principal(&self, kind: PrincipalKind) -> &EntityType {
-        let [user, workload, client, agent, anonymous] = &self.principals;
+        let [user, workload, client, agent, anonymous, system] = &self.principals;
         match kind {
             PrincipalKind::User => user,
             PrincipalKind::Workload => workload,
             PrincipalKind::Client => client,
             PrincipalKind::Agent => agent,
             PrincipalKind::Anonymous => anonymous,
+            PrincipalKind::System => system,
         }
     }
 }

@@ -30,7 +30,7 @@ enum Kind<'a> {
 /// Every place besides those that the function declares, and where a question keeps it.
 const FIXED: [(&str, &str, Kind<'static>); 32] = [
     ("principal", "/principal", Kind::Principal),
-    ("principal.kind", "/principal/kind", Kind::Words(&["User", "Workload", "Client", "Agent", "Anonymous"])),
+    ("principal.kind", "/principal/kind", Kind::Words(&["User", "Workload", "Client", "Agent", "Anonymous", "System"])),
     ("principal.id", "/principal/id", Kind::Text),
     ("principal.issuer", "/principal/issuer", Kind::Text),
     ("principal.groups", "/principal/groups", Kind::Texts),

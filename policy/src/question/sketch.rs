@@ -64,7 +64,7 @@ impl Principal {
     #[must_use]
     pub fn named(kind: PrincipalKind, id: &str) -> Self {
         let issuer = match kind {
-            PrincipalKind::Anonymous | PrincipalKind::Workload => None,
+            PrincipalKind::Anonymous | PrincipalKind::Workload | PrincipalKind::System => None,
             PrincipalKind::User | PrincipalKind::Client | PrincipalKind::Agent => {
                 id.split_once('/').map(|(alias, _)| alias.into())
             }

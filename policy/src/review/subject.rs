@@ -82,11 +82,13 @@ fn of_function(side: &Side, function: &Function, app: &App) -> Vec<Option<Subjec
     if let Some(call) = &mut call {
         call.asked.action_above = words.groups.iter().filter_map(|group| uid("Action", group)).collect();
     }
-    let describe = subject("describe", "describe", "describe".into(), PrincipalKind::ALL.to_vec());
+    let describe = subject("describe", "describe", "describe".into(), PrincipalKind::CALLERS.to_vec());
     let mut found = vec![call, describe];
+    let system = words.principals.contains(&PrincipalKind::System).then_some(PrincipalKind::System);
+    let run_on_for: Vec<_> = PrincipalKind::CALLERS.into_iter().chain(system).collect();
     for (place, target) in function.targets.iter().enumerate() {
         let id = format!("{}#{place}", function.name);
-        let run_on = subject("run_on", "run_on", "run_on".into(), PrincipalKind::ALL.to_vec());
+        let run_on = subject("run_on", "run_on", "run_on".into(), run_on_for.clone());
         found.push(run_on.map(|subject| on_target(subject, &id, target, (&me, function, app))));
     }
     found

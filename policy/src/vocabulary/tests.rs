@@ -7,7 +7,7 @@ fn function(name: &str, groups: &[&str]) -> Function {
         name: FunctionName::parse(name).unwrap(),
         app: "shop".into(),
         action_groups: groups.iter().map(|g| Arc::from(*g)).collect(),
-        principals: PrincipalKind::ALL.to_vec(),
+        principals: PrincipalKind::CALLERS.to_vec(),
         owner: None,
         tenant: None,
         shared: false,

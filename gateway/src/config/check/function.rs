@@ -1,7 +1,7 @@
 //! `[function."NAME"]`
 
 use super::{
-    calendar, catalog::Known, cors, dispatch, grpc, input, issuer::kind_of, route, soap, target, tcp, transcode,
+    calendar, catalog::Known, cors, dispatch, grpc, input, issuer::kind_of, route, soap, target, tcp, transcode, warm,
 };
 use crate::config::{Function, Unrecorded, raw, raw::At, value::Desk, value::shorten};
 use policy::{
@@ -65,7 +65,7 @@ pub(crate) fn function(
     soap::fits(table, route.as_ref(), &targets, desk);
     tcp::fits(table, route.as_ref(), &targets, desk);
     let action_groups = action_groups(table, desk);
-    let principals = principals(table, desk);
+    let mut principals = principals(table, desk);
     let owner = table.owner.as_ref().and_then(|owner| super::catalog::owner(owner, known.issuers, desk));
     let tenant = table.tenant.as_ref().and_then(|tenant| desk.word("tenant", tenant));
     let labels = labels(table, desk);
@@ -76,6 +76,9 @@ pub(crate) fn function(
     let request_bytes_max = desk.number(table.request_bytes_max.as_ref(), MIB, 0..=REQUEST_BYTES_MAX);
     let response_bytes_max = desk.number(table.response_bytes_max.as_ref(), 8 * MIB, 1..=RESPONSE_BYTES_MAX);
     let concurrency_max = desk.number(table.concurrency_max.as_ref(), 64, 1..=CONCURRENCY_MAX);
+    let warm = warm::warm(table, (route.as_ref(), method.as_ref()), &targets, concurrency_max, desk);
+    // Policy is asked of these calls too.
+    principals.extend(warm.as_ref().map(|_| PrincipalKind::System));
     let forward_headers = forward_headers(table, desk);
     let cors = cors::cors(table.cors.as_ref(), desk);
     let observe = table.observe.as_ref().and_then(|until| observe(until, desk));
@@ -110,6 +113,7 @@ pub(crate) fn function(
         cors,
         targets,
         dispatch,
+        warm,
         unrecorded,
         observe,
         written,
@@ -162,7 +166,7 @@ fn action_groups(table: &raw::Function, desk: &mut Desk<'_>) -> Vec<Arc<str>> {
 }
 
 fn principals(table: &raw::Function, desk: &mut Desk<'_>) -> Vec<PrincipalKind> {
-    let Some(list) = &table.principals else { return PrincipalKind::ALL.to_vec() };
+    let Some(list) = &table.principals else { return PrincipalKind::CALLERS.to_vec() };
     if list.value.is_empty() {
         let finding = desk.text.error("empty_list", &list.span, "the function is for no kind of caller");
         desk.report.push_missing("principals", finding);

@@ -3,7 +3,7 @@
 use super::{Absent, Attributes, Directory, Issuer, entity, group_entity, plain, uid};
 use crate::{
     engine::value,
-    question::{Principal, PrincipalKind},
+    question::{Principal, PrincipalKind, WARMER},
 };
 use cedar_policy_core::ast::Entity;
 use std::{collections::HashSet, sync::Arc};
@@ -56,7 +56,7 @@ impl Directory {
         entities: &mut Vec<Arc<Entity>>,
     ) -> Attributes {
         let mut attributes = Attributes::new();
-        if principal.kind == PrincipalKind::Anonymous {
+        if matches!(principal.kind, PrincipalKind::Anonymous | PrincipalKind::System) {
             return attributes;
         }
         let said = &principal.attributes;
@@ -95,6 +95,8 @@ impl Directory {
             PrincipalKind::Agent => Err(Absent(format!("no credential says who owns the agent `{id}`"))),
             PrincipalKind::Anonymous if id.as_ref() == "anonymous" && principal.groups.is_empty() => Ok(None),
             PrincipalKind::Anonymous => Err(Absent(format!("`{id}` is not nobody"))),
+            PrincipalKind::System if id.as_ref() == WARMER && principal.groups.is_empty() => Ok(None),
+            PrincipalKind::System => Err(Absent(format!("`{id}` is no part of the gateway that calls"))),
         }
     }
 
