@@ -38,6 +38,7 @@ done
 "#;
 
 mod servers;
+mod wire;
 
 struct World {
     host: Host,
