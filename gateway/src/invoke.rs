@@ -76,7 +76,7 @@ enum Shape {
 /// The refusal that the caller sees; the trail knows whether there was an intent.
 pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> Result<Answered, Refusal> {
     let Admitted { permitted, slot } = admitted;
-    let Permitted { envelope, head, payload, found, identity, permit } = permitted;
+    let Permitted { envelope, mut head, payload, found, identity, permit } = permitted;
     let served = found.function.clone();
     let in_flight = served.meters.admitted();
     let only = envelope.pass.as_ref().map(|pass| pass.target);
@@ -90,7 +90,6 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     }
     trail.intent(&terms, invocation.plan()).await?;
 
-    let method = head.method.clone();
     let told = Told {
         json: served.function.method.clone().filter(|_| head.json),
         bytes_max: served.function.response_bytes_max,
@@ -101,7 +100,8 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     if served.function.idempotent && !head.method.is_safe() {
         idempotency_key(&mut headers, envelope.id);
     }
-    let rest = found.binding.map(|binding| rest::Telling::of(binding, &mut headers, told.bytes_max));
+    let rest = found.binding.map(|binding| rest::Telling::of(binding, &mut head.method, &mut headers, told.bytes_max));
+    let method = head.method.clone();
     let pattern = served.config.route.as_ref().map_or_else(|| head.path.shared(), |r| r.pattern.clone());
     let outbound = Outbound {
         head: Head {
@@ -282,7 +282,7 @@ fn refusal(error: &InvokeError) -> Refusal {
         InvokeError::Throttled { retry_after } => {
             Refusal::Overloaded { retry_after: retry_after.unwrap_or(RETRY_AFTER) }
         }
-        InvokeError::TimedOut => Refusal::TimedOut,
+        InvokeError::TimedOut | InvokeError::NotConnected => Refusal::TimedOut,
         InvokeError::Unrecorded => Refusal::Unrecorded,
         InvokeError::Revoked => Refusal::Revoked,
         InvokeError::Broken(_)
