@@ -131,7 +131,8 @@ impl Trail {
         let recorded = self.guard.as_mut().map_or(Ok(()), |guard| guard.may_run_late(may));
         let Some(found) = &routed.found else { return recorded.map_err(unrecorded) };
         self.meters = found.function.meters.clone();
-        self.budgets = Some(routed.arrived.generation.budgets.clone()).filter(|budgets| !budgets.is_empty());
+        let budgets = &routed.arrived.generation.budgets;
+        self.budgets = (!budgets.is_empty()).then(|| budgets.clone());
         self.runs = Some(Runs::new(found.function.function.clone()));
         if let Some(span) = &mut self.span {
             span.0.routed(found);
