@@ -10,6 +10,7 @@ use crate::{
     shadow::Shadows,
     signed::{Signed, history::History},
     telemetry::Metrics,
+    warm::{Bell, Warmer},
 };
 use jiff::Timestamp;
 use mesh::{
@@ -42,6 +43,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Runs processes.
     pub host: Host,
+    /// Rung by what keeps functions warm.
+    pub(crate) bell: Bell,
 }
 
 /// A generation and what is to be said of it.
@@ -113,6 +116,7 @@ pub fn generation(loaded: Loaded, previous: Option<&Generation>, shared: &Shared
         }
     };
     let served = served(&config, previous, shared, &mut findings);
+    all_warnings.extend(served.iter().filter_map(|served| unfit(served)));
     let routers = routers(&config, &served, &mut findings);
     let (Some(snapshot), Some(identify)) = (snapshot, identify) else { return Err(findings) };
     if !findings.is_empty() {
@@ -241,10 +245,31 @@ fn served(
             waiting: Arc::default(),
             config: Arc::new(function.clone()),
             function: Arc::new(made),
+            warmer: warmer(function, old, shared),
             quarantine,
         }));
     }
     all
+}
+
+/// A call to keep a function warm whose body its schema does not take; only where policy looks at the input is it refused.
+fn unfit(served: &Served) -> Option<Finding> {
+    let (warm, input) = served.config.warm.as_ref().zip(served.function.input.as_ref())?;
+    let problem = if served.is_grpc() { None } else { input.read(&warm.headers, &warm.body).err() }?;
+    let (file, line) = &served.config.written;
+    let message = format!("`body` of `warm` of `{}` is no input of it: {problem}", served.function.name);
+    let mut finding = Finding::error("warm_input", &**file, message).warning();
+    finding.line = *line;
+    Some(finding.help("calls to keep it warm are refused where policy looks at the input"))
+}
+
+/// What keeps a function warm; what is known of that stays known while it runs as before.
+fn warmer(function: &config::Function, old: Option<&Arc<Served>>, shared: &Shared) -> Option<Arc<Warmer>> {
+    let warm = function.warm.as_ref()?;
+    let same = |old: &&Arc<Served>| old.config.warm.as_ref() == Some(warm) && old.config.targets == function.targets;
+    let kept = old.filter(same).and_then(|old| old.warmer.clone());
+    let (name, meters) = (function.declared.name.clone(), shared.metrics.warm.clone());
+    Some(kept.unwrap_or_else(|| Arc::new(Warmer::new(warm.clone(), name, meters, shared.bell.clone()))))
 }
 
 /// The targets of a function, or the first that can't be made.
@@ -294,8 +319,13 @@ fn targets(
     Ok(targets)
 }
 
-/// The backend of a method of gRPC, which may not speak it.
+/// The backend of a method of gRPC, which may not speak it, or of an operation of SOAP, whose callers speak it.
 fn spoken(function: &config::Function, backend: Backend) -> Result<Backend, ConfigError> {
+    let action = function.route.as_ref().and_then(|route| route.soap.as_ref());
+    let backend = match backend {
+        Backend::Soap(soap) => soap.taking(action.map(|action| action.element.as_ref())).map(Backend::Soap)?,
+        backend => backend,
+    };
     let Some(route) = function.route.as_ref().filter(|route| route.grpc) else { return Ok(backend) };
     let speech = match (&backend, &function.method) {
         (speaking, _) if speaking.speaks_grpc() => return Ok(backend),
@@ -332,7 +362,8 @@ pub fn findings(loaded: &Loaded) -> Vec<Finding> {
             return vec![Finding::error("host_unusable", file, format!("processes can't be run here: {error}"))];
         }
     };
-    let shared = Shared { metrics: Metrics::new(crate::telemetry::state::State::default()), host };
+    let metrics = Metrics::new(crate::telemetry::state::State::default());
+    let shared = Shared { metrics, host, bell: Bell::default() };
     let loaded = Loaded {
         config,
         policies: loaded.policies.clone(),

@@ -1,6 +1,7 @@
 //! A call at each point of its life. Each stage consumes one type and makes the next; there is no other way round.
 
 use crate::{
+    door::Pass,
     front::{body::BodyFault, grpc::invoke, path::CanonicalPath},
     generation::{Generation, Served},
     identify::{Identity, svid::ClientCertificate},
@@ -55,6 +56,8 @@ pub struct Envelope {
     pub bytes_in: Arc<AtomicU64>,
     /// Why the request body broke, if it did.
     pub fault: Arc<OnceLock<BodyFault>>,
+    /// The gateway itself calls.
+    pub(crate) pass: Option<Arc<Pass>>,
 }
 
 /// Who is at the other end of the socket.

@@ -2,7 +2,7 @@
 
 use crate::{
     budget::Budgets, config::Config, emergency::Emergencies, identify::Identify, route::Router, shadow::Shadows,
-    signed::Signed,
+    signed::Signed, warm::Warmer,
 };
 use mesh::{backend::Backend, function::Function};
 use policy::{
@@ -70,6 +70,8 @@ pub struct Served {
     pub waiting: Arc<std::sync::atomic::AtomicUsize>,
     /// Its metrics, looked up once.
     pub meters: crate::telemetry::FunctionMeters,
+    /// What keeps it warm, if anything does.
+    pub warmer: Option<Arc<Warmer>>,
     /// Why it does not serve, if it does not.
     pub quarantine: Option<Quarantine>,
 }

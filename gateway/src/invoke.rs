@@ -76,10 +76,12 @@ enum Shape {
 /// The refusal that the caller sees; the trail knows whether there was an intent.
 pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> Result<Answered, Refusal> {
     let Admitted { permitted, slot } = admitted;
-    let Permitted { envelope, head, payload, found, identity, permit } = permitted;
+    let Permitted { envelope, mut head, payload, found, identity, permit } = permitted;
     let served = found.function.clone();
     let in_flight = served.meters.admitted();
-    let invocation = Invocation::begin(served.function.clone(), permit, Timestamp::now()).map_err(|e| refusal(&e))?;
+    let only = envelope.pass.as_ref().map(|pass| pass.target);
+    let begun = Invocation::begin(served.function.clone(), permit, Timestamp::now());
+    let invocation = begun.and_then(|begun| begun.only(only)).map_err(|e| refusal(&e))?;
     let terms = invocation.terms().clone();
     let expected = Instant::now();
     let deadline = expected + served.function.timeout;
@@ -91,7 +93,6 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     invocation.announce();
     trail.intent(&terms, invocation.plan()).await?;
 
-    let method = head.method.clone();
     let told = Told {
         json: served.function.method.clone().filter(|_| head.json),
         bytes_max: served.function.response_bytes_max,
@@ -102,7 +103,8 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     if served.function.idempotent && !head.method.is_safe() {
         idempotency_key(&mut headers, envelope.id);
     }
-    let rest = found.binding.map(|binding| rest::Telling::of(binding, &mut headers, told.bytes_max));
+    let rest = found.binding.map(|binding| rest::Telling::of(binding, &mut head.method, &mut headers, told.bytes_max));
+    let method = head.method.clone();
     let pattern = served.config.route.as_ref().map_or_else(|| head.path.shared(), |r| r.pattern.clone());
     let outbound = Outbound {
         head: Head {
@@ -284,7 +286,7 @@ fn refusal(error: &InvokeError) -> Refusal {
         InvokeError::Throttled { retry_after } => {
             Refusal::Overloaded { retry_after: retry_after.unwrap_or(RETRY_AFTER) }
         }
-        InvokeError::TimedOut => Refusal::TimedOut,
+        InvokeError::TimedOut | InvokeError::NotConnected => Refusal::TimedOut,
         InvokeError::Unrecorded => Refusal::Unrecorded,
         InvokeError::Revoked => Refusal::Revoked,
         InvokeError::Broken(_)

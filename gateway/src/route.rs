@@ -12,6 +12,7 @@ use crate::{
 use http::Method;
 use mesh::soap::action::announced;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use policy::question::FunctionName;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -141,8 +142,13 @@ pub(crate) fn operations(arrived: &Arrived) -> Option<u64> {
 }
 
 fn by_name(mut arrived: Arrived, named: Named) -> Routed {
-    let router = arrived.generation.routers.get(&arrived.envelope.listener.name);
-    let served = router.and_then(|r| r.names.get(&named.function)).cloned();
+    let generation = &arrived.generation;
+    let served = match &arrived.envelope.pass {
+        None => generation.routers.get(&arrived.envelope.listener.name).and_then(|r| r.names.get(&named.function)),
+        // It came through no listener, so none hides a function from it.
+        Some(_) => FunctionName::parse(&named.function).ok().and_then(|name| generation.served.get(&name)),
+    };
+    let served = served.cloned();
     // Parameters that do not fit are an unknown path, as they would be over HTTP.
     let bound = served.and_then(|served| Some((bind(served.config.route.as_ref(), &named.path)?, served)));
     let found = bound.map(|(path, function)| {
@@ -204,7 +210,12 @@ impl Table {
         };
         let pattern =
             route.as_ref().and_then(|found| found.function.config.route.as_ref()).map(|route| &*route.pattern);
-        if pattern.is_some_and(|pattern| bindings::closeness(pattern) < closeness) {
+        // A route for HEAD itself is meant before a binding's GET without its body.
+        let closer = |pattern| match *method == Method::HEAD {
+            true => bindings::closeness(pattern) <= closeness,
+            false => bindings::closeness(pattern) < closeness,
+        };
+        if pattern.is_some_and(closer) {
             return route;
         }
         let (function, binding) = (leaf.function.clone(), Some(leaf.binding.clone()));

@@ -1,5 +1,9 @@
 //! The running gateway: what all calls share, how it starts, how it stops.
 
+mod start_error;
+
+pub use start_error::StartError;
+
 use crate::{
     address::Address,
     admin,
@@ -23,6 +27,7 @@ use crate::{
     socket::Socket,
     telemetry::{FunctionMeters, Metrics, export::Exporter, lines, state},
     tls,
+    warm::{Bell, keeper},
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
@@ -70,6 +75,8 @@ pub struct Gateway {
     pub unnamed: FunctionMeters,
     /// Runs processes.
     pub host: Host,
+    /// Rung by what keeps functions warm.
+    pub(crate) bell: Bell,
     /// How reloads went.
     pub reloads: reload::Status,
     /// Tells upgraded connections to end; each holds a receiver while it lives.
@@ -97,35 +104,6 @@ pub struct Running {
     admin: admin::Bound,
     reloader: Reloader,
     index: index::keeper::Keeper,
-}
-
-/// Why a gateway can't start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Configuration, catalog or policies are broken.
-    #[error("the configuration has errors")]
-    Findings(Vec<Finding>),
-    /// The audit log can't be opened.
-    #[error("the audit log can't be opened: {0}")]
-    Audit(#[source] crate::audit::log::OpenError),
-    /// The start can't be recorded.
-    #[error("the start can't be recorded: {0}")]
-    Unrecorded(#[source] crate::audit::Unrecorded),
-    /// A listener can't be bound.
-    #[error(transparent)]
-    Listener(#[from] listener::BindError),
-    /// The administrative interface can't be bound.
-    #[error("the administrative interface can't listen on {address}: {source}")]
-    Admin {
-        /// The address.
-        address: Address,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The process host can't start.
-    #[error("processes can't be run here: {0}")]
-    Host(#[source] std::io::Error),
 }
 
 impl Gateway {
@@ -248,7 +226,8 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
     let host = Host::start().map_err(StartError::Host)?;
     let state = state::State::default();
     let metrics = Metrics::new(state.clone());
-    let shared = Shared { metrics: metrics.clone(), host: host.clone() };
+    let bell = Bell::default();
+    let shared = Shared { metrics: metrics.clone(), host: host.clone(), bell: bell.clone() };
     let built = build::generation(loaded, None, &shared).map_err(StartError::Findings)?;
     built.report();
     let generation = Arc::new(built.generation);
@@ -291,6 +270,7 @@ pub async fn start(loaded: Loaded, mut sockets: Sockets) -> Result<Running, Star
         unnamed: metrics.unnamed(),
         metrics,
         host,
+        bell,
         log,
         shipping,
         keeper,
@@ -354,6 +334,7 @@ impl Running {
         }
         let sweeper = tokio::spawn(sweep(gateway.clone()));
         let ending = tokio::spawn(ending::watch(gateway.clone()));
+        let warm = tokio::spawn(keeper::keep(gateway.clone()));
         stop.await;
         tracing::info!("stopping: no new connections, open calls may end");
         // It is done all the same: whoever stops a process has that power.
@@ -361,6 +342,10 @@ impl Running {
             tracing::warn!(%error, "the drain is not in the audit log");
         }
         gateway.draining.send_replace(true);
+        // Its calls are over before the log closes.
+        warm.abort();
+        let _ = warm.await;
+        keeper::keep_known(&gateway);
         while listeners.join_next().await.is_some() {}
         // Upgraded connections outlive the server's tasks; their records must be written before the log closes.
         gateway.splices.send_replace(true);

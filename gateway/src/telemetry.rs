@@ -11,6 +11,7 @@ mod meters;
 mod shadow;
 pub mod span;
 pub mod state;
+mod warm;
 
 pub(crate) use cost::{BudgetMeters, CostMeters};
 pub(crate) use detect::DetectMeters;
@@ -29,6 +30,7 @@ use prometheus_client::{
 };
 pub(crate) use shadow::ShadowMeters;
 use std::{fmt, sync::Arc, time::Duration};
+pub(crate) use warm::WarmMeters;
 
 /// All metrics of a gateway.
 #[derive(Clone)]
@@ -49,6 +51,7 @@ pub struct Metrics {
     pub handshakes_failed: Family<ListenerLabels, Counter>,
     cost: CostMeters,
     budgets: BudgetMeters,
+    pub(crate) warm: WarmMeters,
     pub(crate) telemetry: TelemetryMeters,
     pub(crate) shadow: ShadowMeters,
     pub(crate) detect: DetectMeters,
@@ -152,6 +155,8 @@ impl Metrics {
         cost.register(&mut registry);
         let budgets = BudgetMeters::default();
         budgets.register(&mut registry);
+        let warm = WarmMeters::default();
+        warm.register(&mut registry);
         let telemetry = TelemetryMeters::default();
         telemetry.register(&mut registry);
         let shadow = ShadowMeters::default();
@@ -173,6 +178,7 @@ impl Metrics {
             handshakes_failed,
             cost,
             budgets,
+            warm,
             telemetry,
             shadow,
             detect,

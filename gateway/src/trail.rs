@@ -99,9 +99,10 @@ impl Trail {
             span,
         };
         let (listener, source) = (trail.envelope.listener.name.clone(), trail.envelope.peer.source);
+        let listener = trail.envelope.pass.is_none().then_some(listener);
         let trace = trail.envelope.trace.id();
         trail.know(|known| {
-            known.listener = Some(listener);
+            known.listener = listener;
             known.source = source;
             known.trace = Some(trace.into());
         });
@@ -133,7 +134,8 @@ impl Trail {
         self.meters = found.function.meters.clone();
         let budgets = &routed.arrived.generation.budgets;
         self.budgets = (!budgets.is_empty()).then(|| budgets.clone());
-        self.runs = Some(Runs::new(found.function.function.clone()));
+        let warmer = found.function.warmer.as_ref().filter(|_| self.envelope.pass.is_none());
+        self.runs = Some(Runs::new(found.function.function.clone(), warmer));
         if let Some(span) = &mut self.span {
             span.0.routed(found);
         }

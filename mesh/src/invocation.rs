@@ -96,6 +96,9 @@ pub enum InvokeError {
     /// No connection or no process: nothing was sent.
     #[error("the backend can't be reached")]
     Unreachable(#[source] BodyError),
+    /// No connection in the time that there was: nothing was sent.
+    #[error("no connection in time")]
+    NotConnected,
     /// There is no credential that the backend would take: nothing was sent.
     #[error("no credential for the backend: {0}")]
     NoCredential(String),
@@ -153,7 +156,7 @@ impl InvokeError {
         match self {
             // Nothing was sent.
             Self::BadInput(_) | Self::Unsupported(_) => true,
-            Self::Unreachable(_) | Self::NoCredential(_) | Self::Busy => true,
+            Self::Unreachable(_) | Self::NotConnected | Self::NoCredential(_) | Self::Busy => true,
             // It was told of the call, and says that it did nothing with it.
             Self::Throttled { .. } | Self::Refused(_) | Self::RequestTooLarge { .. } => true,
             Self::Lapsed | Self::WrongFunction | Self::NoTarget | Self::Unrecorded | Self::Revoked => false,
@@ -195,6 +198,16 @@ impl Invocation {
         let begun = Self { function, terms, plan };
         begun.target().map(|_| ()).ok_or(InvokeError::NoTarget)?;
         Ok(begun)
+    }
+
+    /// The same on one target alone, if any: that one, if it is permitted, or else the first.
+    ///
+    /// # Errors
+    /// [`InvokeError::NoTarget`].
+    pub fn only(self, target: Option<Option<TargetIndex>>) -> Result<Self, InvokeError> {
+        let Some(target) = target else { return Ok(self) };
+        let plan = self.plan.only(target).ok_or(InvokeError::NoTarget)?;
+        Ok(Self { plan, ..self })
     }
 
     /// What was granted.

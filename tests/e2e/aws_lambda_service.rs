@@ -149,6 +149,26 @@ async fn an_answer_in_frames_goes_on_as_it_comes() {
 }
 
 #[tokio::test]
+async fn what_takes_too_long_or_says_too_much_is_no_answer() {
+    let Some(api) = aws::service().await else { return };
+    let keys = "credentials = { access_key = \"file:id\", secret_key = \"file:secret\" }";
+    let url = format!("aws_lambda = {{ region = \"eu-central-1\", url = \"{}/url/silent\", {keys} }}", api.url);
+    let (short, small) = ("timeout = \"2s\"", "response_bytes_max = 100000");
+    let project = project()
+        .function("shop.silent", "POST /silent", &target(&api, "silent", ""), short)
+        .function("shop.url", "POST /url", &url, short)
+        .function("shop.large", "POST /large", &target(&api, "large", ""), small)
+        .permit_all();
+    let gateway = latchwork::run(&project.config(), &project.ca()).await;
+    for (path, status) in [("/silent", 504), ("/url", 504), ("/large", 502)] {
+        let said = gateway.client().send(Request::json(path, &json!({}))).await;
+        assert_eq!(said.status, status, "{path}: {}\n{}", said.text(), gateway.stderr());
+    }
+    gateway.stop().await;
+    assert_eq!(api.lies(), "");
+}
+
+#[tokio::test]
 async fn the_double_is_understood_by_the_providers_own_client() {
     let (Some(python), Some(api)) = (fetch::aws("boto3"), aws::service().await) else { return };
     let seen = Client::new(&api.url, None).send(Request::get("/seen")).await;

@@ -3,6 +3,7 @@
 use promql::{Selector, selectors};
 use serde_json::Value;
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs,
@@ -51,9 +52,11 @@ async fn families() -> BTreeMap<String, Family> {
         .http("shop.hidden", "GET /hidden", &origin.url, "")
         .process("shop.process", "GET /process", &nowhere, "", "")
         .function("shop.cheap", "GET /cheap", &cheap, "")
+        .http("shop.warm", "GET /warm", &origin.url, "warm = { every = \"100ms\", cold_over = \"10s\" }")
         .tables("[price.cheap]\ncurrency = \"EUR\"\nsource = \"this test\"\ndate = \"2026-11-28\"\nper_second = 1")
         .tables("[budget.none]\nfunctions = [\"shop.cheap\"]\nper = \"month\"\namount = 0.000001")
         .policy("@id(\"cheap\")\npermit (principal, action == Action::\"shop.cheap\", resource);")
+        .policy("@id(\"warm\")\npermit (principal, action == Action::\"shop.warm\", resource);")
         .policy("@id(\"stock\")\npermit (principal, action == Action::\"shop.stock\", resource);")
         .policy("@id(\"less\") @mode(\"shadow\")\nforbid (principal, action == Action::\"shop.stock\", resource);")
         .audited("[audit.ship.copy]\nfile = { path = \"shipped.jsonl\" }")
@@ -62,6 +65,15 @@ async fn families() -> BTreeMap<String, Family> {
     for path in ["/stock/7", "/hidden", "/cheap", "/cheap"] {
         gateway.client().send(Request::get(path)).await;
     }
+    let looks = Cell::new(0);
+    wait::until("a pause between callers", wait::LONG, async || {
+        // A call ends a pause only now and then, so that it was long enough.
+        if looks.replace(looks.get() + 1) % 10 == 0 {
+            gateway.client().send(Request::get("/warm")).await;
+        }
+        gateway.metrics().await.contains("latchwork_warm_pauses_total{").then_some(())
+    })
+    .await;
     gateway.admin().send(Request::post("/latchwork/v1/reload", "").header("latchwork-admin", "1")).await;
     let plain = Client::new(&gateway.url.replace("https", "http"), None);
     assert!(plain.try_send(Request::get("/")).await.is_err(), "no clear text here");

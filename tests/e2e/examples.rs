@@ -19,7 +19,7 @@ fn every_example_is_started_by_a_test() {
     let names: BTreeSet<String> = folders.map(|f| f.file_name().to_string_lossy().into_owned()).collect();
     // `quickstart` is what `latchwork quickstart` writes and serves: see `quickstart.rs`; `sidecar` has `sidecar.rs`, and
     // each provider the file of its name (`aws_lambda`: `aws_lambda_service.rs`, `fn` and `oracle_functions`:
-    // `fn_project.rs`), and `shipping`, `tcp`, `soap` and `mainframe` (`soap.rs`), `two_clouds` and `transcoding` (`transcode`) their own.
+    // `fn_project.rs`), and `shipping`, `tcp`, `soap` and `mainframe` (`soap.rs`), `two_clouds`, `warm` and `transcoding` (`transcode`) their own.
     let all = [
         "aws_lambda",
         "azure_functions",
@@ -44,6 +44,7 @@ fn every_example_is_started_by_a_test() {
         "tcp",
         "transcoding",
         "two_clouds",
+        "warm",
     ];
     assert_eq!(names, BTreeSet::from(all.map(str::to_owned)));
 }

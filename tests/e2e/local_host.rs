@@ -219,9 +219,10 @@ async fn a_service_of_grpc_runs_unchanged_with_its_trailers() {
     let Some(local) = local::grpc() else { return };
     let local = local.with("calls_per_instance = 16");
     let mut project = Project::new().anonymous();
-    for method in ["Create", "List", "Chat", "Fail"] {
+    for method in ["Create", "List", "Upload", "Chat", "Fail", "Short", "Leave"] {
         let (name, route) = (format!("orders.{}", method.to_lowercase()), format!("grpc shop.v1.Orders/{method}"));
-        project = project.process(&name, &route, &local.function, &local.inside, "timeout = \"30s\"");
+        let timeout = if method == "Short" { "1s" } else { "30s" };
+        project = project.process(&name, &route, &local.function, &local.inside, &format!("timeout = \"{timeout}\""));
     }
     let project = project.permit_all();
     let gateway = latchwork::run(&project.config(), &project.ca()).await;
@@ -232,6 +233,10 @@ async fn a_service_of_grpc_runs_unchanged_with_its_trailers() {
         step("List", "server", &["n"]),
         step("Chat", "bidi", &["one", "two"]),
         step("Fail", "unary", &["x"]),
+        step("Upload", "client", &["a", "b", "c"]),
+        step("Leave", "unary", &["x"]),
+        step("Leave", "unary", &["x"]),
+        step("Short", "server", &["late"]),
     ];
     let answers = grpcio::client(python, &gateway.url, &gateway.ca, None, &steps).await;
     let log = gateway.stderr();
@@ -246,6 +251,11 @@ async fn a_service_of_grpc_runs_unchanged_with_its_trailers() {
         (&answers[3]["code"], &answers[3]["trailing"]["x-why"]),
         (&json!("RESOURCE_EXHAUSTED"), &json!("quota"))
     );
+    assert_eq!((&answers[4]["code"], &answers[4]["messages"]), (&json!("OK"), &json!(["abc"])), "{answers:?}\n{log}");
+    for gone in &answers[5..7] {
+        assert_eq!(gone["code"], "UNKNOWN", "its process ended, and another was there for the next: {gone}\n{log}");
+    }
+    assert_eq!((&answers[7]["code"], &answers[7]["messages"]), (&json!("DEADLINE_EXCEEDED"), &json!(["waiting"])));
     gateway.stop().await;
 }
 

@@ -69,5 +69,6 @@ mod telemetry;
 mod tokens;
 mod transcode;
 mod two_clouds;
+mod warm;
 mod webhooks;
 mod world;

@@ -20,12 +20,14 @@ mod shadow;
 pub(crate) mod tail;
 #[cfg(test)]
 mod tests;
+mod warming;
 pub(crate) mod write;
 
 pub use authority::{Actor, Authority, Ruling};
 pub use read::{ClosedBody, IntentBody, RefusedBody};
 pub use run::{Attempt, Run, Spent};
 pub use shadow::Shadow;
+pub use warming::{Tally, Verdict, Warming};
 pub use write::{Closed, Intent, Known, Refused};
 
 /// The version of the format.
@@ -349,6 +351,8 @@ pub enum System {
     Finding(Box<Finding>),
     /// Findings that were counted instead of recorded one by one.
     FindingsCounted(Counted),
+    /// Whether keeping a target warm was found to help.
+    Warming(Warming),
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

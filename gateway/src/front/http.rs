@@ -3,7 +3,7 @@
 pub mod activity;
 
 use self::activity::{Activity, Tracked};
-use super::{grpc, hygiene, path::CanonicalPath};
+use super::{grpc, hygiene, path::CanonicalPath, soap::fault};
 use crate::{
     call::{Arrived, Envelope, Peer, RequestHead, Unread},
     identify::svid::ClientCertificate,
@@ -150,6 +150,7 @@ async fn handle(
     let (source, provenance) = client_address(&listener, source, &parts.headers);
     let (tls, certificate) = session.map_or((0, None), Session::settled);
     let asked = grpc::Asked::of(&parts);
+    let soap = fault::version(&parts);
     let envelope = Envelope {
         id: uuid::Uuid::now_v7(),
         at: Timestamp::now(),
@@ -161,6 +162,7 @@ async fn handle(
         invoke: asked.invoke(),
         bytes_in: Arc::default(),
         fault: Arc::default(),
+        pass: None,
         listener,
     };
     let ids = envelope.trace.ids();
@@ -182,7 +184,11 @@ async fn handle(
             (arrived, _) => pipeline::call(gateway, envelope, arrived).await,
         }
     };
-    CALL.scope(ids, answering).await
+    let response = CALL.scope(ids, answering).await;
+    match soap {
+        Some(version) => fault::told(version, response),
+        None => response,
+    }
 }
 
 fn unread(body: Incoming, upgrade: Option<OnUpgrade>) -> Unread {

@@ -55,6 +55,7 @@ where
         invoke: None,
         bytes_in: Arc::default(),
         fault: Arc::default(),
+        pass: None,
         listener,
     };
     let (done, ended) = oneshot::channel();

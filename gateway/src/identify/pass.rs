@@ -24,6 +24,13 @@ pub async fn pass(routed: Routed, budget: &Arc<Semaphore>) -> Result<Identified,
     let Routed { mut arrived, found } = routed;
     let generation = arrived.generation.clone();
     let identify = &*generation.identify;
+    if let Some(pass) = &arrived.envelope.pass {
+        let identity = pass.identity.clone();
+        return match found {
+            Some(found) => Ok(Identified { arrived, found, identity }),
+            None => Err(Unidentified { refusal: Refusal::NotFound, identity: Some(identity) }),
+        };
+    }
     let bytes_max = found.as_ref().map_or(UNKNOWN_BYTES_MAX, |found| found.function.function.request_bytes_max);
     let who = who(identify, &mut arrived, bytes_max, budget).await;
     let identity = who.map_err(|refusal| Unidentified { refusal, identity: None })?;

@@ -3,6 +3,7 @@
 use crate::{
     audit::record::{Run, Spent},
     telemetry::CostMeters,
+    warm::{Running, Seen, Warmer},
 };
 use mesh::{
     cost::Usage,
@@ -24,6 +25,8 @@ pub(super) struct Runs {
     last: Option<Last>,
     /// More than one was made.
     several: bool,
+    /// Who keeps the function warm sees how callers find it.
+    warmer: Option<Running>,
 }
 
 #[derive(Debug)]
@@ -31,13 +34,15 @@ struct Last {
     target: TargetIndex,
     reporting: Reporting,
     asked: Instant,
+    /// How long the answer took to begin.
+    answered: Option<Duration>,
     /// The function may have run.
     ran: bool,
 }
 
 impl Runs {
-    pub(super) fn new(function: Arc<Function>) -> Self {
-        Self { function, last: None, several: false }
+    pub(super) fn new(function: Arc<Function>, warmer: Option<&Arc<Warmer>>) -> Self {
+        Self { function, last: None, several: false, warmer: warmer.map(Warmer::running) }
     }
 
     /// A further attempt is about to be made.
@@ -51,7 +56,9 @@ impl Runs {
         let asked = now.checked_sub(attempted.took).unwrap_or(now);
         let failed = attempted.result.is_err();
         let ran = attempted.result.as_ref().err().is_none_or(|error| !error.had_no_effect());
-        self.last = Some(Last { target: attempted.target, reporting: attempted.reporting.clone(), asked, ran });
+        let (target, reporting) = (attempted.target, attempted.reporting.clone());
+        let answered = (!failed).then_some(attempted.took);
+        self.last = Some(Last { target, reporting, asked, answered, ran });
         if self.function.targets.len() > 1 {
             meters.attempted(name, attempted.target, !failed);
         }
@@ -59,9 +66,12 @@ impl Runs {
 
     /// What the next record says of the last attempt, if there is more to say than that it was made. Counts it once.
     pub(super) fn told(&mut self, bytes_in: u64, (meters, name): (&CostMeters, &Arc<str>)) -> Option<Run> {
-        let Last { target, reporting, asked, ran } = self.last.take()?;
+        let Last { target, reporting, asked, answered, ran } = self.last.take()?;
         let target = self.function.target(target)?;
         let report = reporting.told();
+        if let Some(warmer) = &self.warmer {
+            warmer.seen(&Seen { target: target.index, asked, ended: Instant::now(), answered, report });
+        }
         let priced = target.price.is_some() && (ran || report.is_some());
         if report.is_none() && !priced && !(self.several && ran) {
             return None;

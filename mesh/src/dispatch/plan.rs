@@ -88,6 +88,17 @@ impl Plan {
         Self { order: Sequence::Many(order), chosen, resting: rests }
     }
 
+    /// The first target alone, or another one of them; `None` if it is not one of them.
+    #[must_use]
+    pub fn only(&self, target: Option<TargetIndex>) -> Option<Self> {
+        let mut order = self.order().iter();
+        let only = match target {
+            None => order.next(),
+            Some(target) => order.find(|index| **index == target),
+        };
+        Some(Self { order: Sequence::One([*only?]), chosen: Chosen::Only, resting: Vec::new() })
+    }
+
     /// The targets, the first to be asked first.
     #[must_use]
     pub fn order(&self) -> &[TargetIndex] {

@@ -165,9 +165,13 @@ class Service(BaseHTTPRequestHandler):
         if name == "fail":
             headers["X-Amz-Function-Error"] = "Unhandled"
             return self.say(200, b'{"errorType":"ValueError","errorMessage":"secret words"}', headers)
+        if name == "silent":
+            threading.Event().wait()
         said = {"statusCode": 201, "headers": {"content-type": "application/json"}, "body": json.dumps({"ran": name})}
         if name == "binary":
             said = {"statusCode": 200, "body": base64.b64encode(bytes(range(256))).decode(), "isBase64Encoded": True}
+        if name == "large":
+            said["body"] = "x" * 300_000
         return self.say(200, json.dumps(said).encode(), headers)
 
     def refuse(self, name):
@@ -213,6 +217,8 @@ class Service(BaseHTTPRequestHandler):
             raise Refused(429, "TooManyRequestsException", {"Retry-After": "7"})
         if name == "fail":
             return self.say(502, b"Internal Server Error")
+        if name == "silent":
+            threading.Event().wait()
         said = {"method": self.command, "path": self.path, "key": self.key, "body": self.body.decode("latin-1"),
                 "headers": {key.lower(): value for key, value in self.headers.items()}}
         return self.say(404 if name == "absent" else 200, json.dumps(said).encode(), {"x-amzn-RequestId": "1", "x-function": "url"})

@@ -10,7 +10,7 @@ use crate::audit::{
 };
 use policy::{
     permit::{DenialReason, PolicyName},
-    question::Token,
+    question::{FunctionName, Token},
 };
 use serde_json::json;
 
@@ -23,7 +23,7 @@ fn known() -> Known {
         source: Some("2001:db8::1".parse().unwrap()),
         request: Some(Request { method: "POST".into(), path: "/greet".into(), version: "HTTP/2".into() }),
         trace: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
-        function: Some(policy::question::FunctionName::parse("hello.greet").unwrap()),
+        function: Some(FunctionName::parse("hello.greet").unwrap()),
         tenant: Some("acme".into()),
         principal: None,
     }
@@ -122,6 +122,14 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
         tombstone: "sha256:00".into(),
     };
     let counted = System::FindingsCounted(Counted { detector: Detector::Denials, count: 70, from: at, to: at });
+    let warming = System::Warming(Warming {
+        function: FunctionName::parse("orders.create").unwrap(),
+        target: TargetIndex(1),
+        verdict: Verdict::Stopped,
+        every_ms: 300_000,
+        warmed: Tally { pauses: 24, cold: 23 },
+        alone: Tally { pauses: 26, cold: 25 },
+    });
     let not_judged = Shadow {
         shadow: policy::shadow::Kind::Bundle,
         enforced: "deny".into(),
@@ -151,6 +159,7 @@ fn every() -> Vec<(Kind, Vec<u8>)> {
         (Kind::System, tail::plain(&retired)),
         (Kind::System, tail::plain(&found())),
         (Kind::System, tail::plain(&counted)),
+        (Kind::System, tail::plain(&warming)),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! One readable line per call, from its records.
 
 use crate::audit::record::{
-    Body, Head, IntentBody, Outcome, Predecessor, RefusedBody, Ruling, Shadow, Summary, System,
+    Body, Head, IntentBody, Outcome, Predecessor, RefusedBody, Ruling, Shadow, Summary, System, Tally, Warming,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use policy::{
@@ -209,6 +209,12 @@ fn of_system(system: &System) -> String {
         }
         System::FindingsCounted(counted) => {
             format!("{}: {} more findings since {:.3}", counted.detector.as_str(), counted.count, counted.from)
+        }
+        System::Warming(Warming { function, target, verdict, warmed, alone, .. }) => {
+            let cold = |of: &Tally| format!("{} of {}", of.cold, of.pauses);
+            let (warmed, alone) = (cold(warmed), cold(alone));
+            let of = format!("{}#{}", function.as_str(), target.0);
+            format!("warming {of} {}: cold starts after {warmed} pauses with it, {alone} without", verdict.as_str())
         }
     }
 }

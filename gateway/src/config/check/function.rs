@@ -71,12 +71,12 @@ pub(crate) fn function(
     let labels = labels(table, desk);
     let query = query(table, desk);
     let timeout = desk.duration(table.timeout.as_ref(), TIMEOUT, Duration::from_millis(1)..=TIMEOUT_MAX);
-    let dispatch = dispatch::dispatch(table, targets.len(), timeout, desk);
+    let dispatch = dispatch::dispatch(table, &targets, timeout, desk);
     dispatch::fits(table, &dispatch, desk);
     let request_bytes_max = desk.number(table.request_bytes_max.as_ref(), MIB, 0..=REQUEST_BYTES_MAX);
     let response_bytes_max = desk.number(table.response_bytes_max.as_ref(), 8 * MIB, 1..=RESPONSE_BYTES_MAX);
     let concurrency_max = desk.number(table.concurrency_max.as_ref(), 64, 1..=CONCURRENCY_MAX);
-    let warm = warm::warm(table, route.as_ref(), &targets, concurrency_max, desk);
+    let warm = warm::warm(table, (route.as_ref(), method.as_ref()), &targets, concurrency_max, desk);
     // Policy is asked of these calls too.
     principals.extend(warm.as_ref().map(|_| PrincipalKind::System));
     let forward_headers = forward_headers(table, desk);

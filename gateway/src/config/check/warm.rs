@@ -11,7 +11,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
-use mesh::report::Starts;
+use mesh::{bind::protobuf::Method, report::Starts};
 use serde::de::IgnoredAny;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,13 +34,13 @@ const COLD_OVER: std::ops::RangeInclusive<Duration> = Duration::from_millis(1)..
 
 pub(crate) fn warm(
     table: &raw::Function,
-    route: Option<&Route>,
+    (route, method): (Option<&Route>, Option<&Method>),
     targets: &[Target],
     concurrency_max: u64,
     desk: &mut Desk<'_>,
 ) -> Option<Arc<Warm>> {
     let At { value: written, span } = table.warm.as_ref()?;
-    fits(written, span, route, targets, desk);
+    fits((written, span), (route, method), targets, desk);
     let every = desk.duration(written.every.as_ref(), EVERY_DEFAULT, EVERY);
     let most = INSTANCES_MAX.min(concurrency_max);
     let instances = desk.number(written.instances.as_ref(), 1, 1..=most);
@@ -62,7 +62,21 @@ pub(crate) fn warm(
 }
 
 /// Sees that warming can help there, and that it can be seen whether it does.
-fn fits(written: &raw::Warm, span: &Range<usize>, route: Option<&Route>, targets: &[Target], desk: &mut Desk<'_>) {
+fn fits(
+    (written, span): (&raw::Warm, &Range<usize>),
+    (route, method): (Option<&Route>, Option<&Method>),
+    targets: &[Target],
+    desk: &mut Desk<'_>,
+) {
+    let grpc = route.is_some_and(|route| route.grpc);
+    if let (true, None, Some(body)) = (grpc, method, &written.body) {
+        let message = "a message can't be made of JSON without `descriptors`";
+        desk.error_help("warm_mismatch", &body.span, message, "name them, or leave `body` out");
+    }
+    if method.is_some_and(|method| method.takes_stream() || method.answers_stream()) {
+        let message = "a method of streams can't be called to keep it warm";
+        desk.error_help("warm_mismatch", span, message, "remove `warm`");
+    }
     if route.is_some_and(|route| route.soap.is_some()) {
         let message = "a message of SOAP can't be written as `body`, which is JSON";
         desk.error_help("warm_mismatch", span, message, "remove `warm`");

@@ -30,7 +30,8 @@ pub enum Kind {
 /// # Errors
 /// Those of identify, which answers from what it remembers when it is asked again; of reading; [`Refusal::Malformed`].
 pub async fn open(mut arrived: Arrived, budget: &Arc<Semaphore>) -> Result<Arrived, Stopped> {
-    if arrived.envelope.invoke.is_none() {
+    // What the gateway calls itself is named already.
+    if arrived.envelope.invoke.is_none() || arrived.envelope.pass.is_some() {
         return Ok(arrived);
     }
     let known = pass::known(&mut arrived, budget);
@@ -82,7 +83,6 @@ fn of_grpc(name: &HeaderName) -> bool {
 
 /// Adds the message's headers to the metadata; those that the HTTP front would drop or read itself are refused.
 fn further(headers: &mut HeaderMap, given: &[Parameter]) -> Result<(), Refusal> {
-    const OWN: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::HOST];
     let mut further = HeaderMap::new();
     for Parameter { name, value } in given {
         let parsed = HeaderName::try_from(name).ok().filter(|parsed| parsed.as_str() == name);
@@ -92,7 +92,7 @@ fn further(headers: &mut HeaderMap, given: &[Parameter]) -> Result<(), Refusal> 
     }
     let count = further.len();
     hygiene::clean(&mut further).map_err(|e| Refusal::Malformed(e.to_string().into()))?;
-    let taken = |name: &HeaderName| OWN.contains(name) || of_grpc(name) || headers.contains_key(name);
+    let taken = |name: &HeaderName| !hygiene::may_be_given(name) || headers.contains_key(name);
     if further.len() != count || further.keys().any(taken) {
         return Err(malformed("a header is not the message's to give"));
     }

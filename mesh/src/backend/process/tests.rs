@@ -39,6 +39,7 @@ done
 
 mod servers;
 mod starts;
+mod wire;
 
 struct World {
     host: Host,
