@@ -83,11 +83,14 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     let begun = Invocation::begin(served.function.clone(), permit, Timestamp::now());
     let invocation = begun.and_then(|begun| begun.only(only)).map_err(|e| refusal(&e))?;
     let terms = invocation.terms().clone();
-    let deadline = Instant::now() + served.function.timeout;
+    let expected = Instant::now();
+    let deadline = expected + served.function.timeout;
     let deadline = envelope.deadline.map_or(deadline, |patience| patience.min(deadline));
-    if deadline <= Instant::now() {
+    if deadline <= expected {
         return Err(Refusal::TimedOut);
     }
+    // A process can start while the record is on its way to the disk. Nothing of the call reaches it before.
+    invocation.announce();
     trail.intent(&terms, invocation.plan()).await?;
 
     let told = Told {
@@ -117,6 +120,7 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
         context: CallContext {
             call_id: envelope.id,
             accepted: envelope.at,
+            expected,
             deadline,
             principal: identity.principal.id.clone(),
             principal_kind: identity.principal.kind.as_str(),

@@ -3,8 +3,11 @@
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
 use std::{
     convert::Infallible,
     fmt::Write as _,
@@ -45,7 +48,11 @@ impl Double {
                         Ok::<_, Infallible>(answer(request).await.map(Full::new))
                     }
                 });
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                tokio::spawn(async move {
+                    let builder = auto::Builder::new(TokioExecutor::new());
+                    // Whoever hangs up is the test's own affair.
+                    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+                });
             }
         });
         double
@@ -75,14 +82,18 @@ impl Double {
     pub(crate) fn golden(&self, file: &str, differs: &[(&str, &str)]) {
         let asked = self.asked();
         let texts: Vec<String> = asked.iter().map(|request| written(request, differs)).collect();
-        let text = texts.join("\n---\n").replace(&self.address.to_string(), "HOST");
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/backend").join(file);
-        if std::env::var_os("LATCHWORK_BLESS").is_some_and(|value| value == "1") {
-            fs::write(&path, &text).unwrap();
-        }
-        let golden = fs::read_to_string(&path).unwrap_or_default();
-        assert!(golden == text, "{file} (`LATCHWORK_BLESS=1` accepts it), now:\n{text}");
+        golden(file, &texts.join("\n---\n").replace(&self.address.to_string(), "HOST"));
     }
+}
+
+/// Compares with a golden file beside the backends, or writes it when told to.
+pub(crate) fn golden(file: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/backend").join(file);
+    if std::env::var_os("LATCHWORK_BLESS").is_some_and(|value| value == "1") {
+        fs::write(&path, text).unwrap();
+    }
+    let golden = fs::read_to_string(&path).unwrap_or_default();
+    assert!(golden == text, "{file} (`LATCHWORK_BLESS=1` accepts it), now:\n{text}");
 }
 
 /// An answer.
@@ -107,6 +118,10 @@ fn written(request: &Request<Bytes>, differs: &[(&str, &str)]) -> String {
     }
     lines.sort_unstable();
     text.extend(lines);
-    let _ = write!(text, "\n{}", String::from_utf8_lossy(request.body()));
+    let body = request.body();
+    let _ = match std::str::from_utf8(body).ok().filter(|text| !text.contains('\0')) {
+        Some(body) => write!(text, "\n{body}"),
+        None => write!(text, "\n{}", body.escape_ascii()),
+    };
     text
 }

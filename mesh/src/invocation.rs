@@ -53,6 +53,8 @@ pub struct CallContext {
     pub call_id: Uuid,
     /// When the call was accepted.
     pub accepted: Timestamp,
+    /// Since when its backend may get ready for it.
+    pub expected: Instant,
     /// When the caller stops waiting.
     pub deadline: Instant,
     /// The principal's id.
@@ -224,6 +226,14 @@ impl Invocation {
     #[must_use]
     pub fn target(&self) -> Option<TargetIndex> {
         self.plan.order().first().copied().filter(|index| self.function.target(*index).is_some())
+    }
+
+    /// Lets the first target get ready for the call, of which it is given nothing yet. Before the intent is recorded this is
+    /// all that may be done: whether the call runs is not certain.
+    pub fn announce(&self) {
+        if let Some(target) = self.plan.order().first().and_then(|index| self.function.target(*index)) {
+            target.backend.expect_call();
+        }
     }
 
     /// Runs the function: on the first target, and on further permitted ones where that is safe and needed.

@@ -1,6 +1,9 @@
 //! Functions behind `google_functions`: real functions-framework, before it a front that verifies with google-auth.
 
-use crate::examples::{copy, replace, succeeds};
+use crate::{
+    examples::{copy, replace, succeeds},
+    functions_framework::{TELLING, tells},
+};
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
 use tests::{client::Request, functions_framework::Framework, google::Front, latchwork, project::Project, root};
@@ -47,6 +50,26 @@ async fn a_function_is_called_with_a_token_that_its_provider_verifies() {
     let stderr = gateway.stop().await;
     assert!(stderr.contains("refused the call: 401") && stderr.contains("no credential for the backend"), "{stderr}");
     assert!(!stderr.contains("PRIVATE KEY") && !stderr.contains("eyJ"), "no key or token is in the log: {stderr}");
+}
+
+#[tokio::test]
+async fn bytes_pieces_and_what_takes_too_long_or_is_too_large() {
+    let project = Project::new();
+    let Some(framework) = Framework::start(project.folder()).await else { return };
+    let Some(front) = Front::start(&framework.url).await else { return };
+    let credentials = format!("credentials = {{ metadata = \"{}\" }}", front.url);
+    let at = |path: &str| format!("google_functions = {{ url = \"{}{path}\", {credentials} }}", front.url);
+    let project = project
+        .anonymous()
+        .function("shop.tell", "POST /tell", &at("/things"), TELLING)
+        .function("shop.late", "POST /late", &at("/things?tell=silent"), "timeout = \"2s\"")
+        .permit_all();
+    let gateway = latchwork::run(&project.config(), &project.ca()).await;
+    tells(&gateway, project.folder()).await;
+    let late = gateway.client().send(Request::post("/late", "")).await;
+    assert_eq!(late.status, 504, "{}", late.text());
+    gateway.stop().await;
+    assert_eq!(front.lies(), "");
 }
 
 /// `deploy/examples/google_functions`, with only its addresses and key files made for the test.

@@ -8,6 +8,7 @@ use tests::{
     latchwork::{self, Running},
     processes,
     project::Project,
+    raw::Raw,
     wait,
 };
 
@@ -97,6 +98,31 @@ async fn a_rust_function_runs_unchanged() {
     assert_eq!((said.status, &said.json()["event"]), (200, &json!({ "count": 1 })), "{}", said.text());
     assert_eq!(call(&gateway, json!({ "tell": "fail" })).await.status, 502);
     assert_eq!(call(&gateway, json!({})).await.status, 200);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_rust_function_answers_as_it_goes() {
+    let Some(function) = lambda::rust() else { return };
+    let project = project(&function, "event = \"function_url\"");
+    let gateway = latchwork::run(&project.config(), &project.ca()).await;
+    for (breaks, end) in [(false, &b"\0\xff\r\n0\r\n\r\n"[..]), (true, &b"first, \r\n"[..])] {
+        let gate = project.folder().join(format!("gate-{breaks}"));
+        let told = json!({ "tell": "stream", "gate": gate, "break": breaks }).to_string();
+        let mut raw = Raw::connect(&gateway.client()).await.expect("a connection");
+        let head = format!("POST /run HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{told}", told.len());
+        raw.send(head.as_bytes()).await;
+        let first = raw.hear(|bytes| bytes.ends_with(b"first, \r\n")).await;
+        assert_eq!(first.status(), Some(200), "{}\n{}", first.text(), gateway.stderr());
+        project.write(&format!("gate-{breaks}"), "");
+        let rest = raw.hear(|bytes| bytes.ends_with(b"0\r\n\r\n")).await;
+        let all = [first.bytes, rest.bytes].concat();
+        let shown = String::from_utf8_lossy(&all);
+        assert!(all.ends_with(end), "{breaks}: nobody may take half of it for whole: {shown}\n{}", gateway.stderr());
+        assert!(!shown.contains("Function-Error"), "{shown}");
+        assert_eq!(rest.closed, breaks, "{shown}");
+    }
+    assert_eq!(call(&gateway, json!({ "body": "{}" })).await.status, 200, "and goes on");
     gateway.stop().await;
 }
 

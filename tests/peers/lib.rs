@@ -1,6 +1,7 @@
 //! The harness: fetches real peers, starts them and Latchwork as processes, and looks at both from outside.
 
 pub mod aws;
+pub mod azure;
 pub mod browser;
 pub mod built;
 pub mod certificates;

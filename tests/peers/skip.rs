@@ -38,7 +38,7 @@ pub const PEERS: [(&str, &str); 34] = [
     ("cvc5", "what a change of policies grants, proved"),
     ("nats-server", "records in a stream that a real server keeps, and functions that answer over it"),
     ("tansu", "records in a topic that a real broker keeps and somebody else reads"),
-    ("python3", "actions of a host that verifies its callers"),
+    ("python3", "functions and actions of hosts that verify their callers"),
     ("curl", "shell functions and pasted calls"),
     ("openssl", "the script of an example that makes certificates"),
 ];

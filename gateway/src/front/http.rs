@@ -177,7 +177,10 @@ async fn handle(
     };
     let answering = async {
         match (arrived, asked.own) {
-            (Ok(arrived), Some(own)) if envelope.invoke.is_none() => grpc::own(gateway, own, envelope, arrived).await,
+            (Ok(arrived), Some(own)) if envelope.invoke.is_none() => {
+                // Boxed, or its room would be part of every call's future, and be moved with it.
+                Box::pin(grpc::own(gateway, own, envelope, arrived)).await
+            }
             (arrived, _) => pipeline::call(gateway, envelope, arrived).await,
         }
     };

@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    runtime::Handle,
     sync::{mpsc::UnboundedSender, watch},
     time::{Instant, sleep_until},
 };
@@ -122,6 +123,18 @@ impl Pool {
         let awaited = state.returning;
         self.scale_up(state, awaited);
         Ok(())
+    }
+
+    /// Starts an instance for a call that is about to be submitted, if there is none at all. Others are started for calls
+    /// that wait: until then one may become free.
+    pub(crate) fn expect_call(self: &Arc<Self>) {
+        let Some(runtime) = self.host.runtime() else { return };
+        let mut state = self.lock();
+        let starts = usize::from(state.running == 0 && self.may_start(&state));
+        state.running += starts;
+        state.starting += starts;
+        drop(state);
+        self.launch(starts, &runtime);
     }
 
     /// Starts an instance for a call that has waited for [`RETURN_MAX`].
@@ -274,9 +287,7 @@ impl Pool {
         let mut starts = 0;
         let each = self.recipe.calls_max;
         while (state.starting.saturating_mul(each) + awaited < state.queue.len() || self.lacks(&state))
-            && state.running < self.recipe.instances_max
-            && state.resting().is_none()
-            && !self.host.is_stopping()
+            && self.may_start(&state)
         {
             state.running += 1;
             state.starting += 1;
@@ -284,6 +295,16 @@ impl Pool {
         }
         // A runtime that is being taken down drops the task at once, and with it the seat, which needs the lock.
         drop(state);
+        self.launch(starts, &runtime);
+    }
+
+    /// Whether another instance may be started now.
+    fn may_start(&self, state: &State) -> bool {
+        state.running < self.recipe.instances_max && state.resting().is_none() && !self.host.is_stopping()
+    }
+
+    /// Launches instances that are counted already.
+    fn launch(self: &Arc<Self>, starts: usize, runtime: &Handle) {
         for _ in 0..starts {
             let serial = self.counters.starts.fetch_add(1, Ordering::Relaxed);
             runtime.spawn(instance::run(Seat::new(self.clone(), serial)));

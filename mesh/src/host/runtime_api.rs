@@ -8,7 +8,10 @@ use crate::{
     payload::Wire,
 };
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONTENT_TYPE, TRAILER},
+};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -37,6 +40,9 @@ const RESPONSE_MODE: &str = "lambda-runtime-function-response-mode";
 
 /// What kind of failure is reported.
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
+
+/// The same, as AWS's runtime for Rust writes it: as the last piece of the body, where the trailers that it has announced belong.
+const ERROR_LINE: &[u8] = b"Lambda-Runtime-Function-Error-Type: ";
 
 /// The path before every call of the API.
 const PREFIX: &str = "/2018-06-01/runtime/";
@@ -180,7 +186,7 @@ impl RuntimeApi {
 
     async fn response(&self, call_id: &str, request: Request<Incoming>) -> Response<Wire> {
         if request.headers().get(RESPONSE_MODE).is_some_and(|mode| mode == "streaming") {
-            return self.streamed(call_id, request.into_body()).await;
+            return self.streamed(call_id, request).await;
         }
         let collected = match Limited::new(request.into_body(), self.answer_bytes_max).collect().await {
             Ok(collected) => collected,
@@ -197,13 +203,13 @@ impl RuntimeApi {
     }
 
     /// An answer that is passed on while it comes.
-    async fn streamed(&self, call_id: &str, body: Incoming) -> Response<Wire> {
+    async fn streamed(&self, call_id: &str, request: Request<Incoming>) -> Response<Wire> {
         let (sender, pieces) = Pieces::new();
         let judged = self.judge(call_id, Outcome::Streaming(pieces)).await;
         if judged.status() != StatusCode::ACCEPTED {
             return judged;
         }
-        let end = pump(body, &sender).await;
+        let end = pump(request, &sender).await;
         let broken = end.is_none();
         // A caller who has hung up needs no end.
         let _ = sender.send(end.unwrap_or_else(|| Piece::Failed("the body broke off".to_owned()))).await;
@@ -241,10 +247,22 @@ impl RuntimeApi {
 }
 
 /// Passes on what comes, until the end; `None` when the connection broke. A caller who hangs up does not stop the function.
-async fn pump(mut body: Incoming, pieces: &mpsc::Sender<Piece>) -> Option<Piece> {
+async fn pump(request: Request<Incoming>, pieces: &mpsc::Sender<Piece>) -> Option<Piece> {
+    let announced = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(ERROR_TYPE.as_bytes());
+    let announced = request.headers().get_all(TRAILER).iter().any(announced);
+    let mut body = request.into_body();
+    let mut last = None;
     while let Some(frame) = body.frame().await {
         match frame.ok()?.into_data() {
-            Ok(data) => drop(pieces.send(Piece::Data(data)).await),
+            Ok(data) => {
+                if let Some(before) = last.take() {
+                    drop(pieces.send(Piece::Data(before)).await);
+                }
+                match announced && data.starts_with(ERROR_LINE) {
+                    true => last = Some(data),
+                    false => drop(pieces.send(Piece::Data(data)).await),
+                }
+            }
             // An answer that failed half-way says so behind its body.
             Err(frame) => {
                 if let Some(kind) = frame.trailers_ref().and_then(|trailers| trailers.get(ERROR_TYPE)) {
@@ -253,7 +271,11 @@ async fn pump(mut body: Incoming, pieces: &mpsc::Sender<Piece>) -> Option<Piece>
             }
         }
     }
-    Some(Piece::End)
+    let failed = last.as_deref().and_then(|line| line.strip_prefix(ERROR_LINE));
+    Some(failed.map_or(Piece::End, |kind| {
+        let kind = String::from_utf8_lossy(kind);
+        Piece::Failed(bounded(kind.lines().next().unwrap_or_default()))
+    }))
 }
 
 fn bounded(text: &str) -> String {

@@ -18,7 +18,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 /// Longest body of which is kept what passed, in bytes. One that was read whole before is sent again whatever its length.
 const KEPT_BYTES_MAX: usize = 64 * 1024;
@@ -123,7 +123,8 @@ impl Source {
     }
 
     fn outbound(&self, payload: Payload) -> Outbound {
-        let context = CallContext { reporting: Reporting::default(), ..self.context.clone() };
+        let expected = Instant::now();
+        let context = CallContext { expected, reporting: Reporting::default(), ..self.context.clone() };
         Outbound { head: self.head.clone(), payload, context }
     }
 }

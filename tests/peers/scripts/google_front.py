@@ -115,7 +115,16 @@ class Front(BaseHTTPRequestHandler):
         except urllib.error.HTTPError as error:
             said = error
         passed = {name: said.headers[name] for name in ("content-type", "x-google-status") if name in said.headers}
-        self.answer(said.status, said.read(), passed)
+        if "content-length" in said.headers:
+            return self.answer(said.status, said.read(), passed)
+        # Passed on as it comes.
+        self.send_response(said.status)
+        for name, value in {**passed, "transfer-encoding": "chunked"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        while piece := said.read1(65536):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        self.wfile.write(b"0\r\n\r\n")
 
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Front)

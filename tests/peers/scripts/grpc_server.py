@@ -71,6 +71,7 @@ METHODS = {
     "/shop.v1.Orders/Upload": grpc.stream_unary_rpc_method_handler(upload),
     "/shop.v1.Orders/Chat": grpc.stream_stream_rpc_method_handler(chat),
     "/shop.v1.Orders/Fail": grpc.unary_unary_rpc_method_handler(fail),
+    "/shop.v1.Orders/Leave": grpc.unary_unary_rpc_method_handler(lambda request, context: os._exit(7)),
     "/shop.v1.Orders/Wait": grpc.unary_stream_rpc_method_handler(wait),
     "/shop.v1.Orders/Short": grpc.unary_stream_rpc_method_handler(wait),
     "/shop.v1.Orders/WhoLeft": grpc.unary_unary_rpc_method_handler(who_left),

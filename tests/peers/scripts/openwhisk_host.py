@@ -2,7 +2,8 @@
 said on standard error. The standard library only.
 
 Arguments: the key (uuid:key) and the secret of web actions. Prints one line of JSON when it listens: {"url"}.
-Actions: shop/echo (says its parameters), shop/fail (fails), shop/slow (outlives the host's patience), web describe.
+Actions: shop/echo (says its parameters), shop/fail (fails), shop/slow (outlives the host's patience), shop/never (never ends),
+shop/large (says much), shop/busy (too many run); web describe, bytes (says its body), fail and silent.
 """
 import base64
 import json
@@ -68,31 +69,45 @@ class Host(BaseHTTPRequestHandler):
         known = {
             "shop/echo": lambda: ({"name": name, "parameters": parameters}, "success"),
             "shop/slow": lambda: ({"late": True}, "success"),
+            "shop/never": lambda: ({}, "success"),
+            "shop/large": lambda: ({"text": "x" * 200_000}, "success"),
             "shop/fail": lambda: ({"error": "inside"}, "action developer error"),
         }
+        if name == "shop/busy":
+            return self.answer(429, {"error": "Too many requests in the last minute (count: 61, allowed: 60)."})
         if name not in known:
             return self.answer(404, {"error": "The requested resource does not exist."})
         with lock:
             number = len(activations) + 1
             made = record(number, *known[name]())
-            activations[made["activationId"]] = made
+            activations[made["activationId"]] = made if name != "shop/never" else None
         headers = [("x-openwhisk-activation-id", made["activationId"])]
-        if query["blocking"] == "false" or name == "shop/slow":
+        if query["blocking"] == "false" or name in ("shop/slow", "shop/never"):
             return self.answer(202, {"activationId": made["activationId"]}, headers)
         self.answer(200 if made["response"]["success"] else 502, made, headers)
 
     def activation(self, identity):
         with lock:
             polls[identity] = polls.get(identity, 0) + 1
-            done = identity in activations and polls[identity] > POLLS_BEFORE_DONE
+            done = activations.get(identity) and polls[identity] > POLLS_BEFORE_DONE
         self.answer(200, activations[identity]) if done else self.answer(404, {"error": "The requested resource does not exist."})
 
     def web(self, parts, query, body):
-        if parts[:3] != ["guest", "default", "describe.http"]:
+        if parts[:2] != ["guest", "default"] or parts[2] not in ("describe.http", "bytes.http", "fail.http", "silent.http"):
             return self.answer(404, {"error": "The requested resource does not exist."})
         if self.headers.get("x-require-whisk-auth") != SECRET:
             print(f"{self.path}: another secret", file=sys.stderr, flush=True)
             return self.answer(401, {"error": "Authentication is required"})
+        if parts[2] == "fail.http":
+            return self.answer(502, {"error": "inside"}, [("x-openwhisk-activation-id", "0" * 32)])
+        if parts[2] == "silent.http":
+            threading.Event().wait()
+        if parts[2] == "bytes.http":
+            self.send_response(200)
+            self.send_header("content-type", self.headers["content-type"])
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            return self.wfile.write(body)
         said = {"method": self.command.lower(), "path": "/" + "/".join(parts[3:]), "query": query, "body": body.decode()}
         self.answer(201, said, [("x-openwhisk-activation-id", "0" * 32)])
 

@@ -177,6 +177,12 @@ async fn failures_are_told_apart() {
     }
     let error = Service::new(200, &[], b"no json").await.backend("f", EventForm::ApiGatewayV2).invoke(post("{}")).await;
     assert!(matches!(error, Err(InvokeError::BadAnswer(_))), "{error:?}");
+    for form in [EventForm::Body, EventForm::ApiGatewayV2] {
+        let mut outbound = post("{}");
+        outbound.context.response_bytes_max = 8;
+        let error = Service::new(200, &[], br#"{"body":"nine bytes"}"#).await.backend("f", form).invoke(outbound).await;
+        assert!(matches!(error, Err(InvokeError::AnswerTooLarge { bytes_max: 8 })), "{error:?}");
+    }
 }
 
 /// What a call of this kind comes to when the service answers so, and what it was asked.

@@ -172,6 +172,17 @@ async fn a_callers_own_token_goes_beside_the_gateways_only_where_it_is_forwarded
 }
 
 #[tokio::test]
+async fn a_function_of_requests_gets_the_request() {
+    let double = provider().await;
+    let config = config(&double, GoogleCredentials::Metadata(double.url()));
+    let mut outbound = post("{\"sku\":\"tea\"}");
+    outbound.head.query = Some("page=1".into());
+    outbound.head.headers.insert("content-type", HeaderValue::from_static("application/json"));
+    GoogleFunctions::new(&config, Path::new("/")).unwrap().invoke(outbound).await.unwrap();
+    double.golden("google_functions/request.golden", &[("authorization", "Bearer TOKEN")]);
+}
+
+#[tokio::test]
 async fn a_function_of_events_gets_an_event() {
     let double = provider().await;
     let event = CloudEventConfig {

@@ -1,7 +1,11 @@
 //! Time-outs as the wire has them, and answers that are none.
 
 use super::*;
-use crate::payload::{Answer, BodyError};
+use crate::{
+    double::Double,
+    payload::{Answer, BodyError},
+    samples,
+};
 use bytes::Bytes;
 use http::StatusCode;
 use http_body::Frame;
@@ -46,9 +50,8 @@ fn what_is_left_is_passed_on_in_eight_digits() {
     assert!(matches!(set_timeout(&mut HeaderMap::new(), Duration::ZERO), Err(InvokeError::TimedOut)));
 }
 
-#[test]
-fn a_url_has_no_path() {
-    let config = |url: &str| GrpcConfig {
+fn config(url: &str) -> GrpcConfig {
+    GrpcConfig {
         url: url.to_owned(),
         ca: None,
         server_id: None,
@@ -56,13 +59,32 @@ fn a_url_has_no_path() {
         client_key: None,
         unix: None,
         connect_timeout: "3s".to_owned(),
-    };
+    }
+}
+
+#[test]
+fn a_url_has_no_path() {
     for good in ["http://127.0.0.1:1", "http://127.0.0.1:1/"] {
         assert!(Grpc::new(&config(good), Path::new("/")).is_ok(), "{good}");
     }
     for bad in ["http://127.0.0.1:1/a", "http://127.0.0.1:1/?a", "127.0.0.1:1", "ftp://127.0.0.1"] {
         assert_eq!(Grpc::new(&config(bad), Path::new("/")).unwrap_err().field, "url", "{bad}");
     }
+}
+
+#[tokio::test]
+async fn what_goes_over_the_wire_is_known_to_the_byte() {
+    let double = Double::same(200, &[("content-type", "application/grpc"), ("grpc-status", "0")], "").await;
+    let mut outbound = samples::post(&b"\0\0\0\0\x05hello"[..]);
+    outbound.head.path = "/shop.v1.Orders/Create".into();
+    outbound.head.query = Some("a=1".into());
+    for (name, value) in
+        [("content-type", "application/grpc+proto"), ("te", "trailers"), ("grpc-timeout", "9H"), ("x-tag-bin", "AP8")]
+    {
+        outbound.head.headers.insert(name, HeaderValue::from_static(value));
+    }
+    Grpc::new(&config(&double.url()), Path::new("/")).unwrap().invoke(outbound).await.unwrap();
+    double.golden("grpc/unary.golden", &[("grpc-timeout", "TIME")]);
 }
 
 fn reply(status: u16, headers: &[(&'static str, &'static str)], answer: Answer) -> Reply {

@@ -5,7 +5,10 @@ mod faults;
 mod tls;
 
 use super::*;
-use crate::samples::{body, context, get, post};
+use crate::{
+    double::Double,
+    samples::{body, context, get, post},
+};
 use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::{Full, StreamBody};
@@ -116,6 +119,28 @@ async fn a_backend_gets_the_call_and_whose_it_is() {
         ]
         .map(|line| line.replace("ID", &call_id.to_string()))
     );
+}
+
+#[tokio::test]
+async fn what_goes_over_the_wire_is_known_to_the_byte() {
+    for (http2, file) in [(false, "http/request.golden"), (true, "http/http2.golden")] {
+        let double = Double::same(200, &[], "").await;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("secret"), "sesame").unwrap();
+        let secret = || "file:secret".to_owned();
+        let config = HttpConfig {
+            user: Some("gateway".into()),
+            password: Some(secret()),
+            secret_headers: [("x-api-key".to_owned(), secret())].into(),
+            http2,
+            ..config(format!("{}/things/{{id}}?kind=tea", double.url()))
+        };
+        let mut outbound = post("{\"count\":1}");
+        outbound.head.query = Some("page=1".into());
+        outbound.head.headers.insert("content-type", HeaderValue::from_static("application/json"));
+        Http::new(&config, folder.path()).unwrap().invoke(outbound).await.unwrap();
+        double.golden(file, &[]);
+    }
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ pub(super) struct Cluster {
 }
 
 /// Records of one call for one partition, by their places in the call.
-type Part = (i32, Vec<usize>);
+pub(super) type Part = (i32, Vec<usize>);
 
 impl Cluster {
     /// Asks nobody yet.
@@ -161,7 +161,8 @@ impl Cluster {
         said
     }
 
-    fn request(&self, parts: &[Part], records: &[Record], at: i64, deadline: Instant) -> ProduceRequest {
+    /// What the leader of these partitions is asked.
+    pub(super) fn request(&self, parts: &[Part], records: &[Record], at: i64, deadline: Instant) -> ProduceRequest {
         let left = deadline.saturating_duration_since(Instant::now()).as_millis();
         let partition_data = parts
             .iter()

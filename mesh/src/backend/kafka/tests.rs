@@ -75,9 +75,33 @@ fn a_build_without_kafka_says_so_once() {
 #[cfg(feature = "kafka")]
 mod sent {
     use super::*;
-    use crate::{backend::kafka::answer::*, invocation::InvokeError, samples::body, samples::post};
-    use rskafka::protocol::error::Error as Code;
-    use tokio::net::TcpListener;
+    use crate::{
+        backend::{
+            http::{
+                connect::Connector,
+                trust::{Trust, Written},
+            },
+            kafka::{
+                answer::*,
+                cluster::{Cluster, Record},
+                link::Links,
+            },
+        },
+        dial::Dial,
+        invocation::InvokeError,
+        samples::{body, post},
+    };
+    use rskafka::protocol::{
+        error::Error as Code,
+        messages::{ProduceRequest, RequestBody, WriteVersionedType},
+    };
+    use std::time::Duration;
+    use tokio::{net::TcpListener, time::Instant};
+
+    fn connector() -> Connector {
+        let trust = Trust::read(Written::default(), false, Path::new("")).unwrap();
+        Connector::new(trust.client(false).unwrap(), false, Dial::new(None), false, Duration::from_secs(1))
+    }
 
     fn kept(offset: i64) -> Said {
         Ok(Place { partition: 2, offset })
@@ -127,6 +151,25 @@ mod sent {
         assert!(matches!(none([Code::InvalidRecord, Code::NotEnoughReplicas]), InvokeError::Throttled { .. }));
         assert!(matches!(none([Code::InvalidRecord, Code::RequestTimedOut]), InvokeError::TimedOut));
         assert!(matches!(none([Code::InvalidRecord, Code::InvalidRecord]), InvokeError::Refused(_)));
+    }
+
+    /// The body of a request to keep two records, as the version has it that brokers are asked in; of them all differs the
+    /// time that is left.
+    #[tokio::test]
+    async fn what_goes_over_the_wire_is_known_to_the_byte() {
+        let links = Links::new(connector(), false, Duration::from_secs(1));
+        let cluster = Cluster::new("orders", BATCH_BYTES_MAX, Vec::new(), links);
+        let record = |key: Option<&[u8]>, value: &[u8]| Record {
+            key: key.map(<[u8]>::to_vec),
+            value: value.to_vec(),
+            headers: vec![("content-type".to_owned(), b"application/json".to_vec())],
+        };
+        let records = [record(Some(b"7"), br#"{"sku":"tea"}"#), record(None, b"\0\xff")];
+        let mut request = cluster.request(&[(2, vec![0, 1])], &records, 1_795_861_230_000, Instant::now());
+        request.timeout_ms.0 = 10_000;
+        let mut bytes = Vec::new();
+        request.write_versioned(&mut bytes, ProduceRequest::API_VERSION_RANGE.max()).unwrap();
+        crate::double::golden("kafka/produce.golden", &format!("{}\n", bytes.escape_ascii()));
     }
 
     #[tokio::test]

@@ -182,6 +182,11 @@ async fn failures_are_told_apart() {
     for said in ["", "[]", "{}", r#"{"ShardId":"s"}"#] {
         assert!(matches!(failure(200, said, None).await.0, InvokeError::BadAnswer(_)), "{said}");
     }
+    let silent = Double::new(|_| std::future::pending::<http::Response<Bytes>>()).await;
+    let (silent, _folder) = backend(&silent, config());
+    let mut outbound = post("x");
+    outbound.context = context(Duration::from_millis(90));
+    assert!(matches!(silent.invoke(outbound).await, Err(InvokeError::TimedOut)), "nobody knows whether it is kept");
     let one = r#"{"Records":[]}"#;
     assert!(matches!(failure(200, one, Some(Batch::Lines)).await.0, InvokeError::BadAnswer(_)));
     let all = r#"{"Records":[{"ErrorCode":"ProvisionedThroughputExceededException"}]}"#;

@@ -6,7 +6,10 @@ use crate::{
     samples::{body, post},
 };
 use async_nats::Message;
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+};
 
 fn config() -> NatsConfig {
     NatsConfig {
@@ -134,6 +137,54 @@ async fn answers_of_functions_pass_and_their_failures_do_not() {
     assert!(matches!(failed, Err(InvokeError::FunctionFailed(code)) if code == "500"));
     let large = answer::answered(message("hello, you", &[]), 9);
     assert!(matches!(large, Err(InvokeError::AnswerTooLarge { bytes_max: 9 })));
+}
+
+/// Takes a client, acknowledges what it publishes, and gives back the one message: headers by name, and no inbox.
+async fn published(stream: TcpStream) -> (String, BufReader<TcpStream>) {
+    let mut io = BufReader::new(stream);
+    let info = r#"INFO {"server_id":"a","server_name":"a","version":"2.10.0","go":"","host":"h","port":1,"headers":true,"max_payload":1048576,"proto":1,"client_id":1}"#;
+    io.write_all(format!("{info}\r\n").as_bytes()).await.unwrap();
+    let mut subscription = String::new();
+    loop {
+        let mut line = String::new();
+        assert!(io.read_line(&mut line).await.unwrap() > 0, "the client has gone");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["PING"] => io.write_all(b"PONG\r\n").await.unwrap(),
+            ["SUB", _, id] => subscription = id.to_owned(),
+            ["HPUB", subject, inbox, head, all] => {
+                let mut bytes = vec![0; all.parse::<usize>().unwrap() + 2];
+                io.read_exact(&mut bytes).await.unwrap();
+                let said = r#"{"stream":"ORDERS","seq":1}"#;
+                let said = format!("MSG {inbox} {subscription} {}\r\n{said}\r\n", said.len());
+                io.write_all(said.as_bytes()).await.unwrap();
+                let text = String::from_utf8(bytes).unwrap();
+                let (head_text, payload) = text.split_once("\r\n\r\n").unwrap();
+                let mut lines: Vec<&str> = head_text.split("\r\n").collect();
+                lines[1..].sort_unstable();
+                let lines = lines.join("\n");
+                return (format!("HPUB {subject} INBOX {head} {all}\n{lines}\n\n{}", payload.trim_end()), io);
+            }
+            _ => assert_eq!(words[0], "CONNECT", "{line}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_goes_over_the_wire_is_known_to_the_byte() {
+    for (call, file) in [(NatsCall::Publish, "nats/publish.golden"), (NatsCall::Request, "nats/request.golden")] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("nats://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move { published(listener.accept().await.unwrap().0).await });
+        let stream = (call == NatsCall::Publish).then(|| "ORDERS".to_owned());
+        let config = NatsConfig { url, call, stream, headers: headers("X-Tenant", "acme {id}"), ..config() };
+        let mut outbound = post(r#"{"sku":"tea"}"#);
+        outbound.context.call_id = uuid::Uuid::nil();
+        outbound.head.headers.insert("content-type", "application/json".parse().unwrap());
+        Nats::new(&config, Path::new("")).unwrap().invoke(outbound).await.unwrap();
+        let (text, _connection) = server.await.unwrap();
+        crate::double::golden(file, &text);
+    }
 }
 
 #[tokio::test]

@@ -129,6 +129,7 @@ async fn a_function_is_only_started_under_another_version_of_the_interface() {
     assert_eq!(asked.uri(), "/20181201/functions/ocid1.fnfunc.oc1.iad.xyz/actions/invoke");
     let id = asked.headers()["opc-request-id"].to_str().unwrap();
     assert!(id.len() == 32 && id.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()), "{id}");
+    double.golden("oracle_functions/detached.golden", &DIFFERS);
 }
 
 #[tokio::test]

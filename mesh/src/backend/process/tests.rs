@@ -38,6 +38,8 @@ done
 "#;
 
 mod servers;
+mod starts;
+mod wire;
 
 struct World {
     host: Host,
