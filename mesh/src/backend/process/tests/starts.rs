@@ -26,6 +26,7 @@ async fn a_call_that_is_expected_is_cold_though_its_instance_is_ready() {
     let cold = ran(&process, expected).await;
     assert_eq!((cold.start, process.stats().starts), (Some(Start::Cold), 1));
     assert!(cold.init.unwrap() > Duration::from_millis(1), "{cold:?}");
+    ready(&process).await;
     let warm = ran(&process, post("two")).await;
     assert_eq!((warm.start, warm.init, process.stats().starts), (Some(Start::Warm), None, 1));
     world.host.shutdown().await;
