@@ -65,7 +65,8 @@ async fn a_token_of_a_real_issuer_is_taken_by_who_verifies_it() {
 
 /// A gateway before every function of a host.
 async fn before(host: &Host) -> (Project, Running) {
-    let at = |path: &str, key: &str| format!("azure_functions = {{ url = \"{}{path}\", key = \"file:{key}\" }}", host.url);
+    let at =
+        |path: &str, key: &str| format!("azure_functions = {{ url = \"{}{path}\", key = \"file:{key}\" }}", host.url);
     let started = |name: &str, key: &str| {
         format!("azure_functions = {{ url = \"{}\", function = \"{name}\", key = \"file:{key}\" }}", host.url)
     };
@@ -111,13 +112,15 @@ async fn a_host_that_verifies_keys_is_spoken_with_in_every_way() {
     let send = async |path: &str| gateway.client().send(Request::json(path, &json!({ "sku": "tea" }))).await;
     assert_eq!((send("/start").await.status, host.started().await), (202, json!(["{\"sku\":\"tea\"}"])));
     let own = send("/own").await;
-    assert_eq!((own.status, own.json()), (429, json!({ "own": true })), "the function's own answer, whatever its status");
+    assert_eq!(
+        (own.status, own.json()),
+        (429, json!({ "own": true })),
+        "the function's own answer, whatever its status"
+    );
     assert_eq!(send("/fail").await.status, 500);
     let busy = send("/busy").await;
     assert_eq!((busy.status, busy.header("retry-after")), (503, "7"), "{}", busy.text());
-    for (path, status) in
-        [("/starting", 503), ("/wrong", 502), ("/unknown", 502), ("/denied", 502), ("/silent", 504)]
-    {
+    for (path, status) in [("/starting", 503), ("/wrong", 502), ("/unknown", 502), ("/denied", 502), ("/silent", 504)] {
         let refused = send(path).await;
         assert_eq!(refused.status, status, "{path}: {}\n{}", refused.text(), gateway.stderr());
         assert!(!refused.text().contains("host"), "what the platform says stays with it: {}", refused.text());

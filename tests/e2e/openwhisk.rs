@@ -77,7 +77,11 @@ async fn what_the_host_or_an_action_refuses_is_told_apart() {
     let log = gateway.stop().await;
     assert!(log.contains("refused the call: 401") && !log.contains("another-key"), "{log}");
     let refused = host.child.stderr();
-    assert_eq!(refused.lines().count(), 2, "another key and another secret, and nothing else that is not so: {refused}");
+    assert_eq!(
+        refused.lines().count(),
+        2,
+        "another key and another secret, and nothing else that is not so: {refused}"
+    );
 }
 
 /// `deploy/examples/openwhisk`, with only its addresses and keys made for the test.

@@ -88,10 +88,7 @@ async fn a_streamed_answer_may_fail_behind_its_body() {
         ("0\r\n\r\n".to_owned(), Some("abcde".to_owned())),
         ("0\r\nlambda-runtime-function-error-type: Odd\r\n\r\n".to_owned(), None),
         (format!("{line}0\r\n\r\n"), None),
-        (
-            format!("{line}1\r\nf\r\n0\r\n\r\n"),
-            Some("abcdeLambda-Runtime-Function-Error-Type: Odd\r\nf".to_owned()),
-        ),
+        (format!("{line}1\r\nf\r\n0\r\n\r\n"), Some("abcdeLambda-Runtime-Function-Error-Type: Odd\r\nf".to_owned())),
     ] {
         let request = format!("{head}{rest}");
         let read = async {
