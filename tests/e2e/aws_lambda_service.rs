@@ -97,6 +97,10 @@ async fn calls_are_waited_for_queued_or_tried_and_refused() {
     assert!(log.contains("ReservedFunctionConcurrentInvocationLimitExceeded"), "which limit it was is logged: {log}");
     assert!(!log.contains("secret words") && !log.contains("another+secret"), "{log}");
     assert_eq!(api.lies(), "", "it was told nothing that is not so");
+    let closed = records::of_call(&project.audit(), &said.call_id()).pop().expect("a record");
+    let run = json!({ "target": 0, "provider": "aws_lambda", "start": "cold", "init_us": 176_430, "ran_us": 2_950,
+        "billed_us": 180_000, "memory_mib": 128 });
+    assert_eq!(closed["run"], run, "what the end of the function's log reports");
 }
 
 #[tokio::test]
@@ -156,11 +160,13 @@ async fn what_takes_too_long_or_says_too_much_is_no_answer() {
     let (short, small) = ("timeout = \"2s\"", "response_bytes_max = 100000");
     let project = project()
         .function("shop.silent", "POST /silent", &target(&api, "silent", ""), short)
+        .function("shop.queued", "POST /queued", &target(&api, "silent", ", call = \"async\""), short)
+        .function("shop.framed", "POST /framed", &target(&api, "silent", ", call = \"stream\""), short)
         .function("shop.url", "POST /url", &url, short)
         .function("shop.large", "POST /large", &target(&api, "large", ""), small)
         .permit_all();
     let gateway = latchwork::run(&project.config(), &project.ca()).await;
-    for (path, status) in [("/silent", 504), ("/url", 504), ("/large", 502)] {
+    for (path, status) in [("/silent", 504), ("/queued", 504), ("/framed", 504), ("/url", 504), ("/large", 502)] {
         let said = gateway.client().send(Request::json(path, &json!({}))).await;
         assert_eq!(said.status, status, "{path}: {}\n{}", said.text(), gateway.stderr());
     }
@@ -206,6 +212,7 @@ async fn a_function_is_called_at_its_own_url() {
         .function("shop.absent", "GET /absent", &at("/url/absent", ""), "")
         .function("shop.fail", "GET /fail", &at("/url/fail", ""), "")
         .function("shop.throttled", "GET /throttled", &at("/url/throttled", ""), "")
+        .function("shop.pieces", "GET /pieces", &at("/url/pieces", ""), "")
         .function("shop.open", "GET /open", &at("/url/order", "credentials = \"none\""), "")
         .permit_all();
     let gateway = latchwork::run(&project.config(), &project.ca()).await;
@@ -227,6 +234,13 @@ async fn a_function_is_called_at_its_own_url() {
     assert_eq!(get("/fail").await.status, 502);
     let throttled = get("/throttled").await;
     assert_eq!((throttled.status, throttled.header("retry-after")), (503, "7"), "{}", throttled.text());
+    let mut raw = Raw::connect(&gateway.client()).await.expect("a connection");
+    raw.send(b"GET /pieces HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    let first = raw.hear(|bytes| bytes.ends_with(b"first, \r\n")).await;
+    assert!(first.bytes.ends_with(b"first, \r\n"), "{}\n{}", first.text(), gateway.stderr());
+    assert_eq!(Client::new(&api.url, None).send(Request::get("/seen")).await.status, 204);
+    let rest = raw.hear(|bytes| bytes.ends_with(b"0\r\n\r\n")).await;
+    assert!(rest.bytes.ends_with(b"last\0\xff\r\n0\r\n\r\n"), "{}", rest.text());
     let open = get("/open").await;
     assert_eq!(open.status, 502, "this one asks for a signature, and none was made: {}", open.text());
     let log = gateway.stop().await;

@@ -76,6 +76,7 @@ async fn before(host: &Host) -> (Project, Running) {
         .function("shop.wrong", "POST /wrong", &at("/api/orders/1", "wrong"), "")
         .function("shop.start", "POST /start", &started("restock", "master"), "")
         .function("shop.unknown", "POST /unknown", &started("absent", "master"), "")
+        .function("shop.stuck", "POST /stuck", &started("silent", "master"), "timeout = \"2s\"")
         .function("shop.denied", "POST /denied", &started("restock", "function"), "")
         .function("shop.silent", "POST /silent", &at("/api/silent", "function"), "timeout = \"2s\"")
         .function("shop.small", "POST /small", &at("/api/bytes", "function"), "request_bytes_max = 1000");
@@ -120,7 +121,13 @@ async fn a_host_that_verifies_keys_is_spoken_with_in_every_way() {
     assert_eq!(send("/fail").await.status, 500);
     let busy = send("/busy").await;
     assert_eq!((busy.status, busy.header("retry-after")), (503, "7"), "{}", busy.text());
+<<<<<<< HEAD
     for (path, status) in [("/starting", 503), ("/wrong", 502), ("/unknown", 502), ("/denied", 502), ("/silent", 504)] {
+=======
+    for (path, status) in
+        [("/starting", 503), ("/wrong", 502), ("/unknown", 502), ("/denied", 502), ("/silent", 504), ("/stuck", 504)]
+    {
+>>>>>>> proof
         let refused = send(path).await;
         assert_eq!(refused.status, status, "{path}: {}\n{}", refused.text(), gateway.stderr());
         assert!(!refused.text().contains("host"), "what the platform says stays with it: {}", refused.text());

@@ -1,11 +1,12 @@
 //! Functions behind `google_functions`: real functions-framework, before it a front that verifies with google-auth.
 
-use crate::examples::{copy, replace, succeeds};
+use crate::{
+    examples::{copy, replace, succeeds},
+    functions_framework::{TELLING, tells},
+};
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
-use tests::{
-    client::Request, functions_framework::Framework, google::Front, latchwork, project::Project, raw::Raw, root,
-};
+use tests::{client::Request, functions_framework::Framework, google::Front, latchwork, project::Project, root};
 
 #[tokio::test]
 async fn a_function_is_called_with_a_token_that_its_provider_verifies() {
@@ -57,32 +58,16 @@ async fn bytes_pieces_and_what_takes_too_long_or_is_too_large() {
     let Some(framework) = Framework::start(project.folder()).await else { return };
     let Some(front) = Front::start(&framework.url).await else { return };
     let credentials = format!("credentials = {{ metadata = \"{}\" }}", front.url);
-    let target = format!("google_functions = {{ url = \"{}/things\", {credentials} }}", front.url);
-    let asked = "query = { tell = \"string\", gate = \"string\" }\ntimeout = \"5s\"";
+    let at = |path: &str| format!("google_functions = {{ url = \"{}{path}\", {credentials} }}", front.url);
     let project = project
         .anonymous()
-        .function("shop.tell", "POST /tell", &target, &format!("{asked}\nrequest_bytes_max = 1000"))
+        .function("shop.tell", "POST /tell", &at("/things"), TELLING)
+        .function("shop.late", "POST /late", &at("/things?tell=silent"), "timeout = \"2s\"")
         .permit_all();
     let gateway = latchwork::run(&project.config(), &project.ca()).await;
-    let bytes = Request::post("/tell?tell=bytes", (0..=255).collect::<Vec<u8>>()).header("content-type", "image/png");
-    let same = gateway.client().send(bytes).await;
-    assert_eq!((same.status, same.header("content-type")), (200, "image/png"), "{}", gateway.stderr());
-    assert_eq!(same.body, (0..=255).collect::<Vec<u8>>());
-
-    let gate = project.folder().join("gate");
-    let mut raw = Raw::connect(&gateway.client()).await.expect("a connection");
-    let path = format!("/tell?tell=stream&gate={}", gate.display());
-    raw.send(format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n").as_bytes()).await;
-    let first = raw.hear(|bytes| bytes.ends_with(b"first, \r\n")).await;
-    assert!(first.bytes.ends_with(b"first, \r\n"), "{}\n{}", first.text(), gateway.stderr());
-    fs::write(&gate, "").expect("the folder is ours");
-    let rest = raw.hear(|bytes| bytes.ends_with(b"0\r\n\r\n")).await;
-    assert!(rest.bytes.ends_with(b"\0\xff\r\n0\r\n\r\n"), "{}", rest.text());
-
-    for (path, bytes, status) in [("silent", 0, 504), ("bytes", 1001, 413)] {
-        let said = gateway.client().send(Request::post(&format!("/tell?tell={path}"), vec![b'x'; bytes])).await;
-        assert_eq!(said.status, status, "{path}: {}\n{}", said.text(), gateway.stderr());
-    }
+    tells(&gateway, project.folder()).await;
+    let late = gateway.client().send(Request::post("/late", "")).await;
+    assert_eq!(late.status, 504, "{}", late.text());
     gateway.stop().await;
     assert_eq!(front.lies(), "");
 }

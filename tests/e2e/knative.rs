@@ -39,6 +39,7 @@ async fn a_service_is_started_by_a_call_and_a_broker_takes_events() {
         .function("shop.broker", "POST /events", &broker("default", "token"), "")
         .function("shop.limited", "POST /limited", &broker("limited", "token"), "")
         .function("shop.unknown", "POST /unknown", &broker("unknown", "token"), "")
+        .function("shop.silent", "POST /silent", &broker("silent", "token"), "timeout = \"2s\"")
         .function("shop.wrong", "POST /wrong", &broker("default", "wrong"), "")
         .permit_all();
     project.write("token", TOKEN);
@@ -69,6 +70,7 @@ async fn a_service_is_started_by_a_call_and_a_broker_takes_events() {
         ("/busy", json!({}), 503),
         ("/late", json!({}), 504),
         ("/limited", json!({}), 503),
+        ("/silent", json!({}), 504),
         ("/unknown", json!({}), 502),
         ("/wrong", json!({}), 502),
     ] {
@@ -81,6 +83,8 @@ async fn a_service_is_started_by_a_call_and_a_broker_takes_events() {
     let taken = send("/events?a=1", json!({ "count": 2 })).await;
     assert_eq!((taken.status, taken.body.len()), (202, 0), "{}", taken.text());
     assert_eq!(delivered(&front).await, [json!([taken.call_id(), "example.shop.ordered", 200])]);
+    let bytes = Request::post("/events", b"\0\xff\x01".to_vec()).header("content-type", "image/png");
+    assert_eq!(gateway.client().send(bytes).await.status, 202);
     let log = gateway.stop().await;
     assert!(!log.contains(TOKEN) && !log.contains("another-token"), "{log}");
     assert_eq!(front.lies(), "", "it was told nothing that is not so");

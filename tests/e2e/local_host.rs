@@ -1,6 +1,9 @@
 //! The same handlers under the host of processes, unchanged: frameworks of Google, kits of Fn, actions, any server.
 
-use crate::examples::{copy, replace, succeeds};
+use crate::{
+    examples::{copy, replace, succeeds},
+    functions_framework::{TELLING, tells},
+};
 use serde_json::json;
 use std::{fmt::Write as _, path::Path};
 use tests::{
@@ -22,7 +25,8 @@ struct World {
 
 impl World {
     async fn start(route: &str, local: &Local, more: &str) -> Self {
-        let mut table = "timeout = \"5s\"\n".to_owned();
+        // Also for a start on a machine that is busy.
+        let mut table = "timeout = \"15s\"\n".to_owned();
         let _ = write!(table, "{more}");
         let project = Project::new().anonymous();
         let project = project.process("shop.run", route, &local.function, &local.inside, &table).permit_all();
@@ -79,6 +83,17 @@ async fn google_functions_in_python_run_unchanged() {
     let Some(local) = local::framework("http") else { return };
     let local = local.handler("describe").with("calls_per_instance = 8, ready = \"/\"");
     framework(World::start("POST /shop/{item}", &local, QUERY).await).await;
+}
+
+#[tokio::test]
+async fn bytes_and_pieces_of_a_framework_pass() {
+    let Some(local) = local::framework("http") else { return };
+    let local = local.handler("describe").with("calls_per_instance = 8, ready = \"/\"");
+    let project = Project::new().anonymous();
+    let project = project.process("shop.tell", "POST /tell", &local.function, &local.inside, TELLING).permit_all();
+    let gateway = latchwork::run(&project.config(), &project.ca()).await;
+    tells(&gateway, project.folder()).await;
+    gateway.stop().await;
 }
 
 #[tokio::test]
@@ -155,10 +170,12 @@ async fn functions_of_fn_in_node_run_unchanged() {
 #[tokio::test]
 async fn a_function_of_fn_may_get_the_body_alone() {
     let Some(local) = local::fdk() else { return };
-    let world = World::start("POST /raw", &local, "").await;
+    let world = World::start("POST /raw", &local, "response_bytes_max = 100000").await;
     let binary = world.send(Request::post("/raw", b"\0\x01\xff".to_vec())).await;
     assert_eq!((binary.status, &binary.body[..]), (200, &b"\0\x01\xff"[..]), "{}", world.gateway.stderr());
     assert_eq!(binary.header("content-type"), "application/octet-stream");
+    let large = world.send(Request::post("/raw", "large")).await;
+    assert_eq!(large.status, 502, "an answer that is too large: {}", large.text());
     world.end().await;
 }
 
@@ -166,7 +183,8 @@ async fn a_function_of_fn_may_get_the_body_alone() {
 async fn actions_are_initialised_once_and_run() {
     let Some(local) = local::whisk() else { return };
     let local = local.with("environment.GREETING = \"hello\"");
-    let world = World::start("POST /act/{id}", &local, QUERY).await;
+    let limits = format!("{QUERY}\nresponse_bytes_max = 100000\nrequest_bytes_max = 2000000");
+    let world = World::start("POST /act/{id}", &local, &limits).await;
     let answer = world.send(Request::json("/act/7?tag=a", &json!({ "n": 12_345_678_901_234_567_u64 }))).await;
     assert_eq!(answer.status, 200, "{}\n{}", answer.text(), world.gateway.stderr());
     let seen = answer.json();
@@ -189,6 +207,10 @@ async fn actions_are_initialised_once_and_run() {
             "{told}: a container that failed itself is run no more"
         );
     }
+    let large = world.send(Request::json("/act/7", &json!({ "tell": "large" }))).await;
+    assert_eq!(large.status, 502, "{}", large.text());
+    let large = world.send(Request::json("/act/7", &json!({ "text": "x".repeat(1_100_000) }))).await;
+    assert_eq!(large.status, 413, "{}", large.text());
     world.says("a line of the action").await;
     let log = world.gateway.stderr();
     assert!(!log.contains("a lie") && !log.contains("THE_END_OF"), "{log}");
@@ -221,13 +243,15 @@ async fn a_service_of_grpc_runs_unchanged_with_its_trailers() {
     let mut project = Project::new().anonymous();
     for method in ["Create", "List", "Upload", "Chat", "Fail", "Short", "Leave"] {
         let (name, route) = (format!("orders.{}", method.to_lowercase()), format!("grpc shop.v1.Orders/{method}"));
-        let timeout = if method == "Short" { "1s" } else { "30s" };
-        project = project.process(&name, &route, &local.function, &local.inside, &format!("timeout = \"{timeout}\""));
+        // No call waits for this one to start.
+        let (timeout, ready) = if method == "Short" { ("5s", ", instances_min = 1") } else { ("30s", "") };
+        let (inside, more) = (format!("{}{ready}", local.inside), format!("timeout = \"{timeout}\""));
+        project = project.process(&name, &route, &local.function, &inside, &more);
     }
     let project = project.permit_all();
     let gateway = latchwork::run(&project.config(), &project.ca()).await;
     let python = local.function.command[0].as_str().as_ref();
-    let step = |method: &str, shape: &str, send: &[&str]| json!({ "kind": "native", "method": format!("/shop.v1.Orders/{method}"), "shape": shape, "send": send });
+    let step = |method: &str, shape: &str, send: &[&str]| json!({ "kind": "native", "method": format!("/shop.v1.Orders/{method}"), "shape": shape, "send": send, "timeout": 60 });
     let steps = [
         step("Create", "unary", &["hello"]),
         step("List", "server", &["n"]),
@@ -253,7 +277,7 @@ async fn a_service_of_grpc_runs_unchanged_with_its_trailers() {
     );
     assert_eq!((&answers[4]["code"], &answers[4]["messages"]), (&json!("OK"), &json!(["abc"])), "{answers:?}\n{log}");
     for gone in &answers[5..7] {
-        assert_eq!(gone["code"], "UNKNOWN", "its process ended, and another was there for the next: {gone}\n{log}");
+        assert_eq!(gone["code"], "UNAVAILABLE", "its process ended, and another was there for the next: {gone}\n{log}");
     }
     assert_eq!((&answers[7]["code"], &answers[7]["messages"]), (&json!("DEADLINE_EXCEEDED"), &json!(["waiting"])));
     gateway.stop().await;

@@ -49,6 +49,7 @@ mod policy_review;
 mod privacy;
 mod process_host;
 mod process_kills;
+mod proof;
 mod pubsub;
 mod quickstart;
 mod readme;

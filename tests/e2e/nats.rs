@@ -189,7 +189,7 @@ async fn a_server_that_is_silent_or_away_is_told_apart() {
     nats.kill().await;
 }
 
-/// Answers what is asked under `sum.*`: the body's length, a failure, or nothing.
+/// Answers what is asked under `sum.*`: the body's length, the same bytes, a failure, or nothing.
 async fn answers(nats: &Nats) {
     let client = all().connect(&nats.url).await.expect("the server takes clients");
     let mut asked = client.subscribe("sum.*").await.expect("a subscription");
@@ -204,11 +204,12 @@ async fn answers(nats: &Nats) {
                 "sum.fails" => headers.insert("Nats-Service-Error-Code", "500"),
                 _ => headers.insert("X-Sum", "yes"),
             }
-            let text = match message.subject.as_str() {
-                "sum.large" => "x".repeat(60_000),
-                _ => format!("{} bytes", message.payload.len()),
+            let said = match message.subject.as_str() {
+                "sum.large" => "x".repeat(60_000).into(),
+                "sum.same" => message.payload.clone(),
+                _ => format!("{} bytes", message.payload.len()).into(),
             };
-            client.publish_with_headers(reply, headers, text.into()).await.expect("the server takes it");
+            client.publish_with_headers(reply, headers, said).await.expect("the server takes it");
         }
     });
 }
@@ -230,6 +231,8 @@ async fn a_function_answers_over_nats() {
     let said = gateway.client().send(Request::post("/sum/all", "12345")).await;
     assert_eq!((said.status, said.text().as_str()), (200, "5 bytes"), "{}", gateway.stderr());
     assert_eq!((said.header("content-type"), said.header("x-sum")), ("text/plain", "yes"));
+    let same = gateway.client().send(Request::post("/sum/same", b"\0\xff\x01".to_vec())).await;
+    assert_eq!((same.status, &same.body[..]), (200, &b"\0\xff\x01"[..]), "{}", gateway.stderr());
     for (path, status) in [("/sum/fails", 502), ("/sum/silent", 504), ("/sum/large", 502), ("/nobody", 502)] {
         let said = gateway.client().send(Request::post(path, "12345")).await;
         assert_eq!(said.status, status, "{path}: {}\n{}", said.text(), gateway.stderr());

@@ -46,6 +46,7 @@ async fn what_the_host_or_an_action_refuses_is_told_apart() {
         .function("shop.wrong", "POST /wrong", &action("shop/echo", "key = \"file:wrong\""), "")
         .function("shop.bytes", "POST /bytes", &action("bytes", &web("secret")), "")
         .function("shop.fail", "POST /fail", &action("fail", &web("secret")), "")
+        .function("shop.stuck", "POST /stuck", &action("silent", &web("secret")), "timeout = \"2s\"")
         .function("shop.stranger", "POST /stranger", &action("describe", &web("wrong")), "")
         .permit_all();
     for (file, text) in [("key", "uuid:the-key"), ("secret", "the-secret"), ("wrong", "uuid:another-key")] {
@@ -64,6 +65,7 @@ async fn what_the_host_or_an_action_refuses_is_told_apart() {
         ("/absent", 502),
         ("/wrong", 502),
         ("/fail", 502),
+        ("/stuck", 504),
         ("/stranger", 502),
     ] {
         let said = gateway.client().send(Request::json(path, &json!({ "count": 2 }))).await;

@@ -3,7 +3,7 @@
 pub mod activity;
 
 use self::activity::{Activity, Tracked};
-use super::{grpc, hygiene, path::CanonicalPath, soap::fault};
+use super::{grpc, hygiene, path::CanonicalPath, response, soap::fault};
 use crate::{
     call::{Arrived, Envelope, Peer, RequestHead, Unread},
     identify::svid::ClientCertificate,
@@ -150,7 +150,7 @@ async fn handle(
     let (source, provenance) = client_address(&listener, source, &parts.headers);
     let (tls, certificate) = session.map_or((0, None), Session::settled);
     let asked = grpc::Asked::of(&parts);
-    let soap = fault::version(&parts);
+    let (soap, head_only) = (fault::version(&parts), parts.method == Method::HEAD);
     let envelope = Envelope {
         id: uuid::Uuid::now_v7(),
         at: Timestamp::now(),
@@ -187,6 +187,7 @@ async fn handle(
     let response = CALL.scope(ids, answering).await;
     match soap {
         Some(version) => fault::told(version, response),
+        None if head_only => response::bodiless(response),
         None => response,
     }
 }

@@ -4,6 +4,7 @@ use super::grpc;
 use crate::{
     call::Envelope,
     refusal::{Refusal, Row},
+    watched::Watched,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use mesh::payload::Wire;
@@ -59,6 +60,15 @@ pub fn refused(refusal: &Refusal, envelope: &Envelope) -> Response<Wire> {
     }
     stamp(headers, envelope);
     response
+}
+
+/// A refusal for whoever asked for the head alone. hyper leaves the body out over HTTP/1.1 only; over HTTP/2 it is an error.
+pub(crate) fn bodiless(response: Response<Watched>) -> Response<Watched> {
+    let (parts, body) = response.into_parts();
+    match parts.extensions.get::<Problem>() {
+        Some(_) => Watched::unwatched(Response::from_parts(parts, Wire::Empty)),
+        None => Response::from_parts(parts, body),
+    }
 }
 
 /// Adds what every answer carries.

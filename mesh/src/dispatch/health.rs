@@ -67,8 +67,8 @@ impl Health {
     }
 
     /// When it has rested.
-    pub(crate) fn rested_at(&self) -> u64 {
-        self.until.load(Relaxed)
+    pub(crate) fn rested_at(&self) -> Instant {
+        self.born + Duration::from_millis(self.until.load(Relaxed))
     }
 
     /// Takes it for one call. Of one that has just rested, one call finds out and the others go elsewhere meanwhile.

@@ -103,7 +103,7 @@ async fn only_who_sends_a_message_gets_a_fault_and_nothing_is_learnt_from_it() {
         for path in ["/cics/services", "/nowhere"] {
             let said = gateway.client().send(of(path, kind, action)).await;
             assert_eq!((said.status, said.header("content-type")), (401, told), "{path} {kind}: {}", said.text());
-            assert_eq!(said.header("www-authenticate"), "ApiKey header=\"x-api-key\"");
+            assert_eq!(said.header("www-authenticate"), "ApiKey realm=\"latchwork\", header=\"x-api-key\"");
             assert!(said.text().contains(&said.call_id()), "{}", said.text());
             seen.push(said.text().replace(&said.call_id(), ""));
         }

@@ -112,6 +112,40 @@ async fn errors_and_streams_of_functions_are_statuses_and_messages() {
     gateway.stop().await;
 }
 
+/// Methods of a service by gRPC and by plain HTTP, and methods of a function of HTTP.
+#[tokio::test]
+async fn time_and_size_have_limits_both_ways() {
+    let mut project = Project::new().anonymous().permit_all();
+    let Some(library) = Library::start(project.folder()).await else { return };
+    let (service, http) =
+        (format!("grpc = {{ url = \"{}\" }}", library.url), format!("http = {{ url = \"{}\" }}", library.http));
+    let limits = "transcode = \"annotations\"\ntimeout = \"2s\"\nrequest_bytes_max = 1000";
+    for (method, target) in
+        [("GetBook", &service), ("UpdateBook", &service), ("CreateBook", &http), ("DeleteBook", &http)]
+    {
+        project = function(project, method, target, limits);
+    }
+    let gateway = latchwork::run(&project.config(), &project.ca()).await;
+    let late = gateway.client().send(Request::get("/v1/shelves/1/books/silent")).await;
+    assert_eq!(late.status, 504, "{}", late.text());
+    let book = json!({ "name": "shelves/1/books/2", "title": "x".repeat(2000) });
+    let large = Request::new(http::Method::PATCH, "/v1/shelves/1/books/2", book.to_string());
+    let large = gateway.client().send(large.header("content-type", "application/json")).await;
+    assert_eq!(large.status, 413, "{}", large.text());
+    let steps = [
+        step("GetBook", json!({ "name": "shelves/1/books/silent" })),
+        step("UpdateBook", json!({ "book": book })),
+        step("DeleteBook", json!({ "name": "shelves/1/books/silent" })),
+        step("CreateBook", json!({ "parent": "shelves/1", "book": book })),
+        step("GetBook", json!({ "name": "shelves/1/books/2" })),
+    ];
+    let answers = library.client(&gateway, &steps).await;
+    let codes: Vec<&str> = answers.iter().map(|answer| answer["code"].as_str().expect("a text")).collect();
+    let expected = ["DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "OK"];
+    assert_eq!(codes, expected, "{answers:#?}");
+    gateway.stop().await;
+}
+
 #[tokio::test]
 async fn a_method_of_grpc_runs_as_a_process() {
     let project = Project::new().anonymous().permit_all();

@@ -68,6 +68,8 @@ class Host(BaseHTTPRequestHandler):
     def admin(self, name):
         if self.key() != MASTER_KEY:
             return self.say(401)
+        if name == "silent":
+            threading.Event().wait()
         if name != "restock":
             return self.say(404)
         told = json.loads(self.body)

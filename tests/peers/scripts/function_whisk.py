@@ -12,6 +12,8 @@ def main(params):
         return {"error": "told to fail"}
     if told == "list":
         return ["no", "dictionary"]
+    if told == "large":
+        return {"text": "x" * 200_000}
     if told == "sleep":
         time.sleep(60)
     return {

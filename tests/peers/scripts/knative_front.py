@@ -3,7 +3,8 @@ first call, and a broker that reads events with the project's own library. A lie
 
 Argument: the token that the broker takes. Prints one line of JSON when it listens: {"url"}.
 Hosts: `orders.shop.example.com` is the function, `busy.…` has a full queue, `late.…` is given up, others do not exist. Brokers:
-`/shop/default` delivers to the function, `/shop/limited` takes no more, others do not exist. `/counts` says what was done.
+`/shop/default` delivers to the function, `/shop/limited` takes no more, `/shop/silent` says nothing, others do not exist. `/counts`
+says what was done.
 """
 import http.client
 import json
@@ -103,6 +104,8 @@ class Front(BaseHTTPRequestHandler):
             return self.answer(401)
         if self.path == "/shop/limited":
             return self.answer(429, [("retry-after", "9")])
+        if self.path == "/shop/silent":
+            threading.Event().wait()
         headers = {name.lower(): value for name, value in self.headers.items()}
         try:
             event = events.from_http_event(events.HTTPMessage(headers=headers, body=body))

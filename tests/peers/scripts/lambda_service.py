@@ -165,8 +165,6 @@ class Service(BaseHTTPRequestHandler):
         if name == "fail":
             headers["X-Amz-Function-Error"] = "Unhandled"
             return self.say(200, b'{"errorType":"ValueError","errorMessage":"secret words"}', headers)
-        if name == "silent":
-            threading.Event().wait()
         said = {"statusCode": 201, "headers": {"content-type": "application/json"}, "body": json.dumps({"ran": name})}
         if name == "binary":
             said = {"statusCode": 200, "body": base64.b64encode(bytes(range(256))).decode(), "isBase64Encoded": True}
@@ -175,6 +173,8 @@ class Service(BaseHTTPRequestHandler):
         return self.say(200, json.dumps(said).encode(), headers)
 
     def refuse(self, name):
+        if name == "silent":
+            threading.Event().wait()
         if name == "absent":
             raise Refused(404, "ResourceNotFoundException")
         if name == "throttled":
@@ -219,9 +219,23 @@ class Service(BaseHTTPRequestHandler):
             return self.say(502, b"Internal Server Error")
         if name == "silent":
             threading.Event().wait()
+        if name == "pieces":
+            return self.pieces()
         said = {"method": self.command, "path": self.path, "key": self.key, "body": self.body.decode("latin-1"),
                 "headers": {key.lower(): value for key, value in self.headers.items()}}
         return self.say(404 if name == "absent" else 200, json.dumps(said).encode(), {"x-amzn-RequestId": "1", "x-function": "url"})
+
+    def pieces(self):
+        """A function that streams at its own URL."""
+        self.send_response(200)
+        self.send_header("content-type", "text/plain")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for text in (b"first, ", b"last\x00\xff"):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
+            if not SEEN.wait(60):
+                lie("nobody saw the first piece")
+        self.wfile.write(b"0\r\n\r\n")
 
     def say(self, status, body, headers=None):
         self.send_response(status)

@@ -65,11 +65,15 @@ def end(context, code, message, texts=()):
 
 
 class Library(pb2_grpc.LibraryServicer):
-    GetBook = echo("GetBook")
     CreateBook = echo("CreateBook")
     UpdateBook = echo("UpdateBook")
     ReplaceBook = echo("ReplaceBook")
     Anything = echo("Anything")
+
+    def GetBook(self, request, context):
+        if request.name.endswith("/silent"):
+            threading.Event().wait()
+        return heard("GetBook", request, context)
 
     def DeleteBook(self, request, context):
         from google.protobuf import empty_pb2
@@ -155,6 +159,8 @@ class Functions(http.server.BaseHTTPRequestHandler):
             return self.answer(200, kind, body + query.get("note", "").encode())
         if url.path.endswith(":watch"):
             return self.watch(url.path.split("/")[3], int(query.get("count", 0)), int(query.get("code", 0)))
+        if url.path.endswith("/silent"):
+            threading.Event().wait()
         metadata = {key.lower(): value for key, value in self.headers.items()}
         self.message(pb2.Heard(method=f"{self.command} {self.path}", json=body.decode(), metadata=metadata))
 

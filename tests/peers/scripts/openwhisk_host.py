@@ -3,7 +3,7 @@ said on standard error. The standard library only.
 
 Arguments: the key (uuid:key) and the secret of web actions. Prints one line of JSON when it listens: {"url"}.
 Actions: shop/echo (says its parameters), shop/fail (fails), shop/slow (outlives the host's patience), shop/never (never ends),
-shop/large (says much), shop/busy (too many run); web describe, bytes (says its body) and fail.
+shop/large (says much), shop/busy (too many run); web describe, bytes (says its body), fail and silent.
 """
 import base64
 import json
@@ -93,13 +93,15 @@ class Host(BaseHTTPRequestHandler):
         self.answer(200, activations[identity]) if done else self.answer(404, {"error": "The requested resource does not exist."})
 
     def web(self, parts, query, body):
-        if parts[:2] != ["guest", "default"] or parts[2] not in ("describe.http", "bytes.http", "fail.http"):
+        if parts[:2] != ["guest", "default"] or parts[2] not in ("describe.http", "bytes.http", "fail.http", "silent.http"):
             return self.answer(404, {"error": "The requested resource does not exist."})
         if self.headers.get("x-require-whisk-auth") != SECRET:
             print(f"{self.path}: another secret", file=sys.stderr, flush=True)
             return self.answer(401, {"error": "Authentication is required"})
         if parts[2] == "fail.http":
             return self.answer(502, {"error": "inside"}, [("x-openwhisk-activation-id", "0" * 32)])
+        if parts[2] == "silent.http":
+            threading.Event().wait()
         if parts[2] == "bytes.http":
             self.send_response(200)
             self.send_header("content-type", self.headers["content-type"])

@@ -158,10 +158,7 @@ async fn failures_are_told_apart() {
     let failure = async |status: u16, said: &'static str, batch: Option<Batch>| {
         let double = Double::same(status, &[("retry-after", "7")], said).await;
         let (backend, _folder) = backend(&double, KinesisConfig { batch, ..config() });
-        let mut outbound = post("x");
-        // No time for another round.
-        outbound.context = context(Duration::from_millis(90));
-        (backend.invoke(outbound).await.unwrap_err(), double.asked().len())
+        (backend.invoke(post("x")).await.unwrap_err(), double.asked().len())
     };
     for kind in ["ProvisionedThroughputExceededException", "com.amazonaws.kinesis.v20131202#LimitExceededException"] {
         let said: &'static str = Box::leak(format!(r#"{{"__type":"{kind}"}}"#).into_boxed_str());

@@ -2,7 +2,10 @@
 
 use super::parameters::PARAMETERS_BYTES_MAX;
 use crate::{
-    backend::exchange::{Exchange, plain, retry_after},
+    backend::{
+        exchange::{Exchange, plain, retry_after},
+        platform,
+    },
     invocation::{CallContext, InvokeError},
     payload::{Answer, Reply},
     report::{Report, Start},
@@ -191,11 +194,16 @@ fn status_of(body: &[u8]) -> Option<String> {
     serde_json::from_slice::<Record>(body).ok()?.response.status
 }
 
-/// A web action's answer; one with an error of the platform or an action that failed is none.
+/// A web action's answer. The platform names the activation of every action that ran: an error without is its own, and says
+/// nothing that the caller may hear.
 pub(super) fn web(mut reply: Reply) -> Result<Reply, InvokeError> {
-    let ran = reply.headers_mut().remove(ACTIVATION_ID).is_some();
-    match reply.status() {
-        StatusCode::BAD_GATEWAY if ran => Err(InvokeError::FunctionFailed("502".to_owned())),
+    let (status, ran) = (reply.status(), reply.headers_mut().remove(ACTIVATION_ID).is_some());
+    let word = status.as_u16().to_string();
+    match ran {
+        true if status == StatusCode::BAD_GATEWAY => Err(InvokeError::FunctionFailed(word)),
+        false if status.is_client_error() || status.is_server_error() => {
+            Err(platform::refused(status, reply.headers(), word, Some(PARAMETERS_BYTES_MAX)))
+        }
         _ => Ok(reply),
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     double::{Double, answer},
+    report::Start,
     samples::{body, context, get, post},
 };
 use http::Response;
@@ -40,7 +41,7 @@ fn web(endpoint: &str) -> OpenWhiskConfig {
 }
 
 fn record(result: Value, status: &str) -> String {
-    let notes = json!([{ "key": "waitTime", "value": 3 }, { "key": "initTime", "value": 41 }]);
+    let notes = json!([{ "key": "waitTime", "value": 3 }, { "key": "initTime", "value": 41 }, { "key": "limits", "value": { "memory": 256 } }]);
     let response = json!({ "result": result, "status": status, "success": status == "success", "size": 9 });
     json!({ "activationId": ID, "duration": 52, "annotations": notes, "response": response, "logs": [] }).to_string()
 }
@@ -57,12 +58,16 @@ async fn a_result_is_the_answer_and_parameters_are_of_body_path_and_query() {
     let double = Double::same(200, &[], record(json!({ "made": 1 }), "success")).await;
     let mut outbound = post("{\"count\":2.50}");
     outbound.head.query = Some("tag=a&tag=b&page=1".into());
+    let reporting = outbound.context.reporting.clone();
     let reply = call(&config(&double.url()), outbound).await.unwrap();
     assert_eq!(
         (reply.status().as_u16(), &reply.headers()["content-type"]),
         (200, &HeaderValue::from_static("application/json"))
     );
     assert_eq!(body(reply).await.unwrap(), "{\"made\":1}");
+    let told = reporting.told().unwrap();
+    assert_eq!((told.start, told.init), (Some(Start::Cold), Some(Duration::from_millis(41))));
+    assert_eq!((told.ran, told.memory_mib), (Some(Duration::from_millis(52)), Some(256)));
     double.golden("openwhisk/blocking.golden", &[]);
     let twice = call(&config(&double.url()), post("{\"id\":\"8\"}")).await.unwrap_err();
     assert!(matches!(twice, InvokeError::Unsupported(_)) && twice.had_no_effect(), "{twice}");
@@ -159,9 +164,14 @@ async fn failures_are_told_apart() {
             &[("x-openwhisk-activation-id", ID), ("content-type", "application/json")][..],
             "the function failed: 502",
         ),
-        (401, &[], "refused the call: 401"),
+        (401, &[("content-type", "application/json")], "refused the call: 401"),
+        (404, &[("content-type", "application/json")], "refused the call: 404"),
+        (413, &[("content-type", "application/json")], "the request is larger than 1048576 bytes"),
         (429, &[], "no more calls for now"),
-        (404, &[("content-type", "application/json")], "passes"),
+        (503, &[("content-type", "application/json")], "no more calls for now"),
+        (500, &[("content-type", "application/json")], "the function failed: 500"),
+        (404, &[("x-openwhisk-activation-id", ID), ("content-type", "application/json")], "passes"),
+        (401, &[("x-openwhisk-activation-id", ID), ("content-type", "application/json")], "passes"),
     ] {
         let double = Double::same(status, headers, "{}").await;
         let reply = call(&web(&double.url()), get("/things/7")).await;

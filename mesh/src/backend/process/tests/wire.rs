@@ -1,4 +1,4 @@
-//! What instances are told, to the byte: by a program that writes down what it hears. (`grpc` is told what a `grpc` target is.)
+//! What instances are told, to the byte, by a program that writes down what it hears; `grpc` is told what a `grpc` target is.
 
 use super::*;
 use crate::{backend::fn_protocol::FnIntent, double::golden};
