@@ -131,7 +131,7 @@ impl Runtime {
                     }
                     false => return Ok(work),
                 },
-                () = sleep_until(idle_end) => match pool.has_spare() {
+                () = sleep_until(idle_end) => match pool.may_leave(&self.instance.hand) {
                     true => break End::Unneeded,
                     false => idle_end = Instant::now() + pool.recipe.idle_timeout,
                 },

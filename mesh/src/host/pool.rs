@@ -61,6 +61,8 @@ struct State {
     returning: usize,
     /// The most recently used is last, and used first: the others may become idle long enough to stop.
     idle: Vec<Idle>,
+    /// Serials of those that end since nobody needed them, and are still counted as running.
+    leaving: Vec<u64>,
     /// Instances are kept ready though nobody calls.
     warm: bool,
     queue: VecDeque<Work>,
@@ -193,6 +195,7 @@ impl Pool {
     pub(super) fn turn(&self, hand: &Hand) -> Turn {
         let mut state = self.lock();
         let now = Instant::now();
+        state.leaving.retain(|serial| *serial != hand.serial);
         while let Some(work) = state.queue.pop_front() {
             // Nobody waits for it any more, and it has not begun: it never runs.
             if !work.answer.is_closed() && work.deadline > now {
@@ -206,10 +209,15 @@ impl Pool {
         Turn::Wait
     }
 
-    /// Whether an instance that had nothing to do for long may end: not if it is one of those that are kept.
-    pub(super) fn has_spare(&self) -> bool {
-        let state = self.lock();
-        !state.warm || state.running > self.recipe.instances_min
+    /// Whether an instance that had nothing to do for long may end, and then it is taken to do so: not if it is one of
+    /// those that are kept. Of several that ask at once only as many may as are too many.
+    pub(super) fn may_leave(&self, hand: &Hand) -> bool {
+        let mut state = self.lock();
+        let may = !state.warm || state.running.saturating_sub(state.leaving.len()) > self.recipe.instances_min;
+        if may {
+            state.leaving.push(hand.serial);
+        }
+        may
     }
 
     /// No more calls are given to this hand. Those that were are still in it.
@@ -239,9 +247,10 @@ impl Pool {
     }
 
     /// An instance is gone. Only decrements: also called when a runtime is taken down, where nothing may be started.
-    pub(super) fn gone(&self, phase: Phase) {
+    pub(super) fn gone(&self, serial: u64, phase: Phase) {
         let mut state = self.lock();
         state.running -= 1;
+        state.leaving.retain(|leaving| *leaving != serial);
         state.leave(phase);
     }
 

@@ -159,7 +159,7 @@ impl Served {
                     }
                 }
                 () = sleep_until(idle_end), if self.busy == 0 => {
-                    if pool.has_spare() {
+                    if pool.may_leave(&self.instance.hand) {
                         leaving = Some(End::Unneeded);
                     }
                 }
