@@ -319,8 +319,13 @@ fn targets(
     Ok(targets)
 }
 
-/// The backend of a method of gRPC, which may not speak it.
+/// The backend of a method of gRPC, which may not speak it, or of an operation of SOAP, whose callers speak it.
 fn spoken(function: &config::Function, backend: Backend) -> Result<Backend, ConfigError> {
+    let action = function.route.as_ref().and_then(|route| route.soap.as_ref());
+    let backend = match backend {
+        Backend::Soap(soap) => soap.taking(action.map(|action| action.element.as_ref())).map(Backend::Soap)?,
+        backend => backend,
+    };
     let Some(route) = function.route.as_ref().filter(|route| route.grpc) else { return Ok(backend) };
     let speech = match (&backend, &function.method) {
         (speaking, _) if speaking.speaks_grpc() => return Ok(backend),

@@ -76,21 +76,23 @@ enum Shape {
 /// The refusal that the caller sees; the trail knows whether there was an intent.
 pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> Result<Answered, Refusal> {
     let Admitted { permitted, slot } = admitted;
-    let Permitted { envelope, head, payload, found, identity, permit } = permitted;
+    let Permitted { envelope, mut head, payload, found, identity, permit } = permitted;
     let served = found.function.clone();
     let in_flight = served.meters.admitted();
     let only = envelope.pass.as_ref().map(|pass| pass.target);
     let begun = Invocation::begin(served.function.clone(), permit, Timestamp::now());
     let invocation = begun.and_then(|begun| begun.only(only)).map_err(|e| refusal(&e))?;
     let terms = invocation.terms().clone();
-    let deadline = Instant::now() + served.function.timeout;
+    let expected = Instant::now();
+    let deadline = expected + served.function.timeout;
     let deadline = envelope.deadline.map_or(deadline, |patience| patience.min(deadline));
-    if deadline <= Instant::now() {
+    if deadline <= expected {
         return Err(Refusal::TimedOut);
     }
+    // A process can start while the record is on its way to the disk. Nothing of the call reaches it before.
+    invocation.announce();
     trail.intent(&terms, invocation.plan()).await?;
 
-    let method = head.method.clone();
     let told = Told {
         json: served.function.method.clone().filter(|_| head.json),
         bytes_max: served.function.response_bytes_max,
@@ -101,7 +103,8 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
     if served.function.idempotent && !head.method.is_safe() {
         idempotency_key(&mut headers, envelope.id);
     }
-    let rest = found.binding.map(|binding| rest::Telling::of(binding, &mut headers, told.bytes_max));
+    let rest = found.binding.map(|binding| rest::Telling::of(binding, &mut head.method, &mut headers, told.bytes_max));
+    let method = head.method.clone();
     let pattern = served.config.route.as_ref().map_or_else(|| head.path.shared(), |r| r.pattern.clone());
     let outbound = Outbound {
         head: Head {
@@ -117,6 +120,7 @@ pub async fn pass(gateway: &Gateway, admitted: Admitted, trail: &mut Trail) -> R
         context: CallContext {
             call_id: envelope.id,
             accepted: envelope.at,
+            expected,
             deadline,
             principal: identity.principal.id.clone(),
             principal_kind: identity.principal.kind.as_str(),
@@ -282,7 +286,7 @@ fn refusal(error: &InvokeError) -> Refusal {
         InvokeError::Throttled { retry_after } => {
             Refusal::Overloaded { retry_after: retry_after.unwrap_or(RETRY_AFTER) }
         }
-        InvokeError::TimedOut => Refusal::TimedOut,
+        InvokeError::TimedOut | InvokeError::NotConnected => Refusal::TimedOut,
         InvokeError::Unrecorded => Refusal::Unrecorded,
         InvokeError::Revoked => Refusal::Revoked,
         InvokeError::Broken(_)

@@ -210,7 +210,12 @@ impl Table {
         };
         let pattern =
             route.as_ref().and_then(|found| found.function.config.route.as_ref()).map(|route| &*route.pattern);
-        if pattern.is_some_and(|pattern| bindings::closeness(pattern) < closeness) {
+        // A route for HEAD itself is meant before a binding's GET without its body.
+        let closer = |pattern| match *method == Method::HEAD {
+            true => bindings::closeness(pattern) <= closeness,
+            false => bindings::closeness(pattern) < closeness,
+        };
+        if pattern.is_some_and(closer) {
             return route;
         }
         let (function, binding) = (leaf.function.clone(), Some(leaf.binding.clone()));

@@ -58,9 +58,11 @@ pub struct Metrics {
     since: Timestamp,
 }
 
-/// A function's metrics, looked up once per generation.
+/// A function's metrics, looked up once per generation. Every call has a clone.
 #[derive(Clone)]
-pub struct FunctionMeters {
+pub struct FunctionMeters(Arc<Looked>);
+
+struct Looked {
     name: Arc<str>,
     calls: Family<CallLabels, Counter>,
     completed: Counter,
@@ -209,7 +211,7 @@ impl Metrics {
     fn named(&self, name: Arc<str>) -> FunctionMeters {
         let labels = FunctionLabels { function: name.clone() };
         let completed = CallLabels { function: name.clone(), outcome: "completed" };
-        FunctionMeters {
+        FunctionMeters(Arc::new(Looked {
             calls: self.calls.clone(),
             completed: self.calls.get_or_create_owned(&completed),
             duration: self.durations.get_or_create_owned(&labels),
@@ -220,7 +222,7 @@ impl Metrics {
             late: self.late.clone(),
             cost: self.cost.clone(),
             name,
-        }
+        }))
     }
 
     /// The text exposition format of OpenMetrics 1.0.
@@ -238,43 +240,43 @@ impl FunctionMeters {
     /// A call ended.
     pub fn ended(&self, outcome: &'static str, took: Duration) {
         if outcome == "completed" {
-            self.completed.inc();
+            self.0.completed.inc();
         } else {
-            self.calls.get_or_create(&CallLabels { function: self.name.clone(), outcome }).inc();
+            self.0.calls.get_or_create(&CallLabels { function: self.0.name.clone(), outcome }).inc();
         }
-        self.duration.observe(took.as_secs_f64());
+        self.0.duration.observe(took.as_secs_f64());
     }
 
     /// A target answered, or failed.
     pub fn ran(&self, took: Duration) {
-        self.backend.observe(took.as_secs_f64());
+        self.0.backend.observe(took.as_secs_f64());
     }
 
     /// What runs cost, and the function's name as labels have it.
     pub(crate) fn cost(&self) -> (&CostMeters, &Arc<str>) {
-        (&self.cost, &self.name)
+        (&self.0.cost, &self.0.name)
     }
 
     /// Policy said no, and the call runs all the same.
     pub fn observed(&self, reason: &'static str) {
-        self.observed.get_or_create(&DenialLabels { function: self.name.clone(), reason }).inc();
+        self.0.observed.get_or_create(&DenialLabels { function: self.0.name.clone(), reason }).inc();
     }
 
     /// A call ran before the log had its intent.
     pub fn late(&self) {
-        self.late.get_or_create(&FunctionLabels { function: self.name.clone() }).inc();
+        self.0.late.get_or_create(&FunctionLabels { function: self.0.name.clone() }).inc();
     }
 
     /// Policy said no.
     pub fn denied(&self, reason: &'static str) {
-        self.denials.get_or_create(&DenialLabels { function: self.name.clone(), reason }).inc();
+        self.0.denials.get_or_create(&DenialLabels { function: self.0.name.clone(), reason }).inc();
     }
 
     /// A call was admitted; the count falls when the guard is dropped.
     #[must_use]
     pub fn admitted(&self) -> InFlight {
-        self.in_flight.inc();
-        InFlight(self.in_flight.clone())
+        self.0.in_flight.inc();
+        InFlight(self.0.in_flight.clone())
     }
 }
 
@@ -296,6 +298,6 @@ impl fmt::Debug for Metrics {
 
 impl fmt::Debug for FunctionMeters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "FunctionMeters({})", self.name)
+        write!(f, "FunctionMeters({})", self.0.name)
     }
 }

@@ -132,7 +132,8 @@ impl Trail {
         let recorded = self.guard.as_mut().map_or(Ok(()), |guard| guard.may_run_late(may));
         let Some(found) = &routed.found else { return recorded.map_err(unrecorded) };
         self.meters = found.function.meters.clone();
-        self.budgets = Some(routed.arrived.generation.budgets.clone()).filter(|budgets| !budgets.is_empty());
+        let budgets = &routed.arrived.generation.budgets;
+        self.budgets = (!budgets.is_empty()).then(|| budgets.clone());
         let warmer = found.function.warmer.as_ref().filter(|_| self.envelope.pass.is_none());
         self.runs = Some(Runs::new(found.function.function.clone(), warmer));
         if let Some(span) = &mut self.span {

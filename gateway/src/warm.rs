@@ -220,16 +220,16 @@ impl Warmer {
     }
 
     /// The calls of one that was due are over; tells whether that they failed is news.
-    fn done(&self, due: Due, answered: bool, now: Instant) -> bool {
-        self.meters.called(&self.name, answered);
+    fn done(&self, due: Due, (answered, failed): (usize, usize), now: Instant) -> bool {
+        self.meters.called(&self.name, answered, failed);
         let mut state = self.lock();
         if let Due::Target(target) = due
             && let Some(pausing) = state.targets.get_mut(&target)
         {
             pausing.done(now);
         }
-        let failed_before = std::mem::replace(&mut state.failing, !answered);
-        !answered && !failed_before
+        let failed_before = std::mem::replace(&mut state.failing, failed > 0);
+        failed > 0 && !failed_before
     }
 }
 

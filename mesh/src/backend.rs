@@ -189,6 +189,13 @@ impl Backend {
         }
     }
 
+    /// A call is about to be made that finds this backend ready if it can be. Only processes start for one.
+    pub(crate) fn expect_call(&self) {
+        if let Self::Process(process) = self.plain() {
+            process.expect_call();
+        }
+    }
+
     /// The backend itself, without what makes its calls of messages of gRPC.
     #[must_use]
     pub fn plain(&self) -> &Self {

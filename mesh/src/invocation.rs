@@ -53,6 +53,8 @@ pub struct CallContext {
     pub call_id: Uuid,
     /// When the call was accepted.
     pub accepted: Timestamp,
+    /// Since when its backend may get ready for it.
+    pub expected: Instant,
     /// When the caller stops waiting.
     pub deadline: Instant,
     /// The principal's id.
@@ -94,6 +96,9 @@ pub enum InvokeError {
     /// No connection or no process: nothing was sent.
     #[error("the backend can't be reached")]
     Unreachable(#[source] BodyError),
+    /// No connection in the time that there was: nothing was sent.
+    #[error("no connection in time")]
+    NotConnected,
     /// There is no credential that the backend would take: nothing was sent.
     #[error("no credential for the backend: {0}")]
     NoCredential(String),
@@ -151,7 +156,7 @@ impl InvokeError {
         match self {
             // Nothing was sent.
             Self::BadInput(_) | Self::Unsupported(_) => true,
-            Self::Unreachable(_) | Self::NoCredential(_) | Self::Busy => true,
+            Self::Unreachable(_) | Self::NotConnected | Self::NoCredential(_) | Self::Busy => true,
             // It was told of the call, and says that it did nothing with it.
             Self::Throttled { .. } | Self::Refused(_) | Self::RequestTooLarge { .. } => true,
             Self::Lapsed | Self::WrongFunction | Self::NoTarget | Self::Unrecorded | Self::Revoked => false,
@@ -221,6 +226,14 @@ impl Invocation {
     #[must_use]
     pub fn target(&self) -> Option<TargetIndex> {
         self.plan.order().first().copied().filter(|index| self.function.target(*index).is_some())
+    }
+
+    /// Lets the first target get ready for the call, of which it is given nothing yet. Before the intent is recorded this is
+    /// all that may be done: whether the call runs is not certain.
+    pub fn announce(&self) {
+        if let Some(target) = self.plan.order().first().and_then(|index| self.function.target(*index)) {
+            target.backend.expect_call();
+        }
     }
 
     /// Runs the function: on the first target, and on further permitted ones where that is safe and needed.

@@ -44,6 +44,7 @@ pub(crate) fn context(within: Duration) -> CallContext {
     CallContext {
         call_id: Uuid::now_v7(),
         accepted: "2026-11-23T10:20:30Z".parse().unwrap(),
+        expected: Instant::now(),
         deadline: Instant::now() + within,
         principal: Arc::from("corp/ada"),
         principal_kind: "User",

@@ -3,6 +3,7 @@
 pub mod action;
 mod described;
 pub mod envelope;
+pub mod fault;
 mod inward;
 mod outward;
 mod schema;

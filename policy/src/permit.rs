@@ -80,7 +80,7 @@ impl Terms {
     }
     /// The targets on which it may run, in the catalog's order.
     #[must_use]
-    pub fn targets(&self) -> &[TargetIndex] {
+    pub fn targets(&self) -> &Arc<[TargetIndex]> {
         &self.0.targets
     }
     /// The denial that was only observed: policy said no, and the function is not enforced yet.

@@ -11,6 +11,8 @@ use tests::{
 };
 
 mod example;
+mod faults;
+mod passed;
 mod routed;
 
 /// The inside of a `soap` target, with the gateway's user at the service.
@@ -183,6 +185,12 @@ async fn a_wsdl_that_does_not_fit_is_found_before_anything_runs() {
     let output = latchwork::command(project.folder(), &["check", "-c", &shown(&config)]);
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(said.contains("it has no operation `CancelOrder` over SOAP"), "{said}");
+}
+
+/// What a client of `zeep` made of an answer: the answer, or the word of the gateway's fault.
+fn outcome(said: &Value) -> Value {
+    let word = &said["detail"]["{urn:latchwork:refusal}word"];
+    if word.is_null() { said.clone() } else { word.clone() }
 }
 
 fn shown(path: &Path) -> String {

@@ -27,6 +27,7 @@ use tokio::{
 };
 
 mod example;
+mod failover;
 
 /// From the save of a policy to the end of a connection that it does not permit.
 const IN_FORCE: Duration = Duration::from_secs(2);
@@ -80,11 +81,18 @@ struct Front {
 
 /// A project whose listener takes connections for `shop.events` at this port; `tcp` is further TOML of the listener's.
 fn project(port: u16, tcp: &str) -> (Project, CertifiedIssuer<'static, KeyPair>) {
+    project_of(&[format!("tcp://127.0.0.1:{port}")], "", tcp)
+}
+
+/// The same with several targets; `more` is further TOML of the function's.
+fn project_of(urls: &[String], more: &str, tcp: &str) -> (Project, CertifiedIssuer<'static, KeyPair>) {
     let authority = authority("clients");
     let project = Project::new();
     project.write("clients.pem", &authority.pem());
+    let targets: Vec<_> = urls.iter().map(|url| format!("{{ tcp = {{ url = \"{url}\" }} }}")).collect();
     let function = format!(
-        "[function.\"shop.events\"]\napp = \"shop\"\ntimeout = \"3s\"\ntargets = [{{ tcp = {{ url = \"tcp://127.0.0.1:{port}\" }} }}]\n"
+        "[function.\"shop.events\"]\napp = \"shop\"\ntimeout = \"3s\"\ntargets = [{}]\n{more}\n",
+        targets.join(", ")
     );
     let project = project
         .client_ca("clients.pem", "")

@@ -95,6 +95,9 @@ async fn each_field_comes_from_its_place() {
     let metadata = &answer.json()["metadata"];
     assert_eq!((&metadata["x-tag"], &metadata["grpc-encoding"]), (&json!("blue"), &Value::Null), "{metadata}");
     assert_eq!((answer.header("x-shelf"), answer.header("etag")), ("7", "\"7\""));
+    // What the service says at the end, under a name of its own and under one that its head has.
+    assert_eq!((answer.header("x-trailing"), answer.headers.get_all("x-shelf").iter().count()), ("2", 1));
+    head(&world, &answer).await;
 
     let deleted = world.send(Request::new(Method::DELETE, "/v1/shelves/1/books/2", "")).await;
     assert_eq!((deleted.status, deleted.text().as_str()), (200, "{}"));
@@ -105,6 +108,30 @@ async fn each_field_comes_from_its_place() {
     let cover = world.send(cover).await;
     assert_eq!((&cover.body[..], cover.header("content-type")), (&b"\xff\x00!"[..], "image/x-cover"));
     world.gateway.stop().await;
+}
+
+/// A HEAD is answered as the GET was, without its body: also what is refused, and never a stream.
+async fn head(world: &World, got: &Answer) {
+    let of = |path: &str| Request::new(Method::HEAD, path, "");
+    for client in [world.gateway.client(), world.gateway.client().http2()] {
+        let answer = client.send(of("/v1/books/b").header("x-tag", "blue")).await;
+        assert_eq!((answer.status, answer.body.len()), (200, 0));
+        for name in ["content-type", "x-shelf", "etag", "x-trailing"] {
+            assert_eq!(answer.header(name), got.header(name), "{name}");
+        }
+        assert!(answer.header("content-length").parse::<usize>().is_ok_and(|length| length > 2), "{answer:?}");
+        let records = records::of_call(&world.project.audit(), &answer.call_id());
+        assert_eq!(records::kinds(&records), ["intent", "closed"], "{records:?}");
+        let closed = &records[1];
+        assert_eq!((&closed["outcome"], &closed["bytes_out"]), (&json!("completed"), &json!(0)), "{closed}");
+        assert_eq!(records[0]["request"]["method"], "HEAD", "{}", records[0]);
+        for (path, status) in
+            [("/v1/fail/5", 404), ("/v1/books/b?colour=red", 400), ("/v1/shelves/1:watch?count=3", 404)]
+        {
+            let answer = client.send(of(path)).await;
+            assert_eq!((answer.status, answer.body.len()), (status, 0), "{path}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::path::Path;
 use tests::{
     client::{Answer, Request},
     latchwork::{self, Running},
+    local,
     origin::Origin,
     project::Project,
     records, root, wait,
@@ -141,4 +142,26 @@ async fn what_policy_does_not_permit_the_gateway_does_not_do() {
     assert!(count(&metrics, failed) >= 1, "{metrics}");
     let log = gateway.stop().await;
     assert_eq!(log.matches("a call to keep it warm failed").count(), 1, "it is said once: {log}");
+}
+
+#[tokio::test]
+async fn a_method_of_grpc_is_called_with_a_message_of_its_own() {
+    let Some(local) = local::grpc() else { return };
+    let (route, warm) = ("grpc shop.v1.Orders/Create", "warm = { every = \"100ms\", instances = 2 }");
+    let project = Project::new().anonymous();
+    let project = project.process("orders.create", route, &local.function, &local.inside, warm).permit_all();
+    let gateway = latchwork::run(&project.config(), &project.ca()).await;
+    let closed = wait::until("the ends of two calls", wait::LONG, || async {
+        let records = records::read(&project.audit());
+        let calls: Vec<Value> = of_warmer(&records, "orders.create", "intent");
+        let ids: Vec<&Value> = calls.iter().map(|intent| &intent["call"]).collect();
+        let of = |record: &&Value| record["kind"] == "closed" && ids.contains(&&record["call"]);
+        let closed: Vec<Value> = records.iter().filter(of).cloned().collect();
+        (closed.len() == 2).then_some(closed)
+    })
+    .await;
+    for closed in &closed {
+        assert_eq!((&closed["outcome"], &closed["run"]["start"]), (&json!("completed"), &json!("cold")), "{closed}");
+    }
+    gateway.stop().await;
 }

@@ -1,5 +1,5 @@
 //! How much longer a call takes that finds no instance than the program's own start, each to where the function asks for its
-//! first call: `cargo build --release --workspace --example cold_start`, then
+//! first call, for both ways to keep records: `cargo build --release --workspace --example cold_start`, then
 //! `target/release/examples/cold_start [PAIRS]`. Fails above 5 ms.
 
 use std::{
@@ -74,17 +74,23 @@ async fn main() -> ExitCode {
         Some(Function { directory: folder.to_path_buf(), handler: "cold.handler".into(), ..function })
     };
     let mut good = true;
-    if let Some(bench) = Bench::start("bootstrap", shell).await {
-        good &= bench.compare("a shell `bootstrap`", pairs).await;
-    }
-    if let Some(bench) = Bench::start("awslambdaric", python).await {
-        good &= bench.compare("Python (`awslambdaric`)", pairs).await;
+    for durability in ["write", "fsync"] {
+        if let Some(bench) = Bench::start("bootstrap", durability, shell).await {
+            good &= bench.compare(&format!("a shell `bootstrap`, {durability}"), pairs).await;
+        }
+        if let Some(bench) = Bench::start("awslambdaric", durability, python).await {
+            good &= bench.compare(&format!("Python (`awslambdaric`), {durability}"), pairs).await;
+        }
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 impl Bench {
-    async fn start(marker: &'static str, function: impl Fn(&Path) -> Option<Function>) -> Option<Self> {
+    async fn start(
+        marker: &'static str,
+        durability: &str,
+        function: impl Fn(&Path) -> Option<Function>,
+    ) -> Option<Self> {
         let project = Project::new().anonymous();
         let function = function(project.folder())?;
         let fifo = project.folder().join("point");
@@ -93,7 +99,7 @@ impl Bench {
         let inside = format!("event = \"body\", idle_timeout = \"1ms\", environment.POINT = \"{}\"", fifo.display());
         let project = project
             .process("shop.start", "POST /start", &function, &inside, "")
-            .audited("durability = \"write\"")
+            .audited(&format!("durability = \"{durability}\""))
             .permit_all();
         let gateway = latchwork::run(&project.config(), &project.ca()).await;
         let session = gateway.client().open().await.expect("the gateway listens");

@@ -76,8 +76,31 @@ pub async fn zeep(
     let mut command = Command::new(fetch::soap("zeep")?);
     command.arg(scripts().join("soap_zeep.py")).arg(wsdl).args([url, token, &steps.to_string()]).args(ca);
     command.env("PYTHONDONTWRITEBYTECODE", "1");
-    let mut child = Child::start("zeep", &command, logs);
+    Some(outcomes("zeep", &command, logs).await)
+}
+
+/// A client of npm's `soap` that does these steps at an address in this version, by a WSDL, and has a user in its messages unless
+/// that is empty; `None` when the peer is skipped on request.
+///
+/// # Panics
+/// When the client fails.
+pub async fn node_client(
+    wsdl: &Path,
+    (url, ca): (&str, Option<&Path>),
+    (version, user): (&str, &str),
+    steps: &Value,
+    logs: &Path,
+) -> Option<Vec<Value>> {
+    let mut command = Command::new("node");
+    command.arg(fetch::node_soap("soap")?.join("soap_client.mjs")).arg(wsdl);
+    command.args([url, version, &steps.to_string(), user]).envs(ca.map(|ca| ("NODE_EXTRA_CA_CERTS", ca)));
+    Some(outcomes("npm-soap-client", &command, logs).await)
+}
+
+/// What a client says of its steps, a line for each.
+async fn outcomes(name: &str, command: &Command, logs: &Path) -> Vec<Value> {
+    let mut child = Child::start(name, command, logs);
     let ended = child.exit(wait::LONG).await;
     assert!(ended.success(), "{}", child.stderr());
-    Some(child.stdout().lines().map(|line| serde_json::from_str(line).expect("a step's outcome")).collect())
+    child.stdout().lines().map(|line| serde_json::from_str(line).expect("a step's outcome")).collect()
 }

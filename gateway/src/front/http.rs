@@ -3,7 +3,7 @@
 pub mod activity;
 
 use self::activity::{Activity, Tracked};
-use super::{grpc, hygiene, path::CanonicalPath};
+use super::{grpc, hygiene, path::CanonicalPath, response, soap::fault};
 use crate::{
     call::{Arrived, Envelope, Peer, RequestHead, Unread},
     identify::svid::ClientCertificate,
@@ -150,6 +150,7 @@ async fn handle(
     let (source, provenance) = client_address(&listener, source, &parts.headers);
     let (tls, certificate) = session.map_or((0, None), Session::settled);
     let asked = grpc::Asked::of(&parts);
+    let (soap, head_only) = (fault::version(&parts), parts.method == Method::HEAD);
     let envelope = Envelope {
         id: uuid::Uuid::now_v7(),
         at: Timestamp::now(),
@@ -176,11 +177,19 @@ async fn handle(
     };
     let answering = async {
         match (arrived, asked.own) {
-            (Ok(arrived), Some(own)) if envelope.invoke.is_none() => grpc::own(gateway, own, envelope, arrived).await,
+            (Ok(arrived), Some(own)) if envelope.invoke.is_none() => {
+                // Boxed, or its room would be part of every call's future, and be moved with it.
+                Box::pin(grpc::own(gateway, own, envelope, arrived)).await
+            }
             (arrived, _) => pipeline::call(gateway, envelope, arrived).await,
         }
     };
-    CALL.scope(ids, answering).await
+    let response = CALL.scope(ids, answering).await;
+    match soap {
+        Some(version) => fault::told(version, response),
+        None if head_only => response::bodiless(response),
+        None => response,
+    }
 }
 
 fn unread(body: Incoming, upgrade: Option<OnUpgrade>) -> Unread {

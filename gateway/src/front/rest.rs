@@ -52,6 +52,8 @@ pub(crate) struct Telling {
     bytes_max: u64,
     /// A stream is told as events (SSE) instead of lines.
     events: bool,
+    /// Only the head is asked for.
+    head: bool,
 }
 
 /// Makes a request the one that a client of the service would have sent; answers its message, framed.
@@ -61,15 +63,19 @@ pub(crate) struct Telling {
 pub(crate) fn message(binding: &Binding, head: &mut RequestHead, body: &Bytes) -> Result<Bytes, Refusal> {
     let request = Request { path: head.path.as_str(), query: head.query.as_deref(), headers: &head.headers, body };
     let message = binding.message(request).map_err(bad_input)?;
-    head.method = Method::POST;
+    // That the body is not wanted is known until it has come.
+    if head.method != Method::HEAD {
+        head.method = Method::POST;
+    }
     head.path = CanonicalPath::parse(&binding.method().path()).map_err(|_| Refusal::Internal)?;
     head.query = None;
     Ok(frame(&message))
 }
 
 impl Telling {
-    /// What the caller's headers ask for; makes them those of a call of gRPC.
-    pub(crate) fn of(binding: Arc<Binding>, headers: &mut HeaderMap, bytes_max: u64) -> Self {
+    /// What the caller's method and headers ask for; makes them those of a call of gRPC.
+    pub(crate) fn of(binding: Arc<Binding>, method: &mut Method, headers: &mut HeaderMap, bytes_max: u64) -> Self {
+        let head = mem::replace(method, Method::POST) == Method::HEAD;
         let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let mut kinds =
             accepted.flat_map(|value| value.split(',')).map(|kind| kind.split(';').next().unwrap_or_default());
@@ -83,7 +89,7 @@ impl Telling {
             headers.remove(name);
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        Self { binding, bytes_max, events }
+        Self { binding, bytes_max, events, head }
     }
 
     /// The answer of the method. A status that is not OK becomes one of HTTP.
@@ -122,7 +128,17 @@ impl Telling {
         };
         parts.status = StatusCode::OK;
         parts.headers.insert(CONTENT_TYPE, kind);
-        Ok(Wire::Full(bytes))
+        // All of it has come, so what is said at its end has room in its head.
+        besides(&mut parts.headers, &fields);
+        Ok(self.whole(parts, bytes))
+    }
+
+    fn whole(&self, parts: &mut Parts, bytes: Bytes) -> Wire {
+        if !self.head {
+            return Wire::Full(bytes);
+        }
+        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        Wire::Empty
     }
 
     fn failed(&self, parts: &mut Parts, fields: &HeaderMap) -> Wire {
@@ -132,7 +148,8 @@ impl Telling {
         if let Some(wait) = problem.retry_after() {
             parts.headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
         }
-        Wire::Full(problem.json(&self.binding).into())
+        besides(&mut parts.headers, fields);
+        self.whole(parts, problem.json(&self.binding).into())
     }
 }
 
@@ -144,6 +161,17 @@ fn kept(initial: &HeaderMap) -> HeaderMap {
         kept.remove(name);
     }
     kept
+}
+
+/// Adds what the service says at the end, where its head says nothing under that name.
+fn besides(headers: &mut HeaderMap, fields: &HeaderMap) {
+    let trailing = kept(fields);
+    let new: Vec<HeaderName> = trailing.keys().filter(|name| !headers.contains_key(*name)).cloned().collect();
+    for name in new {
+        for value in trailing.get_all(&name) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
 }
 
 fn media_type(text: &str) -> HeaderValue {

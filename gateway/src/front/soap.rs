@@ -1,6 +1,8 @@
 //! Messages of SOAP on their way through: routed by action, and let through only if all that they say of themselves
 //! agrees. Whoever runs them may go by the header, by an address in the envelope, or by the element in the body.
 
+pub(crate) mod fault;
+
 use super::body::{self, Bounds, Received};
 use crate::{
     audit::record::Stage,

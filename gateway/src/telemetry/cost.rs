@@ -116,15 +116,14 @@ impl CostMeters {
         add(&self.starting, report.init.filter(|_| report.start == Some(Start::Cold)));
         add(&self.billed, report.billed);
         if let Some(spent) = spent {
-            let labels = CostLabels { function, target, currency: spent.currency.as_ref().into() };
+            let labels = CostLabels { function, target, currency: spent.currency.clone() };
             self.costs.get_or_create(&labels).inc_by(units(spent.pico));
         }
     }
 
     /// A call of that caller was estimated to cost so much.
     pub(crate) fn caller(&self, caller: &Arc<str>, spent: &Spent) {
-        let currency: Arc<str> = spent.currency.as_ref().into();
-        let labels = CallerLabels { caller: caller.clone(), currency: currency.clone() };
+        let labels = CallerLabels { caller: caller.clone(), currency: spent.currency.clone() };
         if let Some(known) = self.callers.get(&labels) {
             known.inc_by(units(spent.pico));
             return;
@@ -137,7 +136,7 @@ impl CostMeters {
                 OTHERS.into()
             }
         };
-        let labels = CallerLabels { caller, currency };
+        let labels = CallerLabels { caller, currency: spent.currency.clone() };
         self.callers.get_or_create(&labels).inc_by(units(spent.pico));
     }
 }

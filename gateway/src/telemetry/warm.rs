@@ -48,10 +48,14 @@ impl WarmMeters {
         registry.register("warm_active", "Whether a target is kept warm: 0 once that was no help", self.active.clone());
     }
 
-    /// A call to keep it warm was answered, or was not.
-    pub(crate) fn called(&self, function: &Arc<str>, answered: bool) {
-        let result = if answered { "answered" } else { "failed" };
-        self.calls.get_or_create(&CallLabels { function: function.clone(), result }).inc();
+    /// Calls to keep it warm: so many were answered, and so many were not.
+    pub(crate) fn called(&self, function: &Arc<str>, answered: usize, failed: usize) {
+        for (result, count) in [("answered", answered), ("failed", failed)] {
+            if count > 0 {
+                let labels = CallLabels { function: function.clone(), result };
+                self.calls.get_or_create(&labels).inc_by(count as u64);
+            }
+        }
     }
 
     /// A caller ended a pause.

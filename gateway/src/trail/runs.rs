@@ -88,7 +88,7 @@ fn spent(target: &Target, report: Report, took: Duration, bytes_in: u64) -> Opti
     let price = target.price.as_ref()?;
     let pico = price.estimate(&Usage { report, took, memory_mib: target.memory_mib, bytes_in })?;
     target.measured.costs(pico);
-    Some(Spent { pico, currency: price.currency.to_string().into() })
+    Some(Spent { pico, currency: price.currency.clone() })
 }
 
 fn run(target: &Target, report: Report, cost: Option<Spent>) -> Run {

@@ -48,7 +48,7 @@ pub(super) fn word(error: &InvokeError) -> &'static str {
         InvokeError::Busy => "busy",
         InvokeError::Throttled { .. } => "throttled",
         InvokeError::Refused(_) => "refused",
-        InvokeError::TimedOut => "timed_out",
+        InvokeError::TimedOut | InvokeError::NotConnected => "timed_out",
         InvokeError::Broken(_) => "broken",
         InvokeError::FunctionFailed(_) => "function_failed",
         InvokeError::BadAnswer(_) => "bad_answer",

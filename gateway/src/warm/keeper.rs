@@ -12,6 +12,7 @@ use crate::{
     server::Gateway,
 };
 use futures_util::future::join_all;
+use http::StatusCode;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use policy::{
@@ -153,21 +154,21 @@ async fn round(
             body: config.body.clone(),
         };
         let (parts, mut body) = door::call(&gateway, generation.clone(), request).await.into_parts();
-        // Its end is the call's; nobody reads what it says.
-        while let Some(frame) = body.frame().await {
-            if frame.is_err() {
-                return None;
+        // Its end is the call's; nobody reads what it says, and nobody waits for one without an end.
+        let end = async {
+            while let Some(frame) = body.frame().await {
+                frame.ok()?;
             }
-        }
-        Some(parts.status)
+            Some(())
+        };
+        tokio::time::timeout(served.function.timeout, end).await.ok().flatten().map(|()| parts.status)
     };
     let statuses = join_all((0..config.instances).map(|_| call())).await;
-    let good = |status: &Option<http::StatusCode>| {
-        status.is_some_and(|status| !status.is_client_error() && !status.is_server_error())
-    };
-    let bad = statuses.iter().find(|status| !good(status));
-    if warmer.done(due, bad.is_none(), Instant::now()) {
-        let (function, status) = (warmer.function.as_str(), bad.copied().flatten().map(|status| status.as_u16()));
+    let good = |status: &Option<StatusCode>| status.is_some_and(|s| !s.is_client_error() && !s.is_server_error());
+    let failed: Vec<_> = statuses.iter().filter(|status| !good(status)).collect();
+    if warmer.done(due, (statuses.len() - failed.len(), failed.len()), Instant::now()) {
+        let status = failed.iter().find_map(|status| status.map(|status| status.as_u16()));
+        let function = warmer.function.as_str();
         tracing::warn!(function, status, "a call to keep it warm failed; the audit log says why");
     }
 }

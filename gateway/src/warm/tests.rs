@@ -59,7 +59,7 @@ fn the_first_call_goes_where_a_callers_would() {
     let (warmer, now) = (warmer(|_| {}), Instant::now());
     assert!(warmer.next().is_some_and(|at| at <= Instant::now()));
     assert_eq!(warmer.take_due(now), [Due::Any]);
-    assert!(!warmer.done(Due::Any, true, now));
+    assert!(!warmer.done(Due::Any, (1, 0), now));
     assert_eq!((warmer.next(), warmer.take_due(now + DAY)), (None, vec![]), "until somebody calls");
 }
 
@@ -72,7 +72,7 @@ fn a_call_is_due_when_nobody_called_for_so_long() {
     assert_eq!(warmer.take_due(now + EVERY), [Due::Target(TARGET)]);
     assert_eq!((warmer.next(), warmer.take_due(now + 2 * EVERY)), (None, vec![]), "one at a time");
     let now = now + EVERY + 3 * SECOND;
-    warmer.done(Due::Target(TARGET), true, now);
+    warmer.done(Due::Target(TARGET), (1, 0), now);
     assert_eq!(warmer.next(), Some(now + EVERY));
     // A caller's call that runs keeps an instance by itself.
     let running = warmer.running();
@@ -88,7 +88,7 @@ fn a_function_that_nobody_calls_any_more_is_left_alone() {
     let mut calls = 0;
     while let Some(now) = warmer.next() {
         assert_eq!(warmer.take_due(now), [Due::Target(TARGET)]);
-        warmer.done(Due::Target(TARGET), true, now);
+        warmer.done(Due::Target(TARGET), (1, 0), now);
         assert!(now <= begun + 10 * EVERY);
         calls += 1;
     }
@@ -187,7 +187,8 @@ fn what_does_not_help_is_stopped_for_a_day() {
 #[test]
 fn a_failure_is_said_once() {
     let (warmer, now) = (warmer(|_| {}), Instant::now());
-    let news: Vec<bool> = [true, false, false, true, false].map(|ok| warmer.done(Due::Any, ok, now)).into();
+    let news: Vec<bool> =
+        [(2, 0), (1, 1), (0, 2), (2, 0), (0, 2)].map(|calls| warmer.done(Due::Any, calls, now)).into();
     assert_eq!(news, [false, true, false, false, true]);
 }
 

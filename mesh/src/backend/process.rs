@@ -14,7 +14,7 @@ use crate::{
         way::Way,
         work::{Done, Event, Order, Work},
     },
-    invocation::{InvokeError, Invoking, Outbound},
+    invocation::{CallContext, InvokeError, Invoking, Outbound},
 };
 use policy::question::FunctionName;
 use std::{
@@ -136,6 +136,11 @@ impl Process {
         self.0.pool.warm();
     }
 
+    /// Starts an instance for a call that is about to be made, if there is none.
+    pub(crate) fn expect_call(&self) {
+        self.0.pool.expect_call();
+    }
+
     /// Runs the function.
     pub(crate) fn invoke(&self, outbound: Outbound) -> Invoking<'_> {
         Box::pin(async move {
@@ -160,7 +165,8 @@ impl Process {
             };
             let (answer, answered) = oneshot::channel();
             let reporting = context.reporting.clone();
-            pool.submit(Work { call_id: context.call_id, deadline, order, tries: 0, reporting, answer })?;
+            let CallContext { call_id, expected, .. } = context;
+            pool.submit(Work { call_id, expected, deadline, order, tries: 0, reporting, answer })?;
             match self.answered(answered, context.call_id, deadline).await? {
                 Done::Event(answered) => event_form(config).reply(answered, context.response_bytes_max),
                 Done::Pieces(pieces) => pieces.reply(event_form(config), deadline, context.response_bytes_max).await,

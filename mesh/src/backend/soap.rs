@@ -1,37 +1,31 @@
-//! An operation of a SOAP service: JSON becomes its message, and its answer becomes JSON.
+//! An operation of a SOAP service: JSON becomes its message, and its answer becomes JSON. Clients of SOAP are passed on.
 
 mod answer;
+mod config;
+mod passed;
 mod security;
 mod template;
 
 use super::{
-    Backend, ConfigError, duration,
+    ConfigError,
     endpoint::{self, Carries},
-    http::{Http, HttpConfig, template::Template as Url},
-    remote::Remote,
+    http::Http,
 };
 use crate::{
     bind::strict,
     event,
     invocation::{CallContext, Head, InvokeError, Invoking, Outbound},
     payload::Payload,
-    soap::{
-        Version, action, envelope,
-        wsdl::{Operation, Wanted},
-    },
+    soap::{Name, Version, action, envelope, wsdl::Operation},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use security::Security;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 use template::Template;
 
+pub use config::{SoapConfig, SoapVersion};
 pub use security::UsernameToken;
 
 /// Headers of the caller that speak of its JSON, not of the message.
@@ -50,71 +44,13 @@ const OF_THE_CALLER: [header::HeaderName; 12] = [
     header::RANGE,
 ];
 
-/// `soap = { … }` in a target.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SoapConfig {
-    /// WSDL 1.1 file that describes the service; files that it names are read beside it, and nothing is fetched.
-    pub wsdl: Option<PathBuf>,
-    /// The operation, as the WSDL names it.
-    pub operation: Option<String>,
-    /// The service, where the WSDL has several with that operation.
-    pub service: Option<String>,
-    /// The port, where the service has several with that operation.
-    pub port: Option<String>,
-    /// The version; with a WSDL only needed where ports differ in nothing else. With a template default `"1.1"`.
-    pub version: Option<SoapVersion>,
-    /// What is in the body, instead of a WSDL: XML in which `{name}` stands for a path parameter, `{header.name}` for a
-    /// header, and `{body.name}` for a member of the body.
-    pub template: Option<String>,
-    /// The action of the template's message.
-    pub action: Option<String>,
-    /// Elements of answers to a template that are arrays in JSON, however often they come.
-    #[serde(default)]
-    pub arrays: Vec<String>,
-    /// Query parameters that are members of the input, as path parameters of such names are.
-    #[serde(default)]
-    pub query: Vec<String>,
-    /// Where, instead of what the WSDL says: `http://` or `https://`, host, optional port and path.
-    pub url: Option<String>,
-    /// A user and password in the message's header (WS-Security).
-    pub username_token: Option<UsernameToken>,
-    /// PEM file of the authorities that may vouch for the server, instead of the system's.
-    pub ca: Option<PathBuf>,
-    /// Who the server must be: the SPIFFE ID of its certificate, instead of its name; needs `ca`.
-    pub server_id: Option<String>,
-    /// PEM file of the certificate that this gateway shows: the chain, leaf first.
-    pub client_certificate: Option<PathBuf>,
-    /// Its private key by reference: `"file:PATH"` of a PEM file.
-    pub client_key: Option<String>,
-    /// The user that the gateway is to the service (HTTP Basic); needs `password`.
-    pub user: Option<String>,
-    /// The user's password by reference: `"env:NAME"` or `"file:PATH"`, read again when it changes.
-    pub password: Option<String>,
-    /// A bearer token by reference, instead of a user.
-    pub bearer: Option<String>,
-    /// Headers whose values are secrets, by reference.
-    #[serde(default)]
-    pub secret_headers: BTreeMap<String, String>,
-    /// Longest time to connect, TLS included, such as `"3s"`.
-    #[serde(default = "super::connect_timeout")]
-    pub connect_timeout: String,
-}
-
-/// A version of SOAP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
-pub enum SoapVersion {
-    /// SOAP 1.1.
-    #[serde(rename = "1.1")]
-    V11,
-    /// SOAP 1.2.
-    #[serde(rename = "1.2")]
-    V12,
-}
-
 /// The backend. Its connections and secrets are shared by clones.
 #[derive(Clone, Debug)]
-pub struct Soap(Arc<Inner>);
+pub struct Soap {
+    inner: Arc<Inner>,
+    /// Callers send messages of the operation, not JSON.
+    passing: bool,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -129,138 +65,6 @@ struct Inner {
 enum Form {
     Described(Box<Operation>),
     Written(Template, Version, Arc<str>),
-}
-
-impl From<SoapVersion> for Version {
-    fn from(version: SoapVersion) -> Self {
-        match version {
-            SoapVersion::V11 => Self::V11,
-            SoapVersion::V12 => Self::V12,
-        }
-    }
-}
-
-impl Remote for SoapConfig {
-    fn kind(&self) -> &'static str {
-        "soap"
-    }
-
-    fn problems(&self) -> Vec<ConfigError> {
-        let mut problems = Vec::new();
-        let mut bad = |field, message: &str| problems.push(endpoint::bad(field, message.to_owned()));
-        match (&self.wsdl, &self.template) {
-            (Some(_), None) => {
-                if self.operation.is_none() {
-                    bad("operation", "a WSDL has operations: which one this is");
-                }
-                let unused = [("action", self.action.is_some()), ("arrays", !self.arrays.is_empty())];
-                for (field, _) in unused.into_iter().filter(|(_, given)| *given) {
-                    bad(field, "the WSDL says it");
-                }
-            }
-            (None, Some(_)) => {
-                if self.url.is_none() {
-                    bad("url", "a template does not say where the service is");
-                }
-                let unused = [
-                    ("operation", self.operation.is_some()),
-                    ("service", self.service.is_some()),
-                    ("port", self.port.is_some()),
-                    ("query", !self.query.is_empty()),
-                ];
-                for (field, _) in unused.into_iter().filter(|(_, given)| *given) {
-                    bad(field, "it is for a WSDL, and this is a template");
-                }
-            }
-            (Some(_), Some(_)) => bad("template", "a message is described by a WSDL or written, not both"),
-            (None, None) => bad("wsdl", "what is sent: a `wsdl` and its `operation`, or a `template`"),
-        }
-        if self.action.as_deref().is_some_and(|action| !action::is_action(action)) {
-            bad("action", "it is no URI");
-        }
-        problems.extend(self.template.as_deref().and_then(|text| Template::parse(text).err()));
-        if let Some(url) = &self.url {
-            let carries = Carries::of(self.proves());
-            problems.extend(endpoint::template_of("url", url, carries).err());
-            problems.extend(Url::parse(url).err().filter(|_| problems.is_empty()));
-            problems.extend(endpoint::unverifiable(self.ca.as_deref(), url, "url"));
-        }
-        problems.extend(self.username_token.as_ref().and_then(|token| token.problem().err()));
-        problems.extend(duration("connect_timeout", &self.connect_timeout).err());
-        problems
-    }
-
-    fn parameters(&self) -> Vec<String> {
-        let written = self.template.as_deref().and_then(|text| Template::parse(text).ok());
-        let mut names: Vec<String> = written.iter().flat_map(Template::parameters).map(str::to_owned).collect();
-        let url = self.url.as_deref().and_then(|url| Url::parse(url).ok());
-        names.extend(url.iter().flat_map(Url::parameters).map(str::to_owned));
-        names
-    }
-
-    fn is_exposed(&self) -> bool {
-        self.url.as_deref().is_some_and(endpoint::is_exposed)
-    }
-
-    fn files(&self) -> Vec<&Path> {
-        let key = self.client_key.as_deref().and_then(|key| key.strip_prefix("file:")).map(Path::new);
-        [self.wsdl.as_deref(), self.client_certificate.as_deref(), key].into_iter().flatten().collect()
-    }
-
-    fn build(&self, base: &Path) -> Result<Backend, ConfigError> {
-        Soap::new(self, base).map(Backend::Soap)
-    }
-
-    fn made(&self, backend: &Backend, base: &Path) -> bool {
-        let Backend::Soap(Soap(made)) = backend else { return false };
-        let same = |form: Form| {
-            let http = form.url(self).map(|url| self.http(&url));
-            made.form == form && http.is_ok_and(|http| made.http.same_config(&http, base))
-        };
-        made.config == *self && self.form(base).is_ok_and(same)
-    }
-}
-
-impl SoapConfig {
-    /// Whether something goes along that proves the gateway.
-    fn proves(&self) -> bool {
-        let given = [&self.password, &self.bearer].into_iter().any(Option::is_some);
-        given || self.username_token.is_some() || !self.secret_headers.is_empty()
-    }
-
-    fn form(&self, base: &Path) -> Result<Form, ConfigError> {
-        let version = self.version.map(Version::from);
-        if let Some(text) = &self.template {
-            let action = self.action.as_deref().unwrap_or_default().into();
-            return Ok(Form::Written(Template::parse(text)?, version.unwrap_or(Version::V11), action));
-        }
-        let Some(wsdl) = &self.wsdl else {
-            return Err(endpoint::bad("wsdl", "there is neither a WSDL nor a template".to_owned()));
-        };
-        let wanted = Wanted {
-            operation: self.operation.as_deref(),
-            action: None,
-            service: self.service.as_deref(),
-            port: self.port.as_deref(),
-            version,
-        };
-        let operation = Operation::load(&base.join(wsdl), &wanted);
-        let operation = operation.map_err(|why| endpoint::bad("wsdl", format!("`{}`: {why}", wsdl.display())))?;
-        Ok(Form::Described(Box::new(operation)))
-    }
-
-    fn http(&self, url: &str) -> HttpConfig {
-        HttpConfig {
-            server_id: self.server_id.clone(),
-            client_certificate: self.client_certificate.clone(),
-            client_key: self.client_key.clone(),
-            user: self.user.clone(),
-            password: self.password.clone(),
-            bearer: self.bearer.clone(),
-            secret_headers: self.secret_headers.clone(),
-            ..HttpConfig::plain(url, self.ca.as_deref(), &self.connect_timeout)
-        }
-    }
 }
 
 impl Form {
@@ -297,35 +101,55 @@ impl Soap {
         endpoint::template_of("url", &url, Carries::of(config.proves()))?;
         let http = Http::new(&config.http(&url), base)?;
         let security = config.username_token.as_ref().map(|token| Security::new(token, base)).transpose()?;
-        Ok(Self(Arc::new(Inner { config: config.clone(), http, security, form })))
+        let inner = Inner { config: config.clone(), http, security, form };
+        Ok(Self { inner: Arc::new(inner), passing: false })
+    }
+
+    /// The same for a function whose callers send messages with this element in the body (`Some(None)`: with none), or JSON.
+    ///
+    /// # Errors
+    /// When such messages are not the operation's.
+    pub fn taking(&self, messages: Option<Option<&Name>>) -> Result<Self, ConfigError> {
+        match (&self.inner.form, messages) {
+            (Form::Written(..), Some(_)) => {
+                let message = "a template makes messages of JSON, and the route takes messages".to_owned();
+                return Err(endpoint::bad("template", message));
+            }
+            (Form::Described(operation), Some(element)) if operation.element() != element => {
+                let message = "the operation takes another element than the route".to_owned();
+                return Err(endpoint::bad("operation", message));
+            }
+            (Form::Described(_) | Form::Written(..), _) => {}
+        }
+        Ok(Self { inner: self.inner.clone(), passing: messages.is_some() })
     }
 
     /// The path parameters that its texts use.
     pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
-        let written = match &self.0.form {
+        let written = match &self.inner.form {
             Form::Described(_) => None,
             Form::Written(template, ..) => Some(template),
         };
-        written.into_iter().flat_map(Template::parameters).chain(self.0.http.parameters())
+        written.into_iter().flat_map(Template::parameters).chain(self.inner.http.parameters())
     }
 
     /// Sends the message and reads the answer.
     pub(crate) fn invoke(&self, outbound: Outbound) -> Invoking<'_> {
         Box::pin(async move {
-            let Inner { http, form, .. } = &*self.0;
+            let Inner { http, .. } = &*self.inner;
             let Outbound { head, payload, context } = outbound;
             let body = event::whole(payload, &context).await?;
-            let content = self.content(&head, &body)?;
-            let outbound = self.message(head, &content, context.clone())?;
+            let message = self.message(&head, &body, &context)?;
+            let outbound = self.outbound(head, message, context.clone())?;
             let reply = http.invoke(outbound).await?;
-            answer::told(reply, form, &self.0.config.arrays, &context).await
+            answer::told(reply, &self.inner, self.passing, &context).await
         })
     }
 
     /// What is in the body of the message.
     fn content(&self, head: &Head, body: &Bytes) -> Result<String, InvokeError> {
         let json = |body: &Bytes| strict::read(body).map_err(|why| bad(format!("the body is not strict JSON: {why}")));
-        match &self.0.form {
+        match &self.inner.form {
             Form::Written(template, ..) => {
                 let body = (template.reads_body() || !body.is_empty()).then(|| json(body)).transpose()?;
                 template.fill(head, body.as_ref())
@@ -341,7 +165,7 @@ impl Soap {
     fn whole(&self, operation: &Operation, head: &Head, mut input: Value) -> Result<Value, InvokeError> {
         let said = head.query.as_deref().unwrap_or_default();
         let query = url::form_urlencoded::parse(said.as_bytes());
-        let query = query.filter(|(name, _)| self.0.config.query.iter().any(|known| known == name));
+        let query = query.filter(|(name, _)| self.inner.config.query.iter().any(|known| known == name));
         let query = query.map(|(name, value)| (name.into_owned(), value.into_owned()));
         let path = head.parameters.iter().map(|(name, value)| (name.to_string(), value.to_string()));
         for (name, value) in path.filter(|(name, _)| operation.has_member(name)).chain(query) {
@@ -355,11 +179,19 @@ impl Soap {
         Ok(input)
     }
 
-    fn message(&self, mut head: Head, content: &str, context: CallContext) -> Result<Outbound, InvokeError> {
-        let form = &self.0.form;
-        let security =
-            self.0.security.as_ref().map(|security| security.header(&context, form.version())).transpose()?;
-        let message = envelope::write(form.version(), security.as_deref().unwrap_or_default(), content);
+    /// What is sent: the caller's own message, or one of its JSON.
+    fn message(&self, head: &Head, body: &Bytes, context: &CallContext) -> Result<String, InvokeError> {
+        let Inner { security, form, .. } = &*self.inner;
+        let token = security.as_ref().map(|security| security.header(context, form.version())).transpose()?;
+        if self.passing {
+            return passed::message(body, form, token.as_deref());
+        }
+        let content = self.content(head, body)?;
+        Ok(envelope::write(form.version(), token.as_deref().unwrap_or_default(), &content))
+    }
+
+    fn outbound(&self, mut head: Head, message: String, context: CallContext) -> Result<Outbound, InvokeError> {
+        let form = &self.inner.form;
         let headers: &mut HeaderMap = &mut head.headers;
         for name in &OF_THE_CALLER {
             headers.remove(name);

@@ -169,7 +169,7 @@ impl Tcp {
             let Inner { connector, place, .. } = &*self.0;
             let connecting = connector.clone().call(place.clone());
             let connected = timeout_at(outbound.context.deadline, connecting).await;
-            let far = connected.map_err(|_| InvokeError::TimedOut)?.map_err(InvokeError::Unreachable)?;
+            let far = connected.map_err(|_| InvokeError::NotConnected)?.map_err(InvokeError::Unreachable)?;
             let far: Box<dyn Io> = Box::new(TokioIo::new(far));
             let mut reply = Response::new(Answer::Duplex { near, far: Box::pin(async move { Ok(far) }) });
             *reply.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

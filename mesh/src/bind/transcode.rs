@@ -109,7 +109,9 @@ impl Binding {
     /// Whether a request of this method of HTTP can be one of it.
     #[must_use]
     pub fn takes(&self, verb: &Verb) -> bool {
-        self.rule.method.as_ref().map_or_else(|| METHODS.contains(verb), |own| own == verb)
+        let own = |verb: &Verb| self.rule.method.as_ref().map_or_else(|| METHODS.contains(verb), |own| own == verb);
+        // A HEAD is a GET without its body. That of a stream has a length only at its end.
+        own(verb) || *verb == Verb::HEAD && own(&Verb::GET) && !self.method.answers_stream()
     }
 
     /// Its paths.

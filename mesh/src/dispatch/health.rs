@@ -67,8 +67,8 @@ impl Health {
     }
 
     /// When it has rested.
-    pub(crate) fn rested_at(&self) -> u64 {
-        self.until.load(Relaxed)
+    pub(crate) fn rested_at(&self) -> Instant {
+        self.born + Duration::from_millis(self.until.load(Relaxed))
     }
 
     /// Takes it for one call. Of one that has just rested, one call finds out and the others go elsewhere meanwhile.
@@ -138,8 +138,8 @@ impl Sign {
             Err(error) => match error {
                 InvokeError::Unreachable(_) | InvokeError::NoCredential(_) | InvokeError::Refused(_) => Self::Bad,
                 InvokeError::Broken(_) => Self::Bad,
-                InvokeError::TimedOut if impatient => Self::None,
-                InvokeError::TimedOut => Self::Bad,
+                InvokeError::TimedOut | InvokeError::NotConnected if impatient => Self::None,
+                InvokeError::TimedOut | InvokeError::NotConnected => Self::Bad,
                 InvokeError::Throttled { retry_after } => Self::Throttled(retry_after.unwrap_or(THROTTLED)),
                 InvokeError::Lapsed
                 | InvokeError::WrongFunction

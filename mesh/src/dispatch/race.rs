@@ -38,6 +38,19 @@ pub(crate) async fn run(
         witness.ended(&ended.told());
         return ended.ran();
     }
+    // Boxed, or the room for all its attempts would be part of every call's future, and be moved with it.
+    Box::pin(repeatedly(first, turns, outbound, patience, witness)).await
+}
+
+/// Makes the first attempt, and further ones as long as they are worth it and harm nobody.
+async fn repeatedly(
+    first: &Target,
+    mut turns: Turns<'_>,
+    outbound: Outbound,
+    patience: Patience,
+    witness: &mut dyn Witness,
+) -> Result<Ran, InvokeError> {
+    let function = turns.function;
     function.retries.deposit();
     let (outbound, source) = Source::split(outbound);
     let mut ended = match function.dispatch.hedge_after.filter(|_| function.idempotent) {

@@ -1,5 +1,6 @@
 //! Which target is asked, when another is, and that what may have had an effect is not asked for twice.
 
+mod connections;
 mod orders;
 
 use super::*;

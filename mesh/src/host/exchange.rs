@@ -110,7 +110,7 @@ impl Slots {
 impl Exchange {
     /// Runs the call and tells its caller. A caller who hangs up does not end it: the instance is at it all the same.
     pub(super) async fn run(mut self, work: Work) {
-        let Work { call_id, deadline, order, mut tries, reporting, answer } = work;
+        let Work { call_id, expected, deadline, order, mut tries, reporting, answer } = work;
         let Order::Request(outbound) = order else {
             let _ = answer.send(Err(InvokeError::Unsupported("an event")));
             return;
@@ -134,7 +134,7 @@ impl Exchange {
             Some(outbound) => {
                 self.slot.usage = None;
                 let order = Order::Request(Box::new(outbound));
-                self.pool.give_back(Work { call_id, deadline, order, tries, reporting, answer });
+                self.pool.give_back(Work { call_id, expected, deadline, order, tries, reporting, answer });
             }
             None => {
                 let error = self.slot.explain(error).await;

@@ -7,7 +7,7 @@ use crate::{
         recipe::Address,
         runtime_api::{Ask, Call, Handed, Outcome, RuntimeApi, Verdict},
         seat::{Phase, Seat},
-        usage::Usage,
+        usage::{Started, Usage},
         work::{Done, Event, Order, Turn, Work},
     },
     invocation::InvokeError,
@@ -35,8 +35,8 @@ pub(super) struct Runtime {
     asks: mpsc::Receiver<Ask>,
     /// Ended with the instance.
     api: JoinSet<()>,
-    /// How long it took to ask for its first call, if one waits for that.
-    init: Option<Duration>,
+    /// How long it took to ask for its first call, until it has one.
+    start: Option<Started>,
 }
 
 /// A `next` that waits.
@@ -51,7 +51,7 @@ impl Runtime {
         let mut api = JoinSet::new();
         api.spawn(RuntimeApi { asks: sender, answer_bytes_max: pool.recipe.answer_bytes_max }.serve(listener));
         let (instance, _) = Instance::launch(pool, serial, Place::At(address)).await?;
-        Ok(Self { instance, asks, api, init: None })
+        Ok(Self { instance, asks, api, start: None })
     }
 
     /// Its life, to the end.
@@ -61,7 +61,7 @@ impl Runtime {
             Ok(next) => next,
             Err(reason) => return self.instance.failed(&reason).await,
         };
-        self.init = Some(self.instance.launched.elapsed());
+        self.start = Some(Started::now(self.instance.launched));
         let end = loop {
             seat.set(Phase::Free);
             self.instance.current.set(None);
@@ -110,7 +110,7 @@ impl Runtime {
                 return Err(End::Ended);
             }
             Turn::Work(work) => return Ok(*work),
-            Turn::Wait => self.init = None,
+            Turn::Wait => {}
             Turn::Stop => return Err(End::Unneeded),
         }
         let mut idle_end = Instant::now() + pool.recipe.idle_timeout;
@@ -131,7 +131,7 @@ impl Runtime {
                     }
                     false => return Ok(work),
                 },
-                () = sleep_until(idle_end) => match pool.has_spare() {
+                () = sleep_until(idle_end) => match pool.may_leave(&self.instance.hand) {
                     true => break End::Unneeded,
                     false => idle_end = Instant::now() + pool.recipe.idle_timeout,
                 },
@@ -155,6 +155,7 @@ impl Runtime {
     /// Runs a call until the instance asks for another one.
     async fn work(&mut self, seat: &mut Seat, work: Work, next: Next) -> Result<Next, End> {
         let pool = seat.pool.clone();
+        let init = self.start.take().and_then(|start| start.awaited_since(work.expected));
         let Work { call_id, deadline, order, reporting, answer, .. } = work;
         let Order::Event(event) = order else {
             let _ = answer.send(Err(InvokeError::Unsupported("what is no event")));
@@ -165,7 +166,7 @@ impl Runtime {
         let (mut waiting, mut streaming) = (Some(answer), false);
         let mut limit = deadline;
         let instance = &mut self.instance;
-        let usage = Usage::begin(self.init.take(), &pool.recipe, instance.memory.clone(), reporting);
+        let usage = Usage::begin(init, &pool.recipe, instance.memory.clone(), reporting);
         let (end, error) = loop {
             tokio::select! {
                 biased;

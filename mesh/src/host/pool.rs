@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    runtime::Handle,
     sync::{mpsc::UnboundedSender, watch},
     time::{Instant, sleep_until},
 };
@@ -60,6 +61,8 @@ struct State {
     returning: usize,
     /// The most recently used is last, and used first: the others may become idle long enough to stop.
     idle: Vec<Idle>,
+    /// Serials of those that end since nobody needed them, and are still counted as running.
+    leaving: Vec<u64>,
     /// Instances are kept ready though nobody calls.
     warm: bool,
     queue: VecDeque<Work>,
@@ -124,6 +127,18 @@ impl Pool {
         Ok(())
     }
 
+    /// Starts an instance for a call that is about to be submitted, if there is none at all. Others are started for calls
+    /// that wait: until then one may become free.
+    pub(crate) fn expect_call(self: &Arc<Self>) {
+        let Some(runtime) = self.host.runtime() else { return };
+        let mut state = self.lock();
+        let starts = usize::from(state.running == 0 && self.may_start(&state));
+        state.running += starts;
+        state.starting += starts;
+        drop(state);
+        self.launch(starts, &runtime);
+    }
+
     /// Starts an instance for a call that has waited for [`RETURN_MAX`].
     pub(crate) fn hurry(self: &Arc<Self>) {
         self.scale_up(self.lock(), 0);
@@ -180,6 +195,7 @@ impl Pool {
     pub(super) fn turn(&self, hand: &Hand) -> Turn {
         let mut state = self.lock();
         let now = Instant::now();
+        state.leaving.retain(|serial| *serial != hand.serial);
         while let Some(work) = state.queue.pop_front() {
             // Nobody waits for it any more, and it has not begun: it never runs.
             if !work.answer.is_closed() && work.deadline > now {
@@ -193,10 +209,15 @@ impl Pool {
         Turn::Wait
     }
 
-    /// Whether an instance that had nothing to do for long may end: not if it is one of those that are kept.
-    pub(super) fn has_spare(&self) -> bool {
-        let state = self.lock();
-        !state.warm || state.running > self.recipe.instances_min
+    /// Whether an instance that had nothing to do for long may end, and then it is taken to do so: not if it is one of
+    /// those that are kept. Of several that ask at once only as many may as are too many.
+    pub(super) fn may_leave(&self, hand: &Hand) -> bool {
+        let mut state = self.lock();
+        let may = !state.warm || state.running.saturating_sub(state.leaving.len()) > self.recipe.instances_min;
+        if may {
+            state.leaving.push(hand.serial);
+        }
+        may
     }
 
     /// No more calls are given to this hand. Those that were are still in it.
@@ -226,9 +247,10 @@ impl Pool {
     }
 
     /// An instance is gone. Only decrements: also called when a runtime is taken down, where nothing may be started.
-    pub(super) fn gone(&self, phase: Phase) {
+    pub(super) fn gone(&self, serial: u64, phase: Phase) {
         let mut state = self.lock();
         state.running -= 1;
+        state.leaving.retain(|leaving| *leaving != serial);
         state.leave(phase);
     }
 
@@ -274,9 +296,7 @@ impl Pool {
         let mut starts = 0;
         let each = self.recipe.calls_max;
         while (state.starting.saturating_mul(each) + awaited < state.queue.len() || self.lacks(&state))
-            && state.running < self.recipe.instances_max
-            && state.resting().is_none()
-            && !self.host.is_stopping()
+            && self.may_start(&state)
         {
             state.running += 1;
             state.starting += 1;
@@ -284,6 +304,16 @@ impl Pool {
         }
         // A runtime that is being taken down drops the task at once, and with it the seat, which needs the lock.
         drop(state);
+        self.launch(starts, &runtime);
+    }
+
+    /// Whether another instance may be started now.
+    fn may_start(&self, state: &State) -> bool {
+        state.running < self.recipe.instances_max && state.resting().is_none() && !self.host.is_stopping()
+    }
+
+    /// Launches instances that are counted already.
+    fn launch(self: &Arc<Self>, starts: usize, runtime: &Handle) {
         for _ in 0..starts {
             let serial = self.counters.starts.fetch_add(1, Ordering::Relaxed);
             runtime.spawn(instance::run(Seat::new(self.clone(), serial)));

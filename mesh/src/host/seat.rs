@@ -42,7 +42,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.pool.gone(self.phase);
+        self.pool.gone(self.serial, self.phase);
         self.pool.host.live().send_modify(|live| *live = live.saturating_sub(1));
     }
 }

@@ -7,7 +7,7 @@ use crate::host::{
     port::{self, Holder},
     recipe::Address,
     seat::{Phase, Seat},
-    usage::Usage,
+    usage::{Started, Usage},
     way::{Look, Server, Way},
     work::{Turn, Work},
 };
@@ -37,8 +37,8 @@ pub(super) struct Served {
     /// Calls that run, and room that the pool knows of.
     busy: usize,
     offered: usize,
-    /// How long it took to be ready, for calls that waited for that.
-    init: Option<Duration>,
+    /// How long it took to be ready.
+    start: Option<Started>,
 }
 
 impl Served {
@@ -55,7 +55,7 @@ impl Served {
         let (instance, address) = Instance::launch(pool, serial, place).await?;
         let server = Server::new(&pool.recipe, &address).map_err(io::Error::other)?;
         let slots = Slots::new((pool.recipe.calls_max == 1).then(|| instance.current.clone()));
-        Ok(Self { instance, address, server, slots, calls: JoinSet::new(), busy: 0, offered: 0, init: None })
+        Ok(Self { instance, address, server, slots, calls: JoinSet::new(), busy: 0, offered: 0, start: None })
     }
 
     /// Its life, to the end.
@@ -64,7 +64,7 @@ impl Served {
         if let Err(reason) = self.ready(pool.recipe.start_timeout).await {
             return self.instance.failed(&reason).await;
         }
-        self.init = Some(self.instance.launched.elapsed());
+        self.start = Some(Started::now(self.instance.launched));
         seat.set(Phase::Free);
         let end = self.serve(seat, &pool).await;
         pool.leave_idle(&self.instance.hand);
@@ -137,7 +137,6 @@ impl Served {
                     Turn::Stop => leaving = Some(End::Unneeded),
                 }
             }
-            self.init = None;
             seat.set(if self.busy > 0 { Phase::Busy } else { Phase::Free });
             if let Some(end) = leaving.filter(|_| self.busy == 0) {
                 return end;
@@ -160,7 +159,7 @@ impl Served {
                     }
                 }
                 () = sleep_until(idle_end), if self.busy == 0 => {
-                    if pool.has_spare() {
+                    if pool.may_leave(&self.instance.hand) {
                         leaving = Some(End::Unneeded);
                     }
                 }
@@ -192,7 +191,8 @@ impl Served {
             return false;
         }
         self.busy += 1;
-        let usage = Usage::begin(self.init, &pool.recipe, self.instance.memory.clone(), work.reporting.clone());
+        let init = self.start.and_then(|start| start.awaited_since(work.expected));
+        let usage = Usage::begin(init, &pool.recipe, self.instance.memory.clone(), work.reporting.clone());
         let exchange =
             Exchange { server: self.server.clone(), slot: self.slots.take(&work, usage), pool: pool.clone() };
         self.calls.spawn(exchange.run(work));

@@ -7,6 +7,26 @@ use crate::{
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// An instance's start, once it is ready.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Started {
+    ready: Instant,
+    took: Duration,
+}
+
+impl Started {
+    /// One that was launched then is ready now.
+    pub(super) fn now(launched: Instant) -> Self {
+        let ready = Instant::now();
+        Self { ready, took: ready.saturating_duration_since(launched) }
+    }
+
+    /// How long it took, if a call that is expected since then was there before it was over.
+    pub(super) fn awaited_since(self, expected: Instant) -> Option<Duration> {
+        (expected <= self.ready).then_some(self.took)
+    }
+}
+
 /// A call under way.
 #[derive(Debug)]
 pub(super) struct Usage {

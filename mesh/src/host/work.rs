@@ -21,6 +21,8 @@ use uuid::Uuid;
 pub(crate) struct Work {
     /// Call id.
     pub(crate) call_id: Uuid,
+    /// Since when an instance may have been started for it.
+    pub(crate) expected: Instant,
     /// When the function must have answered.
     pub(crate) deadline: Instant,
     /// What it is to do.

@@ -1,5 +1,7 @@
 //! A request that may have to be sent again: what a body gave so far is kept, up to a limit, while it passes.
 
+mod lent;
+
 use super::{Body, BodyError, Payload};
 use crate::{
     invocation::{CallContext, Head, Outbound},
@@ -9,13 +11,14 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
+use lent::Shelf;
 use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 /// Longest body of which is kept what passed, in bytes. One that was read whole before is sent again whatever its length.
 const KEPT_BYTES_MAX: usize = 64 * 1024;
@@ -35,6 +38,8 @@ enum Kept {
     Empty,
     Buffered(Bytes),
     Passing(Arc<Shared>),
+    /// A connection, while no attempt has it.
+    Connection(Arc<Shelf>),
     /// It can be sent once.
     No,
 }
@@ -75,7 +80,10 @@ impl Source {
                 let shared = Arc::new(Shared { passing: Mutex::new(Passing::new(body)), back: Notify::new() });
                 (Payload::Stream(Replay::take(&shared).boxed_unsync()), Kept::Passing(shared))
             }
-            Payload::Duplex(promise) => (Payload::Duplex(promise), Kept::No),
+            Payload::Duplex(promise) => {
+                let (shelf, lent) = Shelf::lending(promise);
+                (Payload::Duplex(lent), Kept::Connection(shelf))
+            }
         };
         let source = Self { head: head.clone(), context: context.clone(), payload: kept };
         (Outbound { head, payload, context }, source)
@@ -90,6 +98,7 @@ impl Source {
                 let there = lock(&shared.passing).is_there();
                 Payload::Stream(there.then(|| Replay::take(shared))?.boxed_unsync())
             }
+            Kept::Connection(shelf) => Payload::Duplex(shelf.lend()?),
             Kept::Empty | Kept::Buffered(_) | Kept::No => return self.whole_again(),
         };
         Some(self.outbound(payload))
@@ -107,13 +116,15 @@ impl Source {
             }
             Kept::Empty => Payload::Empty,
             Kept::Buffered(bytes) => Payload::Buffered(bytes.clone()),
-            Kept::No => return None,
+            // There is one, and the attempt before has it.
+            Kept::Connection(_) | Kept::No => return None,
         };
         Some(self.outbound(payload))
     }
 
     fn outbound(&self, payload: Payload) -> Outbound {
-        let context = CallContext { reporting: Reporting::default(), ..self.context.clone() };
+        let expected = Instant::now();
+        let context = CallContext { expected, reporting: Reporting::default(), ..self.context.clone() };
         Outbound { head: self.head.clone(), payload, context }
     }
 }

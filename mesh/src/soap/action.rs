@@ -18,6 +18,25 @@ pub struct Announced {
     pub action: Option<String>,
 }
 
+/// The version of which a request says that its body is: by SOAP 1.2's own media type, or SOAP 1.1's with the header that
+/// belongs to it, since others post `text/xml`, too. Whether the rest of it is sound is not asked.
+#[must_use]
+pub fn spoken(headers: &HeaderMap) -> Option<Version> {
+    let version = headers.get(CONTENT_TYPE).and_then(|kind| media(kind.to_str().ok()?).0)?;
+    (version == Version::V12 || headers.contains_key(SOAP_ACTION)).then_some(version)
+}
+
+/// The version of a media type, and its parameters.
+fn media(kind: &str) -> (Option<Version>, &str) {
+    let (media, parameters) = kind.split_once(';').unwrap_or((kind, ""));
+    let version = match media.trim().to_ascii_lowercase().as_str() {
+        "text/xml" => Some(Version::V11),
+        "application/soap+xml" => Some(Version::V12),
+        _ => None,
+    };
+    (version, parameters)
+}
+
 /// Reads the headers of a request; `Ok(None)` when it does not say that it is SOAP.
 ///
 /// # Errors
@@ -29,12 +48,7 @@ pub fn announced(headers: &HeaderMap) -> Result<Option<Announced>, &'static str>
     if kinds.next().is_some() {
         return Err("`content-type` is given more than once");
     }
-    let (media, parameters) = kind.split_once(';').unwrap_or((kind, ""));
-    let version = match media.trim().to_ascii_lowercase().as_str() {
-        "text/xml" => Version::V11,
-        "application/soap+xml" => Version::V12,
-        _ => return Ok(None),
-    };
+    let (Some(version), parameters) = media(kind) else { return Ok(None) };
     let mut action = header(headers)?;
     for (name, value) in pairs(parameters).ok_or("`content-type` is malformed")? {
         match name.to_ascii_lowercase().as_str() {

@@ -26,6 +26,7 @@ pub struct Glance {
 pub(crate) struct Opened<'d, 'i> {
     pub(crate) version: Version,
     pub(crate) header: Option<Node<'d, 'i>>,
+    pub(crate) body: Node<'d, 'i>,
     pub(crate) element: Option<Node<'d, 'i>>,
 }
 
@@ -68,7 +69,7 @@ pub(crate) fn open<'d, 'i>(root: Node<'d, 'i>) -> Result<Opened<'d, 'i>, String>
     let element = inside.next();
     match inside.next() {
         Some(_) => Err("the body has more than one element".to_owned()),
-        None => Ok(Opened { version, header, element }),
+        None => Ok(Opened { version, header, body, element }),
     }
 }
 

@@ -254,6 +254,21 @@ fn headers_say_one_action_or_are_refused() {
 }
 
 #[test]
+fn who_sends_a_message_reads_faults() {
+    let kind = |kind: &'static str| ("content-type", kind);
+    for (given, version) in [
+        (vec![kind("text/xml; charset=utf-8"), ("soapaction", "\"\"")], Some(Version::V11)),
+        (vec![kind("Text/XML"), ("soapaction", "two"), ("soapaction", "of them")], Some(Version::V11)),
+        (vec![kind("application/soap+xml; action=\"broken")], Some(Version::V12)),
+        (vec![kind("text/xml")], None),
+        (vec![kind("application/json"), ("soapaction", "x")], None),
+        (vec![("soapaction", "x")], None),
+    ] {
+        assert_eq!(action::spoken(&headers(&given)), version, "{given:?}");
+    }
+}
+
+#[test]
 fn what_is_announced_is_read_back() {
     for (version, text) in [(Version::V11, "urn:x#y"), (Version::V12, "http://x/y?z=1"), (Version::V12, "")] {
         let mut said = headers(&[("soapaction", "\"theirs\""), ("content-type", "text/plain")]);

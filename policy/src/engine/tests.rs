@@ -34,7 +34,7 @@ fn a_permit_names_its_policies_and_targets() {
     ask.facts.transport.mtls = true;
     let permit = shop().decide(ask).unwrap();
     assert_eq!(names(permit.terms().determining()), ["orders.by-checkout"]);
-    assert_eq!(permit.terms().targets(), [TargetIndex(0), TargetIndex(1)]);
+    assert_eq!(**permit.terms().targets(), [TargetIndex(0), TargetIndex(1)]);
     assert!(permit.terms().bundle().0.starts_with("sha256:"));
 }
 
@@ -57,7 +57,7 @@ fn run_on_chooses_targets_and_none_is_no() {
     let eu = "@id(\"eu\") permit(principal, action == Action::\"run_on\", resource in Region::\"eu\");";
     let shop = snapshot(&format!("{POLICIES}{eu}"));
     let permit = shop.decide(question(alice(), "stock.level")).unwrap();
-    assert_eq!(permit.terms().targets(), [TargetIndex(0)]);
+    assert_eq!(**permit.terms().targets(), [TargetIndex(0)]);
     let none = "@id(\"no\") forbid(principal, action == Action::\"run_on\", resource);";
     let denial = snapshot(&format!("{POLICIES}{eu}{none}")).decide(question(alice(), "stock.level")).unwrap_err();
     assert_eq!(denial.reason, DenialReason::NoTarget);

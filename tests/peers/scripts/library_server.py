@@ -34,7 +34,7 @@ def heard(method, request, context):
     metadata = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
     everything = request if isinstance(request, pb2.Everything) else None
     context.send_initial_metadata((("x-shelf", "7"), ("etag", '"7"')))
-    context.set_trailing_metadata((("x-trailing", "2"),))
+    context.set_trailing_metadata((("x-trailing", "2"), ("x-shelf", "8")))
     return pb2.Heard(
         method=method,
         message=request.SerializeToString(deterministic=True),

@@ -23,6 +23,9 @@ for step in steps:
         answer = getattr(service, step["operation"])(**step["input"])
         print(json.dumps({"answer": answer}), flush=True)
     except Fault as fault:
-        print(json.dumps({"fault": str(fault.code)}), flush=True)
+        said = {"fault": str(fault.code), "subcodes": [str(code) for code in fault.subcodes or []], "words": fault.message}
+        if fault.detail is not None:
+            said["detail"] = {str(node.tag): node.text for node in fault.detail.iter() if node.text}
+        print(json.dumps(said), flush=True)
     except TransportError as error:
         print(json.dumps({"status": error.status_code}), flush=True)

@@ -236,6 +236,7 @@ fn actor(begin: &Value) -> Value {
     let (kind_id, kind) = match text("kind") {
         Some("User" | "user") => (1, "User"),
         Some("Workload" | "workload") => (4, "Service"),
+        Some("System" | "system") => (3, "System"),
         Some("Client" | "client" | "Agent" | "agent") => (OTHER, "Other"),
         _ => (0, "Unknown"),
     };

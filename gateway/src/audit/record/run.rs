@@ -2,7 +2,7 @@
 
 use policy::permit::TargetIndex;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 /// `attempt`: another target is about to be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,5 +52,5 @@ pub struct Spent {
     /// In millionths of a millionth of the currency.
     pub pico: u64,
     /// Three letters (ISO 4217).
-    pub currency: Cow<'static, str>,
+    pub currency: Arc<str>,
 }

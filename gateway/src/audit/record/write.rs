@@ -60,7 +60,7 @@ impl Intent {
             looks: terms.input_looks().clone(),
             bundle: terms.bundle().clone(),
             determining: terms.determining().clone(),
-            targets: terms.targets().into(),
+            targets: terms.targets().clone(),
             target,
             chosen: None,
             resting: Vec::new(),

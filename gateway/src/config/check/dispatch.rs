@@ -1,6 +1,7 @@
 //! `dispatch = { … }`: what may be tried again, and only where that does no harm.
 
-use crate::config::{raw, raw::At, value::Desk};
+use super::tcp;
+use crate::config::{Target, raw, raw::At, value::Desk};
 use mesh::dispatch::{ATTEMPTS_MAX, Dispatch, Order};
 use std::time::Duration;
 
@@ -12,17 +13,10 @@ const REST_MAX: Duration = Duration::from_secs(300);
 const ATTEMPT_MAX: Duration = Duration::from_secs(15 * 60);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-pub(crate) fn dispatch(table: &raw::Function, targets: usize, timeout: Duration, desk: &mut Desk<'_>) -> Dispatch {
-    let defaults = Dispatch { attempts_max: targets.clamp(1, ATTEMPTS_MAX), ..Dispatch::default() };
+pub(crate) fn dispatch(table: &raw::Function, targets: &[Target], timeout: Duration, desk: &mut Desk<'_>) -> Dispatch {
+    let defaults = Dispatch { attempts_max: targets.len().clamp(1, ATTEMPTS_MAX), ..Dispatch::default() };
     let Some(At { value: written, .. }) = &table.dispatch else { return defaults };
-    for (key, span) in [("attempt_timeout", &written.attempt_timeout), ("hedge_after", &written.hedge_after)]
-        .into_iter()
-        .filter_map(|(key, written)| Some((key, &written.as_ref()?.span)))
-        .filter(|_| !table.idempotent)
-    {
-        let message = format!("`{key}` sends a call again that may have had its effect");
-        desk.error_help("not_idempotent", span, message, "`idempotent = true`, if a repetition does no harm");
-    }
+    repeatable(table, written, targets, desk);
     let within = |written: &Option<At<String>>, desk: &mut Desk<'_>| {
         let written = written.as_ref()?;
         let read = desk.duration(Some(written), MILLISECOND, MILLISECOND..=ATTEMPT_MAX);
@@ -33,7 +27,7 @@ pub(crate) fn dispatch(table: &raw::Function, targets: usize, timeout: Duration,
     };
     let attempt_timeout = within(&written.attempt_timeout, desk);
     let hedge_after = within(&written.hedge_after, desk);
-    if let Some(hedge) = written.hedge_after.as_ref().filter(|_| targets < 2) {
+    if let Some(hedge) = written.hedge_after.as_ref().filter(|_| targets.len() < 2) {
         desk.error_help("no_target", &hedge.span, "there is no second target to ask", "a second one in `targets`");
     }
     let order = match written.order.as_ref().map(|order| order.value) {
@@ -51,6 +45,24 @@ pub(crate) fn dispatch(table: &raw::Function, targets: usize, timeout: Duration,
         hedge_after,
         failures_max: u32::try_from(failures).unwrap_or(defaults.failures_max),
         rest: desk.duration(written.rest.as_ref(), defaults.rest, MILLISECOND..=REST_MAX),
+    }
+}
+
+/// Whether it does no harm that a call is sent again before it is known what became of it.
+fn repeatable(table: &raw::Function, written: &raw::Dispatch, targets: &[Target], desk: &mut Desk<'_>) {
+    let connects = !targets.is_empty() && targets.iter().all(tcp::is_tcp);
+    let help = "`idempotent = true`, if a repetition does no harm";
+    if let Some(At { span, .. }) = written.attempt_timeout.as_ref().filter(|_| !table.idempotent && !connects) {
+        let message = "`attempt_timeout` sends a call again that may have had its effect";
+        desk.error_help("not_idempotent", span, message, help);
+    }
+    let Some(At { span, .. }) = &written.hedge_after else { return };
+    if connects {
+        let message = "connections are made one after the other";
+        desk.error_help("tcp_mismatch", span, message, "`attempt_timeout` says when the next target's turn is");
+    } else if !table.idempotent {
+        let message = "`hedge_after` sends a call again that may have had its effect";
+        desk.error_help("not_idempotent", span, message, help);
     }
 }
 

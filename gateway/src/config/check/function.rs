@@ -71,7 +71,7 @@ pub(crate) fn function(
     let labels = labels(table, desk);
     let query = query(table, desk);
     let timeout = desk.duration(table.timeout.as_ref(), TIMEOUT, Duration::from_millis(1)..=TIMEOUT_MAX);
-    let dispatch = dispatch::dispatch(table, targets.len(), timeout, desk);
+    let dispatch = dispatch::dispatch(table, &targets, timeout, desk);
     dispatch::fits(table, &dispatch, desk);
     let request_bytes_max = desk.number(table.request_bytes_max.as_ref(), MIB, 0..=REQUEST_BYTES_MAX);
     let response_bytes_max = desk.number(table.response_bytes_max.as_ref(), 8 * MIB, 1..=RESPONSE_BYTES_MAX);

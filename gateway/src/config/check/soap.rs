@@ -104,12 +104,18 @@ pub(crate) fn fits(table: &raw::Function, route: Option<&Route>, targets: &[Targ
         let message = "an action is one of a route";
         desk.error_help("soap_mismatch", &written.span, message, "such as `route = \"POST /services\"`");
     }
-    let makes = |target: &Target| {
-        matches!(&target.backend, BackendConfig::Remote(RemoteConfig::Soap(_)) | BackendConfig::Grpc(_))
-    };
-    if targets.iter().any(makes) {
-        let message = "a `soap` target makes messages of JSON, and this route takes messages";
-        desk.error_help("soap_mismatch", &written.span, message, "pass them on: `http = { url = … }`");
+    let mut no = |message: &str, help: &str| desk.error_help("soap_mismatch", &written.span, message, help);
+    for target in targets {
+        match &target.backend {
+            BackendConfig::Grpc(_) => no("a `grpc` target takes no messages of SOAP", "such as `http = { url = … }`"),
+            BackendConfig::Remote(RemoteConfig::Soap(soap)) if soap.template.is_some() => {
+                no("a template makes messages of JSON, and this route takes messages", "pass them on: name the `wsdl`");
+            }
+            BackendConfig::Remote(RemoteConfig::Soap(soap)) if !soap.query.is_empty() => {
+                no("`query` makes messages of JSON, and this route takes messages", "remove it: the message says it");
+            }
+            BackendConfig::Remote(_) | BackendConfig::Http(_) | BackendConfig::Process(_) => {}
+        }
     }
     let undescribed = route.and_then(|route| route.soap.as_ref()).is_some_and(|soap| soap.operation.is_none());
     if let (true, Some(input)) = (undescribed, &table.input) {

@@ -101,6 +101,7 @@ pub(crate) fn fits(table: &raw::Function, route: Option<&Route>, targets: &[Targ
     }
 }
 
-fn is_tcp(target: &Target) -> bool {
+/// Whether a target takes connections.
+pub(crate) fn is_tcp(target: &Target) -> bool {
     matches!(&target.backend, BackendConfig::Remote(RemoteConfig::Tcp(_)))
 }

@@ -13,7 +13,8 @@ pub(crate) struct Dispatch {
     pub(crate) order: Option<At<Order>>,
     /// Most attempts of one call, at most 8. Default one for each target. With more, the first is asked again after a while.
     pub(crate) attempts_max: Option<At<i64>>,
-    /// Longest time for one attempt, so that another target can be asked in time; of an `idempotent` function only.
+    /// Longest time for one attempt, so that another target can be asked in time; of a function that is `idempotent`, or
+    /// whose targets are `tcp`, only.
     pub(crate) attempt_timeout: Option<At<String>>,
     /// After how long without an answer a second target is asked too, and the first answer taken; of an `idempotent`
     /// function only.

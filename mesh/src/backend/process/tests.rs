@@ -38,6 +38,7 @@ done
 "#;
 
 mod servers;
+mod starts;
 mod wire;
 
 struct World {

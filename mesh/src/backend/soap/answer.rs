@@ -1,6 +1,6 @@
 //! What a service's answer means: JSON, a fault, or nothing.
 
-use super::Form;
+use super::{Form, Inner};
 use crate::{
     backend::{exchange::plain, platform},
     invocation::{CallContext, InvokeError},
@@ -29,13 +29,14 @@ const XML: [&str; 3] = ["text/xml", "application/soap+xml", "application/xml"];
 /// What stands for the text of an element that has attributes.
 const TEXT: &str = "$";
 
-/// Reads an answer.
+/// Reads an answer: as JSON, or, if the caller sent a message of its own (`passing`), for whether it may have it as it is.
 pub(super) async fn told(
     reply: Reply,
-    form: &Form,
-    arrays: &[String],
+    soap: &Inner,
+    passing: bool,
     context: &CallContext,
 ) -> Result<Reply, InvokeError> {
+    let form = &soap.form;
     let (head, body) = reply.into_parts();
     let (status, headers) = (head.status, &head.headers);
     let refused = || platform::refused(status, headers, status.as_u16().to_string(), None);
@@ -70,7 +71,8 @@ pub(super) async fn told(
     };
     // A fault is one whatever the status says.
     if let Some(fault) = Fault::read(&opened) {
-        return failed(&fault, form, context);
+        let problem = failed(&fault, form, context)?;
+        return Ok(if passing { as_it_is(status, headers, &body) } else { problem });
     }
     if !success {
         return Err(refused());
@@ -79,12 +81,21 @@ pub(super) async fn told(
         return Err(malformed("it is of another version of SOAP".to_owned()));
     }
     let value = match form {
+        _ if passing => return Ok(as_it_is(status, headers, &body)),
         Form::Described(operation) => operation.told(&opened).map_err(malformed)?,
-        Form::Written(..) => plainly(&opened, arrays),
+        Form::Written(..) => plainly(&opened, &soap.config.arrays),
     };
     let mut reply = Response::new(Answer::Buffered(Bytes::from(value.to_string())));
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(reply)
+}
+
+/// The service's own message; of its headers only what belongs to that.
+fn as_it_is(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Reply {
+    let mut reply = Response::new(Answer::Buffered(body.clone()));
+    *reply.status_mut() = status;
+    reply.headers_mut().extend(headers.get(CONTENT_TYPE).map(|kind| (CONTENT_TYPE, kind.clone())));
+    reply
 }
 
 fn expects_nothing(form: &Form) -> bool {

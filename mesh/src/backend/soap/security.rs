@@ -12,7 +12,8 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::{fmt::Write as _, path::Path};
 
-const SECURITY: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
+/// The namespace of such headers.
+pub(super) const SECURITY: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
 const UTILITY: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd";
 const PROFILE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0";
 const BASE64: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
@@ -60,7 +61,7 @@ impl Security {
         Ok(Self { user: token.user.clone(), password, digest: token.digest })
     }
 
-    /// The element of a message's header.
+    /// The element of a message's header. It says itself what `soap` is: the envelope may be somebody else's.
     pub(super) fn header(&self, context: &CallContext, version: Version) -> Result<String, InvokeError> {
         let password = self.password.value();
         let password = password.expose_secret();
@@ -78,8 +79,9 @@ impl Security {
             }
         };
         let understand = if version == Version::V11 { "1" } else { "true" };
+        let soap = version.namespace();
         let mut out = format!(
-            "<wsse:Security xmlns:wsse=\"{SECURITY}\" soap:mustUnderstand=\"{understand}\"><wsse:UsernameToken><wsse:Username>"
+            "<wsse:Security xmlns:wsse=\"{SECURITY}\" xmlns:soap=\"{soap}\" soap:mustUnderstand=\"{understand}\"><wsse:UsernameToken><wsse:Username>"
         );
         let unsaid = || InvokeError::NoCredential("the password has a character that XML can't hold".to_owned());
         xml::push_text(&mut out, &self.user).ok_or_else(unsaid)?;

@@ -1,7 +1,10 @@
 //! Messages as they go out, and what each answer means: JSON, faults of either side, and services that fail.
 
+mod passed;
+
 use super::*;
 use crate::{
+    backend::remote::Remote,
     double::{Double, answer},
     payload::Reply,
     samples::{body, context, post},
@@ -9,7 +12,7 @@ use crate::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::Request;
 use serde_json::json;
-use std::{fs, time::Duration};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 const WSDL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/soap/tests/orders.wsdl");
 

@@ -106,7 +106,7 @@ async fn what_is_not_there_or_no_connection_is_told() {
     outbound.payload = Payload::Duplex(Box::pin(std::future::pending()));
     let tls = config(&format!("tls://localhost:{port}"));
     let late = Tcp::new(&tls, Path::new("")).unwrap().invoke(outbound).await.map(drop).unwrap_err();
-    assert!(matches!(late, InvokeError::TimedOut), "{late:?}");
+    assert!(matches!(late, InvokeError::NotConnected), "{late:?}");
 }
 
 #[test]

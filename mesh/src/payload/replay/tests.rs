@@ -98,3 +98,16 @@ async fn a_known_length_stays_known() {
     let again = body(source.again().await.unwrap());
     assert_eq!((again.size_hint().exact(), again.collect().await.unwrap().to_bytes()), (Some(3), "abc".into()));
 }
+
+#[tokio::test]
+async fn a_connection_is_lent_until_somebody_waits_for_it() {
+    let promise = Box::pin(async { Ok(Box::new(tokio::io::duplex(1).0) as Box<dyn crate::payload::Io>) });
+    let (first, source) = Source::split(outbound(Payload::Duplex(promise)));
+    assert!(source.again().await.is_none(), "the first attempt has it");
+    drop(first);
+    assert!(source.whole_again().is_none(), "there is no second one");
+    let again = source.again().await.unwrap();
+    let Payload::Duplex(promise) = again.payload else { panic!("no connection") };
+    promise.await.unwrap();
+    assert!(source.again().await.is_none(), "bytes may have passed");
+}
