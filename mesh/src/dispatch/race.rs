@@ -129,7 +129,10 @@ struct Turns<'f> {
 
 impl<'f> Turns<'f> {
     fn left(&self) -> usize {
-        self.function.dispatch.attempts_max.saturating_sub(self.made)
+        let (most, targets) = (self.function.dispatch.attempts_max, self.function.targets.len());
+        // Only who asks for more attempts than there are targets has one asked again, whatever policy allows.
+        let most = if most > targets { most } else { most.min(self.order.len()) };
+        most.saturating_sub(self.made)
     }
 
     fn peek(&self) -> Option<&'f Target> {
