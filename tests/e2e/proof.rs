@@ -118,7 +118,7 @@ fn what_goes_over_the_wire_is_golden_for_every_kind() {
         let there: BTreeSet<String> =
             names(&folder).iter().filter_map(|name| name.strip_suffix(".golden")).map(str::to_owned).collect();
         assert_eq!(files, there, "`{kind}`");
-        // One has no requests, and the page says why there are none of the other.
+        // Connections have no request.
         assert!(!there.is_empty() || kind == "tcp", "`{kind}` has no golden request");
     }
 }
