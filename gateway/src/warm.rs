@@ -173,8 +173,8 @@ impl Warmer {
     }
 
     /// What did not fit into the log stays to be said.
-    fn put_back(&self, news: System) {
-        self.lock().news.insert(0, news);
+    fn put_back(&self, news: impl Iterator<Item = System>) {
+        self.lock().news.splice(..0, news);
     }
 
     /// Takes what is due; each must be given back to [`Self::done`].

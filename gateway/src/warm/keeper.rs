@@ -21,7 +21,7 @@ use policy::{
 };
 use std::{
     collections::BTreeMap,
-    io,
+    io, iter,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -119,13 +119,14 @@ fn warmed(generation: &Generation) -> impl Iterator<Item = (&Arc<Served>, &Arc<W
 
 /// Records what is new; `false` if the log has no room for it now.
 fn record(gateway: &Gateway, warmer: &Warmer) -> bool {
-    for news in warmer.take_news() {
-        let function = warmer.function.as_str();
-        tracing::info!(function, news = ?news, "whether keeping it warm helps is known");
+    let mut all = warmer.take_news().into_iter();
+    while let Some(news) = all.next() {
         if gateway.log.found(&news).is_err() {
-            warmer.put_back(news);
+            warmer.put_back(iter::once(news).chain(all));
             return false;
         }
+        let function = warmer.function.as_str();
+        tracing::info!(function, news = ?news, "whether keeping it warm helps is known");
     }
     true
 }

@@ -196,8 +196,9 @@ fn a_failure_is_said_once() {
 fn what_the_log_has_no_room_for_is_said_later() {
     let warmer = warmer(|_| {});
     let (_, news) = judged(&warmer, |_| Start::Cold);
-    warmer.put_back(System::Warming(news.clone()));
-    assert_eq!(warmer.take_news(), [System::Warming(news)]);
+    let [first, second] = [1, 2].map(|target| System::Warming(Warming { target: TargetIndex(target), ..news.clone() }));
+    warmer.put_back([first.clone(), second.clone()].into_iter());
+    assert_eq!(warmer.take_news(), [first, second]);
 }
 
 #[test]
